@@ -1,0 +1,139 @@
+//! How bytes are lent, claimed and queued.
+
+use super::queue::SendQueue;
+use alloc::vec::Vec;
+use bytes::{Bytes, BytesMut};
+use core::fmt;
+use core::ops::Deref;
+
+/// Owned pieces shorter than this are copied together, so that a vectored send sees few and full pieces.
+pub(crate) const OWNED: usize = 1024;
+
+/// Bytes that were received, lent to the protocol for the length of one callback.
+///
+/// It derefs to `[u8]`. [`into_bytes`](Self::into_bytes) keeps them for longer; writing them to a connection (`cx.write(data)`)
+/// takes large chunks over whole, without a copy.
+pub struct Data<'a> {
+    block: &'a mut BytesMut,
+    len: usize,
+}
+
+impl<'a> Data<'a> {
+    /// Lends the first `len` bytes of a block (all of it, if that is less). Whoever lends finds the block empty afterwards if
+    /// it was claimed.
+    #[must_use]
+    pub fn new(block: &'a mut BytesMut, len: usize) -> Self {
+        let len = len.min(block.len());
+        Self { block, len }
+    }
+
+    /// Keeps the bytes: less than a quarter of the block (or than 1 KiB) is copied into memory of its own size, so that a few bytes never pin a
+    /// large block; more is claimed with the block and not copied.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        if self.is_small() { Bytes::copy_from_slice(&self) } else { self.claim() }
+    }
+
+    fn is_small(&self) -> bool {
+        self.len < (self.block.len() / 4).max(OWNED)
+    }
+
+    fn claim(self) -> Bytes {
+        let mut block = core::mem::take(self.block);
+        // `split_to` and not `truncate`: a block that has been shared once is then frozen and won back without an allocation.
+        block.split_to(self.len).freeze()
+    }
+}
+
+impl Deref for Data<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.block[..self.len]
+    }
+}
+
+impl AsRef<[u8]> for Data<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl fmt::Debug for Data<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+pub(crate) mod sealed {
+    use super::SendQueue;
+
+    pub trait Queue {
+        fn is_empty(&self) -> bool;
+        fn append_to(self, queue: &mut SendQueue);
+    }
+}
+
+/// What can be written: slices are copied, owned bytes of 1 KiB and more are queued as they are.
+///
+/// Implemented for `&[u8]`, `&[u8; N]`, `&str`, `&Vec<u8>`, `Vec<u8>`, [`Bytes`], [`BytesMut`] and [`Data`]. In all cases the bytes sent
+/// are those at the time of the call (contract WRITE-5).
+pub trait WriteData: sealed::Queue {}
+
+macro_rules! copied {
+    ($([$($generics:tt)*] $type:ty),*) => {$(
+        impl<$($generics)*> WriteData for $type {}
+        impl<$($generics)*> sealed::Queue for $type {
+            #[inline]
+            fn is_empty(&self) -> bool {
+                let bytes: &[u8] = self.as_ref();
+                bytes.is_empty()
+            }
+
+            #[inline]
+            fn append_to(self, queue: &mut SendQueue) {
+                queue.copy(self.as_ref());
+            }
+        }
+    )*};
+}
+
+copied!([] &[u8], [const N: usize] &[u8; N], [] &str, [] &Vec<u8>);
+
+macro_rules! owned {
+    ($($type:ty),*) => {$(
+        impl WriteData for $type {}
+        impl sealed::Queue for $type {
+            fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            fn append_to(self, queue: &mut SendQueue) {
+                if self.len() < OWNED {
+                    queue.copy(&self);
+                } else {
+                    queue.own(self.into());
+                }
+            }
+        }
+    )*};
+}
+
+owned!(Vec<u8>, Bytes, BytesMut);
+
+impl WriteData for Data<'_> {}
+impl sealed::Queue for Data<'_> {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[inline]
+    fn append_to(self, queue: &mut SendQueue) {
+        if self.is_small() {
+            queue.copy(&self);
+        } else {
+            queue.own(self.claim());
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Bytes that were accepted and that the kernel has not taken yet.
+
+use super::data::WriteData;
+use super::pool::BufPool;
+use alloc::collections::VecDeque;
+use bytes::{Buf, Bytes, BytesMut};
+
+/// How many pieces one vectored send, or one send in flight, takes at most.
+pub const MAX_PIECES: usize = 16;
+
+/// Small writes are copied together up to this size, so that sent memory is given back piece by piece.
+const TAIL: usize = 64 * 1024;
+
+/// Bytes to send, in order: owned pieces in front, small writes copied together behind them.
+///
+/// One queue serves both kinds of kernel interface: [`gather`](Self::gather) lends slices to a `writev`, [`in_flight`](Self::in_flight) shares the same
+/// memory with an operation that owns it. Bytes leave only by [`advance`](Self::advance).
+///
+/// ```
+/// use plimsoll_core::{BufPool, SendQueue};
+///
+/// let mut pool = BufPool::new();
+/// let mut queue = SendQueue::new();
+/// queue.push("hello ");
+/// queue.push(b"world");
+/// let mut pieces: [&[u8]; 4] = [&[]; 4];
+/// assert_eq!(queue.gather(&mut pieces), 1);
+/// assert_eq!(pieces[0], b"hello world");
+/// queue.advance(6, &mut pool);
+/// assert_eq!(queue.len(), 5);
+/// ```
+#[derive(Debug, Default)]
+pub struct SendQueue {
+    pieces: VecDeque<Bytes>,
+    tail: BytesMut,
+    len: usize,
+}
+
+impl SendQueue {
+    /// Empty.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes in it, in constant time (contract WRITE-12).
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether all that was pushed has been sent.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Queues bytes behind all others. Empty data leaves nothing behind (contract WRITE-7).
+    #[inline]
+    pub fn push(&mut self, data: impl WriteData) {
+        if !data.is_empty() {
+            data.append_to(self);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn copy(&mut self, data: &[u8]) {
+        self.len += data.len();
+        if self.tail.len() + data.len() > TAIL {
+            self.seal();
+            if data.len() >= TAIL {
+                self.pieces.push_back(Bytes::copy_from_slice(data));
+                return;
+            }
+        }
+        self.tail.extend_from_slice(data);
+    }
+
+    pub(crate) fn own(&mut self, data: Bytes) {
+        self.len += data.len();
+        self.seal();
+        self.pieces.push_back(data);
+    }
+
+    /// Makes a piece of the tail: it is now shared, and what follows goes behind it.
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.pieces.push_back(self.tail.split().freeze());
+        }
+    }
+
+    /// Lends the foremost bytes, one slice a piece, as many as `out` has room for; how many slices it lent.
+    #[inline]
+    pub fn gather<'a>(&'a self, out: &mut [&'a [u8]]) -> usize {
+        let mut count = 0;
+        let tail = Some(&self.tail[..]).filter(|tail| !tail.is_empty());
+        for (slot, piece) in out.iter_mut().zip(self.pieces.iter().map(|piece| &piece[..]).chain(tail)) {
+            *slot = piece;
+            count += 1;
+        }
+        count
+    }
+
+    /// All of it as one slice, if it is one piece: what most sends are.
+    #[inline]
+    #[must_use]
+    pub fn as_one_slice(&self) -> Option<&[u8]> {
+        match (self.pieces.len(), self.tail.is_empty()) {
+            (0, _) => Some(&self.tail),
+            (1, true) => self.pieces.front().map(|piece| &piece[..]),
+            _ => None,
+        }
+    }
+
+    /// Shares the foremost bytes with an operation that owns its memory. They stay in the queue until they are sent.
+    pub fn in_flight(&mut self) -> InFlight {
+        self.seal();
+        let mut shared = InFlight::default();
+        for (slot, piece) in shared.pieces.iter_mut().zip(&self.pieces) {
+            *slot = piece.clone();
+            shared.count += 1;
+        }
+        shared
+    }
+
+    /// The foremost `n` bytes were sent (all of it, if that is less); their memory goes back to the pool.
+    #[inline]
+    pub fn advance(&mut self, n: usize, pool: &mut BufPool) {
+        let mut left = n.min(self.len);
+        self.len -= left;
+        while let Some(piece) = self.pieces.front_mut() {
+            if left < piece.len() {
+                piece.advance(left);
+                return;
+            }
+            left -= piece.len();
+            if let Some(piece) = self.pieces.pop_front() {
+                pool.give(piece);
+            }
+        }
+        if left == self.tail.len() {
+            self.tail.clear();
+        } else {
+            self.tail.advance(left);
+        }
+    }
+
+    /// Makes it as good as new, for the next connection that has something to send.
+    pub(crate) fn reset(&mut self, block_size: usize) {
+        self.len = 0;
+        self.pieces.clear();
+        self.tail.clear();
+        if self.tail.capacity() > block_size.max(TAIL) {
+            self.tail = BytesMut::new();
+        }
+        self.pieces.shrink_to(MAX_PIECES);
+    }
+}
+
+/// Bytes on their way: shares of the pieces of a [`SendQueue`], held by the operation that sends them.
+///
+/// Dropping it gives the memory back to the queue's other holders; an aborted connection's operation keeps its bytes alive.
+#[derive(Clone, Debug, Default)]
+pub struct InFlight {
+    pieces: [Bytes; MAX_PIECES],
+    count: usize,
+}
+
+impl InFlight {
+    /// The pieces, in order.
+    #[must_use]
+    pub fn pieces(&self) -> &[Bytes] {
+        &self.pieces[..self.count]
+    }
+
+    /// Bytes in all pieces.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pieces().iter().map(Bytes::len).sum()
+    }
+
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    fn bytes_of(queue: &SendQueue) -> Vec<u8> {
+        let mut pieces: [&[u8]; 64] = [&[]; 64];
+        let count = queue.gather(&mut pieces);
+        pieces[..count].concat()
+    }
+
+    #[test]
+    fn owned_and_copied_bytes_leave_in_order_wherever_they_are_cut() {
+        //= WRITE-1, WRITE-3, WRITE-12
+        let mut pool = BufPool::new();
+        for cut in 0..=2 * OWNED_LEN + 4 {
+            let mut queue = SendQueue::new();
+            queue.push(b"ab");
+            queue.push(vec![b'x'; OWNED_LEN]);
+            queue.push(Bytes::from(vec![b'y'; OWNED_LEN]));
+            queue.push("cd");
+            let all = bytes_of(&queue);
+            assert_eq!(queue.len(), all.len());
+            queue.advance(cut, &mut pool);
+            assert_eq!(bytes_of(&queue), all[cut.min(all.len())..]);
+            assert_eq!(queue.len(), all.len().saturating_sub(cut));
+        }
+    }
+    const OWNED_LEN: usize = super::super::data::OWNED;
+
+    #[test]
+    fn bytes_in_flight_are_the_queued_ones_and_later_writes_do_not_touch_them() {
+        //= WRITE-5
+        let mut pool = BufPool::new();
+        let mut queue = SendQueue::new();
+        queue.push(b"first");
+        let flight = queue.in_flight();
+        queue.push(b" second");
+        assert_eq!(flight.pieces(), [Bytes::from_static(b"first")]);
+        assert_eq!(flight.len(), 5);
+        queue.advance(2, &mut pool);
+        assert_eq!(bytes_of(&queue), b"rst second");
+        assert_eq!(flight.len(), 5);
+    }
+
+    #[test]
+    fn empty_writes_leave_no_piece() {
+        //= WRITE-4, WRITE-7
+        let mut queue = SendQueue::new();
+        queue.push(b"");
+        queue.push(Vec::new());
+        queue.push(Bytes::new());
+        assert!(queue.is_empty());
+        assert_eq!(queue.as_one_slice(), Some(&b""[..]));
+        assert!(queue.in_flight().is_empty());
+    }
+
+    #[test]
+    fn many_small_writes_are_given_back_in_blocks() {
+        let mut pool = BufPool::new();
+        let mut queue = SendQueue::new();
+        for _ in 0..3 * TAIL / 16 {
+            queue.push(&[7; 16]);
+        }
+        assert_eq!(queue.len(), 3 * TAIL);
+        assert_eq!(queue.pieces.len(), 2);
+        queue.advance(3 * TAIL, &mut pool);
+        assert!(queue.is_empty() && queue.pieces.is_empty() && queue.tail.is_empty());
+    }
+}

@@ -1,0 +1,534 @@
+//! The stream transport: one table of transitions for everything that carries bytes both ways.
+
+use crate::error::{Call, Error, ErrorKind};
+use crate::flow::data::WriteData;
+use crate::flow::limits::WriteLimits;
+use crate::flow::pool::BufPool;
+use crate::flow::queue::{InFlight, SendQueue};
+use crate::flow::read_gate::{Hold, ReadGate};
+use crate::flow::write_flow::{Edge, WriteFlow};
+use crate::reason::{Cause, Ending, Side};
+use alloc::boxed::Box;
+use core::fmt;
+
+/// The answer to every write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum WriteStatus {
+    /// Queued, or sent; write on.
+    Accepted,
+    /// Queued, and the queue is above the high mark, or has not yet come down to the low one. It is a promise: `pause_writing`
+    /// follows if it has not come yet, and later `resume_writing`, unless the connection is aborted or fails (contract RUST-3).
+    Paused,
+    /// Thrown away: the connection is closing, lost, or was never there (contract RUST-7).
+    Discarded,
+    /// Not queued; the connection is unaffected.
+    Refused(Refusal),
+}
+
+/// Why a command was refused. The connection is unaffected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// `write_eof` was called before (contract WRITE-8).
+    AfterEof,
+    /// The kind of endpoint cannot do it (contract RUST-5).
+    Unsupported,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AfterEof => "the sending half is finished",
+            Self::Unsupported => "not supported by this kind of endpoint",
+        })
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// What a transport wants to hand to the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a sending half knows nothing else")]
+pub enum Wants {
+    /// Nothing.
+    Nothing,
+    /// Bytes: [`StreamTransport::gather`] or [`StreamTransport::in_flight`].
+    Bytes,
+    /// The end of the sending half: `shutdown`.
+    Fin,
+}
+
+/// What a protocol is to be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum StreamEvent {
+    /// `connection_made`.
+    Made,
+    /// `pause_writing`.
+    PauseWriting,
+    /// `resume_writing`.
+    ResumeWriting,
+    /// `eof_received`; answer it with [`StreamTransport::keep_open`].
+    Eof,
+    /// `connection_lost`: the last event.
+    Lost(Ending),
+}
+
+/// Where a connection stands (contract 17.10; what has been finished by either side is kept beside it).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Life {
+    /// Opening: it can be written to, and holds the bytes.
+    Init,
+    /// Established, and `connection_made` is to be delivered.
+    Made,
+    Open,
+    /// Closing gracefully, with bytes queued.
+    Flushing,
+    /// The cause is fixed and `connection_lost` is to be delivered.
+    Losing,
+    Lost,
+}
+
+const WROTE_EOF: u8 = 1;
+const FIN_SENT: u8 = 1 << 1;
+const EOF_ASKED: u8 = 1 << 2;
+const PEER_FIRST: u8 = 1 << 3;
+const LOCAL_FIRST: u8 = 1 << 4;
+
+/// One stream connection without its socket: commands and facts in, events and wishes out.
+///
+/// It is [`ReadGate`] + [`SendQueue`] + [`WriteFlow`] and a life. The methods are of four kinds:
+///
+/// - **commands** of the application: [`write`](Self::write), [`write_eof`](Self::write_eof), [`close`](Self::close), [`abort`](Self::abort),
+///   [`pause_reading`](Self::pause_reading), [`resume_reading`](Self::resume_reading), [`set_write_buffer_limits`](Self::set_write_buffer_limits);
+/// - **facts** from the world, `handle_*`;
+/// - **wishes** to the world: [`wants_read`](Self::wants_read), [`wants_send`](Self::wants_send) with [`gather`](Self::gather) or
+///   [`in_flight`](Self::in_flight);
+/// - **events** for the protocol: [`poll_event`](Self::poll_event), to be drained after every command and fact.
+///
+/// Received bytes pass by it: whoever drives it reads while `wants_read()` and hands them on. Memory to queue in is lent by a
+/// [`BufPool`], so an idle transport holds none.
+///
+/// ```
+/// use plimsoll_core::{BufPool, StreamEvent, StreamTransport, Wants, WriteLimits, WriteStatus};
+///
+/// let mut pool = BufPool::new();
+/// let mut t = StreamTransport::new(WriteLimits::new(0, 4).unwrap());
+/// t.handle_open();
+/// assert!(matches!(t.poll_event(), Some(StreamEvent::Made)));
+/// assert_eq!(t.write("hello", &mut pool), WriteStatus::Paused);
+/// assert!(matches!(t.poll_event(), Some(StreamEvent::PauseWriting)));
+/// t.close(&mut pool);
+/// assert!(!t.wants_read() && t.wants_send() == Wants::Bytes);
+/// t.handle_sent(5, &mut pool);
+/// assert!(matches!(t.poll_event(), Some(StreamEvent::ResumeWriting)));
+/// assert!(matches!(t.poll_event(), Some(StreamEvent::Lost(why)) if why.error().is_none()));
+/// ```
+#[derive(Debug)]
+pub struct StreamTransport {
+    queue: Option<Box<SendQueue>>,
+    flow: WriteFlow,
+    gate: ReadGate,
+    life: Life,
+    flags: u8,
+    cause: Cause,
+    error: Option<Error>,
+}
+
+impl StreamTransport {
+    /// A connection that is being opened.
+    #[must_use]
+    pub const fn new(limits: WriteLimits) -> Self {
+        Self {
+            queue: None,
+            flow: WriteFlow::new(limits),
+            gate: ReadGate::held(Hold::NotOpen),
+            life: Life::Init,
+            flags: 0,
+            cause: Cause::LocalClose,
+            error: None,
+        }
+    }
+
+    // ---- commands ----
+
+    /// Queues bytes behind all others; they are sent as the peer takes them (contract WRITE, FLOW).
+    #[inline]
+    pub fn write(&mut self, data: impl WriteData, pool: &mut BufPool) -> WriteStatus {
+        if let Some(status) = self.refuses_write() {
+            return status;
+        }
+        if !data.is_empty() {
+            let queue = self.queue.get_or_insert_with(|| pool.take_queue());
+            queue.push(data);
+            self.flow.wrote(queue.len());
+        }
+        self.status()
+    }
+
+    /// The answer to any write, empty or not, that queues nothing.
+    #[inline]
+    fn refuses_write(&self) -> Option<WriteStatus> {
+        if self.flags & WROTE_EOF != 0 {
+            Some(WriteStatus::Refused(Refusal::AfterEof))
+        } else if self.is_closing() {
+            Some(WriteStatus::Discarded)
+        } else {
+            None
+        }
+    }
+
+    fn status(&self) -> WriteStatus {
+        if self.flow.is_paused() { WriteStatus::Paused } else { WriteStatus::Accepted }
+    }
+
+    /// Finishes the sending half behind everything queued; reading goes on (contract EOF-6). No-op the second time and once closing.
+    pub fn write_eof(&mut self) {
+        if !self.is_closing() {
+            self.flags |= WROTE_EOF;
+            self.first(LOCAL_FIRST);
+        }
+    }
+
+    /// Stops reading, lets the queue drain, then the connection is lost without an error (contract CLOSE-1). While the connection is
+    /// being opened it is given up without any event.
+    pub fn close(&mut self, pool: &mut BufPool) {
+        self.begin_close(Cause::LocalClose, pool);
+    }
+
+    fn begin_close(&mut self, cause: Cause, pool: &mut BufPool) {
+        match self.life {
+            Life::Init | Life::Made => {
+                self.give_up(pool);
+            }
+            Life::Open => {
+                self.first(if cause == Cause::PeerEof { PEER_FIRST } else { LOCAL_FIRST });
+                self.cause = cause;
+                self.gate.hold(Hold::Closing);
+                self.flow.close();
+                self.life = if self.queue.is_some() { Life::Flushing } else { Life::Losing };
+            }
+            Life::Flushing | Life::Losing | Life::Lost => {}
+        }
+    }
+
+    /// Throws the queue away; the connection is lost without an error (contract CLOSE-2). How many accepted bytes were dropped.
+    pub fn abort(&mut self, pool: &mut BufPool) -> usize {
+        match self.life {
+            Life::Init | Life::Made => self.give_up(pool),
+            Life::Open | Life::Flushing => self.force_close(Cause::LocalAbort, None, LOCAL_FIRST, pool),
+            Life::Losing | Life::Lost => 0,
+        }
+    }
+
+    /// A callback of the protocol failed: as [`abort`](Self::abort), with `CallbackFailed` as the error (contract RUST-8).
+    pub fn fail(&mut self, pool: &mut BufPool) -> usize {
+        let error = Error::new(Call::Callback, ErrorKind::CallbackFailed);
+        match self.life {
+            Life::Init | Life::Made => self.give_up(pool),
+            Life::Open | Life::Flushing => self.force_close(Cause::CallbackFailed, Some(error), LOCAL_FIRST, pool),
+            Life::Losing | Life::Lost => 0,
+        }
+    }
+
+    fn give_up(&mut self, pool: &mut BufPool) -> usize {
+        let dropped = self.force_close(Cause::LocalAbort, None, LOCAL_FIRST, pool);
+        self.life = Life::Lost;
+        dropped
+    }
+
+    fn force_close(&mut self, cause: Cause, error: Option<Error>, first: u8, pool: &mut BufPool) -> usize {
+        let dropped = self.write_buffer_size();
+        self.give_back(pool);
+        self.first(first);
+        self.flow.end();
+        self.gate.hold(Hold::Closing);
+        self.cause = cause;
+        self.error = error;
+        self.life = Life::Losing;
+        dropped
+    }
+
+    fn first(&mut self, side: u8) {
+        if self.flags & (PEER_FIRST | LOCAL_FIRST) == 0 {
+            self.flags |= side;
+        }
+    }
+
+    fn give_back(&mut self, pool: &mut BufPool) {
+        if let Some(queue) = self.queue.take() {
+            pool.give_queue(queue);
+        }
+    }
+
+    /// Nothing is read until [`resume_reading`](Self::resume_reading) (contract READ-5); whether that is new.
+    pub fn pause_reading(&mut self) -> bool {
+        !self.reads_no_more() && self.gate.hold(Hold::User)
+    }
+
+    /// Undoes any number of pauses (contract READ-7); whether there was one.
+    pub fn resume_reading(&mut self) -> bool {
+        !self.reads_no_more() && self.gate.release(Hold::User)
+    }
+
+    /// The peer has finished and that was told, or we are closing: pausing means nothing any more (contract EOF-4, CLOSE-12).
+    fn reads_no_more(&self) -> bool {
+        self.is_closing() || (self.gate.is_held(Hold::Eof) && !self.gate.is_eof_owed())
+    }
+
+    /// Adds a reason not to read beside the application's own.
+    pub fn hold_reading(&mut self, why: Hold) {
+        self.gate.hold(why);
+    }
+
+    /// Takes such a reason away; whether that opened the gate or made an end-of-file due.
+    pub fn release_reading(&mut self, why: Hold) -> bool {
+        self.gate.release(why) && (self.gate.is_open() || self.gate.is_eof_due())
+    }
+
+    /// Other marks, held against the queue at once (contract FLOW-10, FLOW-11).
+    pub fn set_write_buffer_limits(&mut self, limits: WriteLimits) -> WriteStatus {
+        self.flow.set_limits(limits, self.write_buffer_size());
+        self.status()
+    }
+
+    // ---- facts ----
+
+    /// The connection is established.
+    pub fn handle_open(&mut self) {
+        if self.life == Life::Init {
+            self.life = Life::Made;
+        }
+    }
+
+    /// The peer has finished sending. Ignored once closing (contract CLOSE-6).
+    pub fn handle_eof(&mut self) {
+        if !self.is_closing() {
+            self.first(PEER_FIRST);
+            self.gate.handle_eof();
+        }
+    }
+
+    /// The protocol's answer to [`StreamEvent::Eof`]: whether our sending half stays open (contract EOF-2, EOF-3).
+    pub fn keep_open(&mut self, yes: bool, pool: &mut BufPool) {
+        let asked = self.flags & EOF_ASKED != 0;
+        self.flags &= !EOF_ASKED;
+        if asked && !yes && self.life == Life::Open {
+            self.begin_close(Cause::PeerEof, pool);
+        }
+    }
+
+    /// The kernel took the foremost `n` bytes.
+    #[inline]
+    pub fn handle_sent(&mut self, n: usize, pool: &mut BufPool) {
+        let Some(queue) = &mut self.queue else { return };
+        queue.advance(n, pool);
+        if queue.is_empty() {
+            self.give_back(pool);
+            self.flushed();
+        }
+    }
+
+    /// The kernel finished our sending half, or could not. An error that only says "not connected" is left to the next receive or
+    /// send to report (contract EOF-12); every other one ends the connection. How many accepted bytes were dropped.
+    pub fn handle_shutdown(&mut self, result: Result<(), Error>, pool: &mut BufPool) -> usize {
+        self.flags |= FIN_SENT;
+        match result {
+            Err(error) if error.kind() != ErrorKind::NotConnected => self.handle_write_error(error, pool),
+            Ok(()) | Err(_) => {
+                self.flushed();
+                0
+            }
+        }
+    }
+
+    /// The queue is empty, or the sending half finished: a graceful close has nothing left to wait for.
+    fn flushed(&mut self) {
+        if self.life == Life::Flushing && self.wants_send() == Wants::Nothing {
+            self.life = Life::Losing;
+        }
+    }
+
+    /// Receiving failed (before `connection_made`: the opening is given up without any event): the connection is lost with that error (contract READ-13). How many accepted bytes were dropped.
+    pub fn handle_read_error(&mut self, error: Error, pool: &mut BufPool) -> usize {
+        // Nothing is read while closing, so an error of a receive still under way then is nobody's business.
+        if self.is_closing() { 0 } else { self.broken(Cause::ReadFailed, error, pool) }
+    }
+
+    /// Sending failed: the connection is lost with that error (contract WRITE-10, CLOSE-5). How many accepted bytes were dropped.
+    pub fn handle_write_error(&mut self, error: Error, pool: &mut BufPool) -> usize {
+        self.broken(Cause::WriteFailed, error, pool)
+    }
+
+    fn broken(&mut self, cause: Cause, error: Error, pool: &mut BufPool) -> usize {
+        match self.life {
+            Life::Init | Life::Made => self.give_up(pool),
+            Life::Open | Life::Flushing => self.force_close(cause, Some(error), PEER_FIRST, pool),
+            Life::Losing | Life::Lost => 0,
+        }
+    }
+
+    // ---- wishes ----
+
+    /// Whether received bytes, or an end-of-file, would be welcome now.
+    #[inline]
+    #[must_use]
+    pub const fn wants_read(&self) -> bool {
+        self.gate.is_open()
+    }
+
+    /// What the kernel should be given next.
+    #[inline]
+    #[must_use]
+    pub fn wants_send(&self) -> Wants {
+        if !matches!(self.life, Life::Open | Life::Flushing) {
+            Wants::Nothing
+        } else if self.queue.is_some() {
+            Wants::Bytes
+        } else if self.flags & (WROTE_EOF | FIN_SENT) == WROTE_EOF {
+            Wants::Fin
+        } else {
+            Wants::Nothing
+        }
+    }
+
+    /// Lends the foremost queued bytes to a vectored send; how many slices it lent.
+    #[inline]
+    pub fn gather<'a>(&'a self, out: &mut [&'a [u8]]) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.gather(out))
+    }
+
+    /// All queued bytes, if they are one piece.
+    #[inline]
+    #[must_use]
+    pub fn as_one_slice(&self) -> Option<&[u8]> {
+        self.queue.as_ref().and_then(|queue| queue.as_one_slice())
+    }
+
+    /// Shares the foremost queued bytes with an operation that owns its memory.
+    pub fn in_flight(&mut self) -> InFlight {
+        self.queue.as_mut().map_or_else(InFlight::default, |queue| queue.in_flight())
+    }
+
+    // ---- events ----
+
+    /// What the protocol is to be told next; `None`: nothing for now. In this order: made, owed pauses and resumes, end-of-file,
+    /// lost.
+    pub fn poll_event(&mut self) -> Option<StreamEvent> {
+        if self.poll_made() {
+            return Some(StreamEvent::Made);
+        }
+        match self.poll_edge() {
+            Some(Edge::Pause) => return Some(StreamEvent::PauseWriting),
+            Some(Edge::Resume) => return Some(StreamEvent::ResumeWriting),
+            None => {}
+        }
+        if self.poll_eof() {
+            return Some(StreamEvent::Eof);
+        }
+        self.poll_lost().map(StreamEvent::Lost)
+    }
+
+    /// Takes the `connection_made` that is due. From then on the connection is open.
+    pub fn poll_made(&mut self) -> bool {
+        if self.life != Life::Made {
+            return false;
+        }
+        self.life = Life::Open;
+        self.gate.release(Hold::NotOpen);
+        true
+    }
+
+    /// Takes the pause or resume that is due.
+    #[inline]
+    pub fn poll_edge(&mut self) -> Option<Edge> {
+        if self.is_edge_due() { self.flow.poll_edge(self.write_buffer_size()) } else { None }
+    }
+
+    /// Whether a pause or resume is due.
+    #[inline]
+    #[must_use]
+    pub fn is_edge_due(&self) -> bool {
+        matches!(self.life, Life::Open | Life::Flushing | Life::Losing) && self.flow.is_due(self.write_buffer_size())
+    }
+
+    /// Takes the end-of-file that is due; answer it with [`keep_open`](Self::keep_open).
+    pub fn poll_eof(&mut self) -> bool {
+        let due = self.gate.poll_eof();
+        if due {
+            self.flags |= EOF_ASKED;
+        }
+        due
+    }
+
+    /// Whether `connection_lost` is due, or owed flow callbacks are all that it waits for.
+    #[inline]
+    #[must_use]
+    pub fn is_losing(&self) -> bool {
+        self.life == Life::Losing
+    }
+
+    /// Takes the `connection_lost` that is due; a pause or resume still owed comes first.
+    pub fn poll_lost(&mut self) -> Option<Ending> {
+        if self.life != Life::Losing || self.is_edge_due() {
+            return None;
+        }
+        self.life = Life::Lost;
+        self.flow.end();
+        let first = if self.flags & PEER_FIRST != 0 { Side::Peer } else { Side::Local };
+        Some(Ending { cause: self.cause, error: self.error, first })
+    }
+
+    // ---- questions ----
+
+    /// Closing has begun, or the connection is lost (contract LIFE-16).
+    #[inline]
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.life >= Life::Flushing
+    }
+
+    /// All is over, or the opening was given up: nothing will ever come of it again.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.life == Life::Lost
+    }
+
+    /// `connection_made` has been delivered.
+    #[must_use]
+    pub fn is_made(&self) -> bool {
+        !self.gate.is_held(Hold::NotOpen)
+    }
+
+    /// Whether data may still be delivered (contract READ-12).
+    #[must_use]
+    pub fn is_reading(&self) -> bool {
+        self.is_made() && self.gate.is_open()
+    }
+
+    /// The sending half was finished by `write_eof`.
+    #[must_use]
+    pub const fn wrote_eof(&self) -> bool {
+        self.flags & WROTE_EOF != 0
+    }
+
+    /// The writer is paused, or about to be told so: the level beside the edges.
+    #[must_use]
+    pub const fn is_writing_paused(&self) -> bool {
+        self.flow.is_paused()
+    }
+
+    /// Bytes accepted that the kernel has not taken yet (contract WRITE-12).
+    #[inline]
+    #[must_use]
+    pub fn write_buffer_size(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.len())
+    }
+
+    /// The marks.
+    #[must_use]
+    pub const fn write_buffer_limits(&self) -> WriteLimits {
+        self.flow.limits()
+    }
+}
