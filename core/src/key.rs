@@ -16,6 +16,10 @@ pub struct Key {
 }
 
 impl Key {
+    pub(crate) const fn new(index: u32, generation: u32) -> Self {
+        Self { index, generation }
+    }
+
     /// Which slot.
     #[must_use]
     pub const fn index(self) -> usize {

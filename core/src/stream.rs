@@ -453,6 +453,19 @@ impl StreamTransport {
         matches!(self.life, Life::Open | Life::Flushing | Life::Losing) && self.flow.is_due(self.write_buffer_size())
     }
 
+    /// A pause was promised and has not been delivered yet.
+    #[must_use]
+    pub const fn is_pause_owed(&self) -> bool {
+        self.flow.is_pause_owed()
+    }
+
+    /// Whether an end-of-file is due.
+    #[inline]
+    #[must_use]
+    pub const fn is_eof_due(&self) -> bool {
+        self.gate.is_eof_due()
+    }
+
     /// Takes the end-of-file that is due; answer it with [`keep_open`](Self::keep_open).
     pub fn poll_eof(&mut self) -> bool {
         let due = self.gate.poll_eof();
@@ -504,7 +517,7 @@ impl StreamTransport {
     /// Whether data may still be delivered (contract READ-12).
     #[must_use]
     pub fn is_reading(&self) -> bool {
-        self.is_made() && self.gate.is_open()
+        self.life == Life::Open && !self.gate.is_held(Hold::User) && !self.gate.is_held(Hold::Eof)
     }
 
     /// The sending half was finished by `write_eof`.

@@ -65,6 +65,8 @@ impl fmt::Debug for Data<'_> {
     }
 }
 
+/// Named only here, so that nobody else can implement [`WriteData`].
+#[allow(unnameable_types, reason = "sealed")]
 pub(crate) mod sealed {
     use super::SendQueue;
 

@@ -76,6 +76,12 @@ impl WriteFlow {
         self.bits & (TOLD | OWED) != 0
     }
 
+    /// A pause was promised and has not been delivered yet.
+    #[must_use]
+    pub const fn is_pause_owed(&self) -> bool {
+        self.bits & OWED != 0
+    }
+
     /// Whether [`poll_edge`](Self::poll_edge) has something to tell with `size` bytes queued.
     #[inline]
     #[must_use]

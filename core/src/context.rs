@@ -1,0 +1,94 @@
+//! What a callback gets.
+
+use crate::flow::data::WriteData;
+use crate::flow::limits::WriteLimits;
+use crate::hub::Hub;
+use crate::key::{StreamId, TimerId};
+use crate::protocol::Protocol;
+use crate::stream::{Refusal, WriteStatus};
+use alloc::boxed::Box;
+use core::fmt;
+use core::time::Duration;
+
+/// Who is called (`id`), what it may do (`hub`, to any connection, by id) and the application's own state (`state`).
+///
+/// The fields are public so that they can be borrowed apart: `for &id in &cx.state.members { cx.hub.write(id, line); }`. The methods are
+/// the hub's, said of this connection.
+#[non_exhaustive]
+pub struct Context<'a, S, Id = StreamId> {
+    /// The endpoint whose protocol is called.
+    pub id: Id,
+    /// Everything that can be done.
+    pub hub: &'a mut Hub<S>,
+    /// The application's state.
+    pub state: &'a mut S,
+}
+
+impl<S> Context<'_, S, StreamId> {
+    /// See [`Hub::write`].
+    #[inline]
+    pub fn write(&mut self, data: impl WriteData) -> WriteStatus {
+        self.hub.write(self.id, data)
+    }
+
+    /// See [`Hub::writelines`].
+    pub fn writelines<D: WriteData>(&mut self, lines: impl IntoIterator<Item = D>) -> WriteStatus {
+        self.hub.writelines(self.id, lines)
+    }
+
+    /// See [`Hub::write_eof`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_eof(&mut self) -> Result<(), Refusal> {
+        self.hub.write_eof(self.id)
+    }
+
+    /// See [`Hub::close`].
+    pub fn close(&mut self) {
+        self.hub.close(self.id);
+    }
+
+    /// See [`Hub::abort`].
+    pub fn abort(&mut self) {
+        self.hub.abort(self.id);
+    }
+
+    /// This protocol cannot go on, for example because of what the peer sent: the connection is force-closed and its
+    /// `connection_lost` gets `CallbackFailed` with the error, which is also reported once (contract RUST-8).
+    pub fn fail(&mut self, error: impl Into<Box<dyn core::error::Error>>) {
+        self.hub.fail(self.id, error);
+    }
+
+    /// See [`Hub::pause_reading`].
+    pub fn pause_reading(&mut self) {
+        self.hub.pause_reading(self.id);
+    }
+
+    /// See [`Hub::resume_reading`].
+    pub fn resume_reading(&mut self) {
+        self.hub.resume_reading(self.id);
+    }
+
+    /// See [`Hub::set_write_buffer_limits`].
+    pub fn set_write_buffer_limits(&mut self, limits: WriteLimits) -> WriteStatus {
+        self.hub.set_write_buffer_limits(self.id, limits)
+    }
+
+    /// Hands the connection to another protocol, which gets every later callback; this one is dropped when its callback has
+    /// returned (contract LIFE-14).
+    pub fn set_protocol(&mut self, protocol: impl Protocol<S> + 'static) {
+        self.hub.set_protocol(self.id, protocol);
+    }
+
+    /// See [`Hub::set_timer`].
+    pub fn set_timer(&mut self, after: Duration) -> Option<TimerId> {
+        self.hub.set_timer(self.id, after)
+    }
+}
+
+impl<S, Id: fmt::Debug> fmt::Debug for Context<'_, S, Id> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("id", &self.id).finish_non_exhaustive()
+    }
+}

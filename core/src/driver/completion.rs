@@ -1,0 +1,352 @@
+//! The driver of kernel interfaces that carry operations out and say when they are done.
+
+use super::{Drive, Phase, Sockets, Table, concerns_one_connection};
+use crate::addr::{Addr, Ends};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::flow::data::Data;
+use crate::flow::queue::InFlight;
+use crate::hub::ListenError;
+use crate::key::{Key, ServerId, StreamId};
+use crate::open::{Connect, Listen};
+use crate::protocol::Protocol;
+use crate::stream::Wants;
+use crate::time::Instant;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use bytes::{Buf, BytesMut};
+
+/// An operation that has come to its end.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Completion<Source> {
+    /// A receive: the memory that it was given, and how much of it was filled (0: the end).
+    Received(BytesMut, Result<usize, Error>),
+    /// A send: how many bytes were taken, at least one.
+    Sent(Result<usize, Error>),
+    /// A shutdown.
+    ShutDown(Result<(), Error>),
+    /// A connect.
+    Connected(Result<Ends, Error>),
+    /// An accept.
+    Accepted(Result<(Source, Ends), Error>),
+}
+
+/// Operations that own their memory: each is begun here and comes back as one [`Completion`] under the key that it was begun with, also when
+/// its socket was closed meanwhile. At most one receive and one send (or shutdown) of a socket are under way at a time.
+pub trait CompletionIo: Sockets {
+    /// Receives into `memory`, at most its length.
+    fn recv(&mut self, source: &mut Self::Source, key: Key, memory: BytesMut);
+
+    /// Sends the foremost bytes.
+    fn send(&mut self, source: &mut Self::Source, key: Key, bytes: InFlight);
+
+    /// Finishes the sending half.
+    fn shutdown_write(&mut self, source: &mut Self::Source, key: Key);
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// If it cannot even begin; then nothing comes back.
+    fn connect(&mut self, key: Key, to: &Connect) -> Result<Self::Source, Error>;
+
+    /// Accepts one connection.
+    fn accept(&mut self, source: &mut Self::Source, key: Key);
+}
+
+const RECEIVING: u8 = 1;
+const SENDING: u8 = 1 << 1;
+const ACCEPTING: u8 = 1 << 2;
+
+struct Conn<Y> {
+    source: Y,
+    flags: u8,
+    /// Received while it was not wanted: delivered first, and nothing is received before that.
+    held: Option<BytesMut>,
+}
+
+/// An engine over a kernel interface that carries operations out.
+///
+/// Pausing does not cancel a receive that is under way: what it brings is held back and delivered first when reading is resumed. A send keeps
+/// its bytes alive whatever becomes of the connection.
+pub struct CompletionDriver<S, Y: CompletionIo> {
+    engine: Engine<S>,
+    io: Y,
+    conns: Table<Conn<Y::Source>>,
+    done: VecDeque<(Key, Completion<Y::Source>)>,
+    /// How many of them belong to this iteration.
+    left: usize,
+    phase: Phase,
+}
+
+impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
+    /// Puts the two together.
+    pub fn new(engine: Engine<S>, io: Y) -> Self {
+        Self { engine, io, conns: Table::new(), done: VecDeque::new(), left: 0, phase: Phase::Between }
+    }
+
+    /// The engine: its hub, its state, its reports.
+    pub fn engine(&mut self) -> &mut Engine<S> {
+        &mut self.engine
+    }
+
+    /// The calls.
+    pub fn io(&mut self) -> &mut Y {
+        &mut self.io
+    }
+
+    /// Runs the ready queue as it stands, and everything that it led to. If it unwinds, call it again.
+    pub fn prepare(&mut self, now: Instant) {
+        if self.phase != Phase::Preparing {
+            self.engine.begin_round(now);
+            self.phase = Phase::Preparing;
+        }
+        self.run_ready();
+        self.phase = Phase::Between;
+    }
+
+    /// When something is to be done although nothing comes back; a time that has passed: at once.
+    pub fn timeout(&mut self) -> Option<Instant> {
+        if self.done.is_empty() { self.engine.poll_timeout() } else { Some(Instant::ZERO) }
+    }
+
+    /// An operation came back. Calls nothing of the application's; to be called between a wait and [`process`](Self::process).
+    pub fn complete(&mut self, key: Key, completion: Completion<Y::Source>) {
+        self.done.push_back((key, completion));
+    }
+
+    /// Serves what came back, then the timers that are due, and everything that it led to. If it unwinds, call it again.
+    pub fn process(&mut self, now: Instant) {
+        if self.phase != Phase::Processing {
+            self.engine.set_now(now);
+            self.left = self.done.len();
+            self.phase = Phase::Processing;
+        }
+        self.drain_due();
+        while self.left > 0 {
+            self.left -= 1;
+            if let Some((key, completion)) = self.done.pop_front() {
+                self.serve(key, completion);
+                self.drain_due();
+            }
+        }
+        self.run_timers();
+        self.phase = Phase::Between;
+    }
+
+    /// Binds and listens at once, for callers outside of callbacks: as [`Hub::listen_with`](crate::Hub::listen_with).
+    ///
+    /// # Errors
+    /// The address that cannot be bound, and why.
+    pub fn listen(
+        &mut self,
+        listen: &Listen,
+        make: impl FnMut(&mut S, Addr) -> Option<Box<dyn Protocol<S>>> + 'static,
+    ) -> Result<ServerId, ListenError> {
+        self.listen_now(listen, make)
+    }
+
+    /// Ends everything without a callback and closes every socket (contract LIFE-18).
+    pub fn close(&mut self) {
+        self.engine.close();
+        self.carry_out_all();
+        self.done.clear();
+        self.left = 0;
+        self.phase = Phase::Between;
+    }
+
+    fn serve(&mut self, key: Key, completion: Completion<Y::Source>) {
+        match completion {
+            Completion::Received(memory, result) => self.received(key, memory, result),
+            Completion::Sent(result) => {
+                let Some(conn) = self.conns.get_mut(key) else { return };
+                conn.flags &= !SENDING;
+                match result {
+                    Ok(n) => self.engine.sent(key, n),
+                    Err(error) => self.engine.send_failed(key, error),
+                }
+                self.flush(key);
+            }
+            Completion::ShutDown(result) => {
+                let Some(conn) = self.conns.get_mut(key) else { return };
+                conn.flags &= !SENDING;
+                self.engine.shut_down(key, result);
+            }
+            Completion::Connected(result) => {
+                if self.conns.get_mut(key).is_some() {
+                    let id = self.engine.hub().stream_id(key);
+                    let to = self.engine.hub().about(key).ends.peer;
+                    self.engine.connected(id, to, result);
+                }
+            }
+            Completion::Accepted(result) => {
+                let Some(conn) = self.conns.get_mut(key) else { return };
+                conn.flags &= !ACCEPTING;
+                match result {
+                    Ok((source, ends)) => self.accepted(key, source, ends),
+                    Err(error) if concerns_one_connection(error) => {}
+                    Err(error) => self.engine.accept_failed(key, error),
+                }
+                self.accept(key);
+            }
+        }
+    }
+
+    fn received(&mut self, key: Key, mut memory: BytesMut, result: Result<usize, Error>) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            self.engine.pool().give_block(memory);
+            return;
+        };
+        conn.flags &= !RECEIVING;
+        match result {
+            Ok(0) => {
+                self.engine.pool().give_block(memory);
+                self.engine.read_eof(key);
+            }
+            Ok(n) => {
+                memory.truncate(n);
+                conn.held = Some(memory);
+                self.deliver_held(key);
+            }
+            Err(error) => {
+                self.engine.pool().give_block(memory);
+                self.engine.read_failed(key, error);
+            }
+        }
+        self.flush(key);
+        self.receive(key);
+    }
+
+    /// Delivers what is held, one piece a step, as long as it is wanted.
+    fn deliver_held(&mut self, key: Key) {
+        while let Some(lends) = self.engine.wants_read(key) {
+            let Some(conn) = self.conns.get_mut(key) else { return };
+            let Some(mut held) = conn.held.take() else { return };
+            if lends {
+                let taken = self.engine.read_into(key, |memory| {
+                    let n = memory.len().min(held.len());
+                    memory[..n].copy_from_slice(&held[..n]);
+                    Ok(Some(n))
+                });
+                if let Ok(Some(n)) = taken {
+                    held.advance(n);
+                }
+                if let Some(conn) = self.conns.get_mut(key).filter(|_| !held.is_empty()) {
+                    conn.held = Some(held);
+                }
+            } else {
+                let n = held.len();
+                self.engine.received(key, Data::new(&mut held, n));
+                self.engine.pool().give_block(held);
+            }
+            self.flush(key);
+            self.drain_due();
+        }
+    }
+
+    /// Begins to receive, if that is wanted and nothing is held.
+    fn receive(&mut self, key: Key) {
+        if self.engine.wants_read(key).is_none() {
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        if conn.flags & RECEIVING == 0 && conn.held.is_none() {
+            conn.flags |= RECEIVING;
+            let memory = self.engine.pool().take_block();
+            self.io.recv(&mut conn.source, key, memory);
+        }
+    }
+
+    fn keep(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+        self.io.attach(&source, key)?;
+        self.conns.insert(key, Conn { source, flags: 0, held: None });
+        Ok(())
+    }
+}
+
+impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
+    type Io = Y;
+
+    fn engine(&mut self) -> &mut Engine<S> {
+        &mut self.engine
+    }
+
+    fn io(&mut self) -> &mut Y {
+        &mut self.io
+    }
+
+    fn with_source<R>(&mut self, key: Key, f: impl FnOnce(&mut Y, &mut Y::Source) -> R) -> Option<R> {
+        let conn = self.conns.get_mut(key)?;
+        Some(f(&mut self.io, &mut conn.source))
+    }
+
+    fn flush(&mut self, key: Key) {
+        let Some(transport) = self.engine.transport(key) else { return };
+        let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.flags & SENDING == 0) else { return };
+        match transport.wants_send() {
+            Wants::Nothing => {}
+            Wants::Bytes => {
+                conn.flags |= SENDING;
+                self.io.send(&mut conn.source, key, transport.in_flight());
+            }
+            Wants::Fin => {
+                conn.flags |= SENDING;
+                self.io.shutdown_write(&mut conn.source, key);
+            }
+        }
+    }
+
+    fn refresh(&mut self, key: Key) {
+        self.flush(key);
+        self.deliver_held(key);
+        self.engine.deliver_eof(key);
+        self.receive(key);
+    }
+
+    fn connect(&mut self, id: StreamId, to: &Connect) {
+        if self.engine.transport(id.key()).is_none() {
+            return; // Given up meanwhile.
+        }
+        let begun = self.io.connect(id.key(), to).and_then(|source| self.keep(id.key(), source));
+        match begun {
+            // It is named by this address if it fails; a connection that is made has its own.
+            Ok(()) => self.engine.hub().set_ends(id.key(), Ends::new(None, Some(to.addr()))),
+            Err(error) => {
+                self.engine.connected(id, Some(to.addr()), Err(error));
+            }
+        }
+    }
+
+    fn keep_stream(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+        self.keep(key, source)
+    }
+
+    fn keep_listener(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+        self.keep(key, source)
+    }
+
+    fn accept(&mut self, key: Key) {
+        if self.engine.accept_batch(key) == 0 {
+            return;
+        }
+        if let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.flags & ACCEPTING == 0) {
+            conn.flags |= ACCEPTING;
+            self.io.accept(&mut conn.source, key);
+        }
+    }
+
+    fn close(&mut self, key: Key) {
+        if let Some(conn) = self.conns.remove(key) {
+            if let Some(held) = conn.held {
+                self.engine.pool().give_block(held);
+            }
+            self.io.close(conn.source, key);
+        }
+    }
+}
+
+impl<S, Y: CompletionIo> core::fmt::Debug for CompletionDriver<S, Y> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("CompletionDriver").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}

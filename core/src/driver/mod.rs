@@ -1,0 +1,339 @@
+//! Drivers: the two kinds of kernel interface under one engine.
+//!
+//! A backend supplies system calls ([`ReadinessIo`] or [`CompletionIo`], both over [`Sockets`]) and a way to wait; everything else is here. The
+//! iteration of a loop is
+//!
+//! 1. `prepare`: the ready queue as it stands, then everything that it led to;
+//! 2. wait, at most for `timeout`, and `mark` (or `complete`) what happened, which calls nothing of the application's;
+//! 3. `process`: what was marked, the timers that are due, then everything that they led to.
+//!
+//! If a callback panics, `prepare` and `process` unwind and can be called again: they go on behind the callback that panicked.
+
+mod completion;
+mod readiness;
+
+pub use completion::{Completion, CompletionDriver, CompletionIo};
+pub use readiness::{Interest, ReadinessDriver, ReadinessIo, Ready, Trigger};
+
+use crate::addr::{Addr, Ends};
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::hub::ListenError;
+use crate::key::{Key, ServerId, StreamId};
+use crate::op::{Op, Role};
+use crate::open::{Connect, Listen, Resource, SocketOption};
+use crate::protocol::Protocol;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// What both kinds of backends do with sockets beside moving bytes. None of it waits.
+pub trait Sockets {
+    /// A socket, owned. Dropping it closes it.
+    type Source;
+
+    /// Makes a socket and binds it, without listening yet; and the address that it got.
+    ///
+    /// # Errors
+    /// The system's; `AddrNotAvailable` lets a server with other addresses skip this one.
+    fn bind(&mut self, at: Addr, listen: &Listen) -> Result<(Self::Source, Addr), Error>;
+
+    /// Listens on a bound socket; a no-op if it does already.
+    ///
+    /// # Errors
+    /// The system's.
+    fn listen(&mut self, source: &mut Self::Source, backlog: u32) -> Result<(), Error>;
+
+    /// Takes a socket over that the application made: a connected one, or one that is bound or listens. It is made non-blocking.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is something else (contract LOOP-3, LOOP-4); it is closed then, as everywhere else (contract RUST-11).
+    fn adopt(&mut self, resource: Resource, role: Role) -> Result<(Self::Source, Ends), Error>;
+
+    /// Sets an option.
+    ///
+    /// # Errors
+    /// The system's.
+    fn set_option(&mut self, source: &Self::Source, option: SocketOption) -> Result<(), Error>;
+
+    /// Shows the socket to a visitor of the backend's own kind.
+    fn visit(&mut self, source: &Self::Source, visitor: Resource);
+
+    /// Prepares to be told about the socket under this key.
+    ///
+    /// # Errors
+    /// The system's.
+    fn attach(&mut self, source: &Self::Source, key: Key) -> Result<(), Error>;
+
+    /// Closes a socket that was attached. A completion backend cancels what is in flight first, and drops the socket when the last
+    /// of it has come back.
+    fn close(&mut self, source: Self::Source, key: Key);
+}
+
+/// The sockets of a driver: at the index of their endpoint's key, with its generation.
+#[derive(Debug)]
+struct Table<C> {
+    rows: Vec<Option<(u32, C)>>,
+}
+
+impl<C> Table<C> {
+    const fn new() -> Self {
+        Self { rows: Vec::new() }
+    }
+
+    fn insert(&mut self, key: Key, row: C) {
+        if key.index() >= self.rows.len() {
+            self.rows.resize_with(key.index() + 1, || None);
+        }
+        self.rows[key.index()] = Some((key.generation(), row));
+    }
+
+    #[inline]
+    fn get_mut(&mut self, key: Key) -> Option<&mut C> {
+        match self.rows.get_mut(key.index()) {
+            Some(Some((generation, row))) if *generation == key.generation() => Some(row),
+            _ => None,
+        }
+    }
+
+    fn remove(&mut self, key: Key) -> Option<C> {
+        self.get_mut(key)?;
+        self.rows[key.index()].take().map(|(_, row)| row)
+    }
+}
+
+/// Where a driver is in its iteration, so that it goes on after a callback has panicked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Between,
+    Preparing,
+    Processing,
+}
+
+/// What the two drivers have in common: the order of an iteration.
+trait Drive<S> {
+    type Io: Sockets;
+
+    fn engine(&mut self) -> &mut Engine<S>;
+    fn io(&mut self) -> &mut Self::Io;
+
+    /// Runs `f` on a socket and the calls, if there is such a socket.
+    fn with_source<R>(&mut self, key: Key, f: impl FnOnce(&mut Self::Io, &mut <Self::Io as Sockets>::Source) -> R) -> Option<R>;
+
+    /// Hands to the kernel what an endpoint has to send.
+    fn flush(&mut self, key: Key);
+
+    /// Looks at an endpoint that may want something.
+    fn refresh(&mut self, key: Key);
+
+    /// Begins to connect; the answer comes later, or is told at once if it is an error.
+    fn connect(&mut self, id: StreamId, to: &Connect);
+
+    /// Keeps a connected socket; `false` if it could not be attached.
+    fn keep_stream(&mut self, key: Key, source: <Self::Io as Sockets>::Source) -> Result<(), Error>;
+
+    /// Keeps a bound socket, which does not accept yet.
+    fn keep_listener(&mut self, key: Key, source: <Self::Io as Sockets>::Source) -> Result<(), Error>;
+
+    /// Begins to accept, or goes on.
+    fn accept(&mut self, key: Key);
+
+    /// Forgets a socket and closes it.
+    fn close(&mut self, key: Key);
+
+    /// Delivers every pause and resume that is due; each endpoint is sent from before it is told (contract RUST-2).
+    #[inline]
+    fn drain_due(&mut self) {
+        while let Some(key) = self.engine().next_due() {
+            self.flush(key);
+            self.engine().deliver_edge(key);
+        }
+    }
+
+    /// Runs the ready queue as it stands, then everything that it led to.
+    fn run_ready(&mut self) {
+        self.drain_due();
+        while self.engine().run_one_ready() {
+            self.drain_due();
+        }
+        self.settle();
+    }
+
+    /// Runs the timers that are due, then everything that they led to.
+    fn run_timers(&mut self) {
+        self.drain_due();
+        while self.engine().run_one_timer() {
+            self.drain_due();
+        }
+        self.settle();
+    }
+
+    /// Carries out operations and looks at endpoints until there is nothing left to do.
+    fn settle(&mut self) {
+        loop {
+            self.drain_due();
+            if let Some(op) = self.engine().poll_op() {
+                self.carry_out(op);
+            } else if let Some(key) = self.engine().next_dirty() {
+                self.refresh(key);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, op: Op) {
+        match op {
+            Op::Connect(id, to) => self.connect(id, &to),
+            Op::Adopt(id, resource, role) => self.adopt(id, resource, role),
+            Op::Bind(server, listen) => {
+                let result = self.bind_all(server, &listen);
+                self.engine().listening(server, result);
+            }
+            Op::AdoptListener(server, resource) => {
+                let result = self.adopt_listener(server, resource);
+                self.engine().listening(server, result);
+            }
+            Op::Accept(listener) => self.start_accepting(listener.key()),
+            Op::Close(key) => self.close(key),
+            Op::SetOption(id, option) => self.set_option(id, option),
+            Op::Visit(id, visitor) => self.visit(id, visitor),
+        }
+    }
+
+    fn adopt(&mut self, id: StreamId, resource: Resource, role: Role) {
+        if self.engine().transport(id.key()).is_none() {
+            return; // Given up meanwhile: the resource is dropped.
+        }
+        let result = self.io().adopt(resource, role).and_then(|(source, ends)| {
+            // Not ours to fail for: the socket works without (contract LOOP-11).
+            let _ = self.io().set_option(&source, SocketOption::NoDelay(true));
+            self.keep_stream(id.key(), source).map(|()| ends)
+        });
+        self.engine().connected(id, None, result);
+    }
+
+    /// Binds every address of a server; one that is not available is skipped if another one is (contract LOOP-15).
+    fn bind_all(&mut self, server: ServerId, listen: &Listen) -> Result<(), ListenError> {
+        let mut bound = 0;
+        let mut skipped: Vec<(Addr, Error)> = Vec::new();
+        for &addr in listen.addrs() {
+            let made = self.io().bind(addr, listen).and_then(|(mut source, local)| {
+                if listen.starts() {
+                    self.io().listen(&mut source, listen.get_backlog())?;
+                }
+                Ok((source, local))
+            });
+            match made {
+                Ok((source, local)) => {
+                    self.keep_bound(server, source, Some(local)).map_err(|error| ListenError::new(Some(addr), error))?;
+                    bound += 1;
+                }
+                Err(error) if error.kind() == ErrorKind::AddrNotAvailable => skipped.push((addr, error)),
+                Err(error) => return Err(ListenError::new(Some(addr), error)),
+            }
+        }
+        match skipped.first() {
+            Some(&(addr, error)) if bound == 0 => Err(ListenError::new(Some(addr), error)),
+            _ => {
+                for (addr, error) in skipped {
+                    self.engine().address_skipped(addr, error);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn adopt_listener(&mut self, server: ServerId, resource: Resource) -> Result<(), ListenError> {
+        let (source, ends) = self.io().adopt(resource, Role::Listener).map_err(|error| ListenError::new(None, error))?;
+        self.keep_bound(server, source, ends.local).map_err(|error| ListenError::new(ends.local, error))
+    }
+
+    fn keep_bound(&mut self, server: ServerId, source: <Self::Io as Sockets>::Source, local: Option<Addr>) -> Result<(), Error> {
+        match self.engine().bound(server, local) {
+            Some(key) => self.keep_listener(key, source),
+            None => Ok(()), // The server was closed meanwhile: the socket is dropped.
+        }
+    }
+
+    fn carry_out_all(&mut self) {
+        while let Some(op) = self.engine().poll_op() {
+            self.carry_out(op);
+        }
+    }
+
+    fn listen_now(
+        &mut self,
+        listen: &Listen,
+        make: impl FnMut(&mut S, Addr) -> Option<Box<dyn Protocol<S>>> + 'static,
+    ) -> Result<ServerId, ListenError> {
+        let server = self.engine().new_server(listen, make);
+        let result = self.bind_all(server, listen);
+        self.listened(server, result)
+    }
+
+    fn listen_on_now(
+        &mut self,
+        socket: Resource,
+        make: impl FnMut(&mut S, Addr) -> Option<Box<dyn Protocol<S>>> + 'static,
+    ) -> Result<ServerId, ListenError> {
+        let server = self.engine().new_server(&Listen::nowhere(), make);
+        let result = self.adopt_listener(server, socket);
+        self.listened(server, result)
+    }
+
+    fn listened(&mut self, server: ServerId, result: Result<(), ListenError>) -> Result<ServerId, ListenError> {
+        self.engine().listening(server, result);
+        // What that led to stands behind all other operations, and is carried out in their order.
+        self.carry_out_all();
+        result.map(|()| server)
+    }
+
+    fn start_accepting(&mut self, key: Key) {
+        if self.engine().accept_batch(key) == 0 {
+            return;
+        }
+        let backlog = self.engine().backlog(key);
+        match self.with_source(key, |io, source| io.listen(source, backlog)) {
+            Some(Ok(())) => self.accept(key),
+            Some(Err(error)) => self.engine().accept_failed(key, error),
+            None => {}
+        }
+    }
+
+    /// Keeps an accepted socket, with the options that its server has for it.
+    fn accepted(&mut self, listener: Key, source: <Self::Io as Sockets>::Source, ends: Ends) {
+        let Some(key) = self.engine().accepted(listener, ends) else {
+            return; // The server was closed meanwhile: the socket is dropped.
+        };
+        for n in 0.. {
+            let Some(&option) = self.engine().accept_options(listener).get(n) else { break };
+            // It fails only if the peer has gone already, and the connection will tell.
+            let _ = self.io().set_option(&source, option);
+        }
+        if let Err(error) = self.keep_stream(key, source) {
+            self.engine().accepted_in_vain(listener, key, error);
+        }
+    }
+
+    fn set_option(&mut self, id: StreamId, option: SocketOption) {
+        if let Some(Err(error)) = self.with_source(id.key(), |io, source| io.set_option(source, option)) {
+            self.engine().option_failed(id, error);
+        }
+    }
+
+    fn visit(&mut self, id: StreamId, visitor: Resource) {
+        self.with_source(id.key(), |io, source| io.visit(source, visitor));
+    }
+}
+
+/// An error of one connection that was lost before it was accepted: the next one may be good (contract LOOP-22).
+const fn concerns_one_connection(error: Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::PermissionDenied
+            | ErrorKind::Unreachable
+            | ErrorKind::TimedOut
+    )
+}

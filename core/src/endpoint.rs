@@ -1,0 +1,118 @@
+//! What stands in the loop's table for each endpoint.
+
+use crate::addr::{Addr, Ends};
+use crate::flow::limits::WriteLimits;
+use crate::key::{Key, StreamId};
+use crate::protocol::Protocol;
+use crate::stream::StreamTransport;
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+/// An endpoint, in a slot of at most 64 bytes with its generation; what is rarely needed stands beside it.
+pub(crate) enum Endpoint<S> {
+    Stream(Stream<S>),
+    Listener(Listener),
+}
+
+/// It is in the list of endpoints that owe a pause or resume.
+pub(crate) const IN_DUE: u8 = 1;
+/// It is in the list of endpoints that may want something of the kernel.
+pub(crate) const IN_DIRTY: u8 = 1 << 1;
+/// Its `connection_lost` is in the ready queue.
+pub(crate) const LOSS_QUEUED: u8 = 1 << 2;
+/// Its protocol lends memory to receive into.
+pub(crate) const LENDS: u8 = 1 << 3;
+/// Its reading follows its own writing.
+pub(crate) const FOLLOWS_ITSELF: u8 = 1 << 4;
+/// Other readers follow its writing: see [`Cold::followers`].
+pub(crate) const FOLLOWED: u8 = 1 << 5;
+
+pub(crate) struct Stream<S> {
+    /// None while it is lifted out to be called, and while an accepted connection has not got one yet.
+    pub(crate) protocol: Option<Box<dyn Protocol<S>>>,
+    pub(crate) transport: StreamTransport,
+    pub(crate) cold: Option<Box<Cold>>,
+    pub(crate) flags: u8,
+    /// Flow callbacks delivered in the iteration `edge_round`.
+    pub(crate) edges: u8,
+    pub(crate) edge_round: u16,
+}
+
+impl<S> Stream<S> {
+    pub(crate) fn new(protocol: Option<Box<dyn Protocol<S>>>) -> Self {
+        let flags = if protocol.as_ref().is_some_and(|protocol| protocol.lends_memory()) { LENDS } else { 0 };
+        Self { protocol, transport: StreamTransport::new(WriteLimits::DEFAULT), cold: None, flags, edges: 0, edge_round: 0 }
+    }
+
+    pub(crate) fn cold(&mut self) -> &mut Cold {
+        self.cold.get_or_insert_with(Box::default)
+    }
+
+    pub(crate) const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Sets a flag; whether it is new.
+    pub(crate) fn set(&mut self, flag: u8) -> bool {
+        let new = self.flags & flag == 0;
+        self.flags |= flag;
+        new
+    }
+
+    pub(crate) fn install(&mut self, protocol: Box<dyn Protocol<S>>) -> Option<Box<dyn Protocol<S>>> {
+        if protocol.lends_memory() {
+            self.flags |= LENDS;
+        } else {
+            self.flags &= !LENDS;
+        }
+        self.protocol.replace(protocol)
+    }
+}
+
+/// What most connections never need.
+#[derive(Default)]
+pub(crate) struct Cold {
+    /// The first of the timers that its protocol set.
+    pub(crate) timers: Option<Key>,
+    /// Readers that are held while this writer is paused.
+    pub(crate) followers: Vec<StreamId>,
+    /// Writers that this reader follows.
+    pub(crate) following: Vec<StreamId>,
+    /// What the protocol failed with.
+    pub(crate) failure: Option<Rc<dyn core::error::Error>>,
+    /// Accepted bytes that were dropped.
+    pub(crate) discarded: u64,
+    /// Writes that came too late.
+    pub(crate) late_writes: u8,
+}
+
+pub(crate) struct Listener {
+    pub(crate) server: Key,
+}
+
+/// What is known of the endpoint of the same index, apart from the hot slot.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct About {
+    pub(crate) ends: Ends,
+    pub(crate) server: Option<Key>,
+}
+
+impl About {
+    pub(crate) const fn local(self) -> Option<Addr> {
+        self.ends.local
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Entry;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn an_idle_connection_takes_one_cache_line_and_its_addresses() {
+        assert_eq!(size_of::<Entry<Endpoint<()>>>(), 64);
+        assert!(size_of::<About>() <= 80);
+    }
+}

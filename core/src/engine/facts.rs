@@ -1,0 +1,226 @@
+//! Facts from the world, and the callbacks that they lead to.
+
+use super::{Engine, MOST_EDGES};
+use crate::addr::{Addr, Ends};
+use crate::endpoint::IN_DUE;
+use crate::error::Error;
+use crate::flow::data::Data;
+use crate::flow::read_gate::Hold;
+use crate::flow::write_flow::Edge;
+use crate::hub::{NO_MEMORY_LENT, Ready};
+use crate::key::{Key, StreamId};
+use crate::observer::Event;
+use crate::report::Report;
+use crate::stream::Wants;
+use alloc::rc::Rc;
+use core::num::NonZeroUsize;
+use core::time::Duration;
+
+/// How long accepting rests when the system has run out of something (contract LOOP-23).
+const ACCEPT_REST: Duration = Duration::from_secs(1);
+
+/// What a read brought: nothing yet, so many bytes (0: the end), or an error.
+pub type ReadResult = Result<Option<usize>, Error>;
+
+impl<S> Engine<S> {
+    // ---- openings ----
+
+    /// An opening of ours came about, or not. `false`: it was given up meanwhile, close the socket.
+    pub fn connected(&mut self, id: StreamId, to: Option<Addr>, result: Result<Ends, Error>) -> bool {
+        let key = id.key;
+        let Some(stream) = self.hub.stream_mut(id) else { return false };
+        match result {
+            Ok(ends) => {
+                stream.transport.handle_open();
+                self.hub.set_ends(key, ends);
+                self.push_ready(Ready::Made(key));
+            }
+            Err(error) => self.hub.open_failed(key, to, error),
+        }
+        true
+    }
+
+    /// A listener accepted a connection. `None`: nobody serves there any more, close the socket.
+    pub fn accepted(&mut self, listener: Key, ends: Ends) -> Option<Key> {
+        self.hub.server_accepted(listener, ends)
+    }
+
+    /// An accepted connection could not be attached to the poller: nothing comes of it, and the server rests.
+    pub fn accepted_in_vain(&mut self, listener: Key, key: Key, error: Error) {
+        drop(self.hub.remove(key));
+        self.accept_failed(listener, error);
+    }
+
+    /// Accepting failed, not for one connection but for lack of something: it rests for a second (contract LOOP-23).
+    pub fn accept_failed(&mut self, listener: Key, error: Error) {
+        self.hub.server_exhausted(listener, error, ACCEPT_REST);
+    }
+
+    /// An option could not be set.
+    pub fn option_failed(&mut self, id: StreamId, error: Error) {
+        self.hub.reports.push(Report::OptionFailed { id, error });
+    }
+
+    // ---- receiving ----
+
+    /// Bytes came for a protocol that lends no memory. Ignored if it does not want any now: look at
+    /// [`wants_read`](Self::wants_read) first, and send what it has to send afterwards.
+    #[inline]
+    pub fn received(&mut self, key: Key, data: Data<'_>) {
+        match self.hub.stream_at(key) {
+            Some(stream) if stream.transport.wants_read() && !data.is_empty() => {}
+            _ => return,
+        }
+        self.hub.observe(key, &Event::Data(&data));
+        self.call(key, |protocol, cx| protocol.data_received(cx, data));
+    }
+
+    /// Lends the protocol's own memory to a read and tells it of the bytes: one unit, with nothing in between (contract BUF-1).
+    pub fn read_into(&mut self, key: Key, read: impl FnOnce(&mut [u8]) -> ReadResult) -> ReadResult {
+        let hint = NonZeroUsize::new(self.hub.pool.block_size());
+        let result = self.call(key, |protocol, cx| {
+            let memory = protocol.lend_memory(hint);
+            cx.hub.observe(key, &Event::GetBuffer(memory.len()));
+            if memory.is_empty() {
+                cx.fail(NO_MEMORY_LENT);
+                return Ok(None);
+            }
+            let result = read(memory);
+            match result {
+                Ok(Some(n)) if n > memory.len() => {
+                    // A backend that says so has written where it must not, or lies; the protocol is not told either way.
+                    cx.fail(NO_MEMORY_LENT);
+                    Ok(None)
+                }
+                Ok(Some(n)) if n > 0 => {
+                    cx.hub.observe(key, &Event::BufferUpdated(&memory[..n]));
+                    protocol.memory_filled(cx, n);
+                    result
+                }
+                _ => result,
+            }
+        });
+        result.unwrap_or(Ok(None))
+    }
+
+    /// The peer has finished. It is told at once, or when reading is resumed.
+    pub fn read_eof(&mut self, key: Key) {
+        if let Some(stream) = self.hub.stream_at(key) {
+            stream.transport.handle_eof();
+        }
+        self.deliver_eof(key);
+    }
+
+    /// Tells an end-of-file that is due.
+    pub fn deliver_eof(&mut self, key: Key) {
+        if !self.hub.stream_at(key).is_some_and(|stream| stream.transport.poll_eof()) {
+            return;
+        }
+        self.hub.observe(key, &Event::Eof);
+        let keep_open = self.call(key, |protocol, cx| protocol.eof_received(cx)).unwrap_or(false);
+        let Some((stream, pool)) = self.hub.stream_and_pool(key) else { return };
+        if !stream.transport.is_closing() {
+            stream.transport.keep_open(keep_open, pool);
+            self.hub.observe(key, &Event::EofAnswered { keep_open });
+        }
+        self.hub.touch(key);
+    }
+
+    /// Receiving failed: the connection is lost with that error (contract READ-13).
+    pub fn read_failed(&mut self, key: Key, error: Error) {
+        if let Some((stream, pool)) = self.hub.stream_and_pool(key) {
+            let dropped = stream.transport.handle_read_error(error, pool);
+            self.hub.force_closed(key, dropped);
+        }
+    }
+
+    // ---- sending ----
+
+    /// The kernel took the foremost `n` bytes.
+    #[inline]
+    pub fn sent(&mut self, key: Key, n: usize) {
+        let Some((stream, pool)) = self.hub.stream_and_pool(key) else { return };
+        stream.transport.handle_sent(n, pool);
+        let changed = stream.transport.is_edge_due() || stream.transport.is_losing();
+        if self.hub.observer.is_some() {
+            let size = self.hub.stream_at(key).map_or(0, |stream| stream.transport.write_buffer_size());
+            self.hub.observe(key, &Event::Sent { size });
+        }
+        if changed {
+            self.hub.touch(key);
+        }
+    }
+
+    /// Sending failed: the connection is lost with that error (contract WRITE-10).
+    pub fn send_failed(&mut self, key: Key, error: Error) {
+        if let Some((stream, pool)) = self.hub.stream_and_pool(key) {
+            let dropped = stream.transport.handle_write_error(error, pool);
+            self.hub.force_closed(key, dropped);
+        }
+    }
+
+    /// The kernel finished the sending half, or could not (contract EOF-12).
+    pub fn shut_down(&mut self, key: Key, result: Result<(), Error>) {
+        if let Some((stream, pool)) = self.hub.stream_and_pool(key) {
+            let dropped = stream.transport.handle_shutdown(result, pool);
+            if stream.transport.is_losing() && result.is_err() {
+                self.hub.force_closed(key, dropped);
+            } else {
+                self.hub.touch(key);
+            }
+        }
+    }
+
+    /// Delivers one pause or resume that is due to an endpoint of [`next_due`](Self::next_due); if there is another one, it is put behind those
+    /// that became due before (contract RUST-2).
+    pub fn deliver_edge(&mut self, key: Key) {
+        let round = self.hub.round;
+        let Some(stream) = self.hub.stream_at(key) else { return };
+        if !stream.transport.is_edge_due() {
+            return;
+        }
+        if stream.edge_round != round {
+            stream.edge_round = round;
+            stream.edges = 0;
+        }
+        if stream.edges == MOST_EDGES {
+            stream.transport.hold_reading(Hold::Edges);
+            stream.flags |= IN_DUE;
+            self.hub.late.push_back(key);
+            return;
+        }
+        stream.edges += 1;
+        let may_read = stream.transport.release_reading(Hold::Edges);
+        let edge = stream.transport.poll_edge();
+        if may_read {
+            self.hub.look_at(key);
+        }
+        match edge {
+            Some(Edge::Pause) => {
+                self.hub.observe(key, &Event::PauseWriting);
+                self.call(key, |protocol, cx| protocol.pause_writing(cx));
+            }
+            Some(Edge::Resume) => {
+                self.hub.observe(key, &Event::ResumeWriting);
+                self.hub.release_followers(key);
+                self.call(key, |protocol, cx| protocol.resume_writing(cx));
+            }
+            None => {}
+        }
+        self.hub.touch(key);
+    }
+
+    /// Whether a connection has something to send: for drivers that look before they call.
+    #[must_use]
+    pub fn wants_send(&mut self, key: Key) -> Wants {
+        self.hub.stream_at(key).map_or(Wants::Nothing, |stream| stream.transport.wants_send())
+    }
+
+    /// What a protocol failed with goes to it at the end.
+    pub(crate) fn failure_of(&mut self, key: Key) -> (u64, Option<Rc<dyn core::error::Error>>) {
+        match self.hub.stream_at(key).and_then(|stream| stream.cold.as_mut()) {
+            Some(cold) => (cold.discarded, cold.failure.take()),
+            None => (0, None),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Turns: one entry into user code each, and what must hold even if it does not return.
+
+use super::Engine;
+use crate::context::Context;
+use crate::endpoint::Endpoint;
+use crate::hub::{Hub, Ready, Work};
+use crate::key::{Key, TimerId};
+use crate::observer::Event;
+use crate::open::OpenError;
+use crate::protocol::Protocol;
+use crate::reason::CloseReason;
+use crate::report::{Origin, Report};
+use crate::time::Instant;
+use alloc::boxed::Box;
+
+impl<S> Engine<S> {
+    /// Begins an iteration at `now` (never earlier than the one before): its ready entries are those that are there now.
+    pub fn begin_round(&mut self, now: Instant) {
+        self.set_now(now);
+        self.hub.round = self.hub.round.wrapping_add(1);
+        self.hub.due.append(&mut self.hub.late);
+        self.snapshot = self.hub.ready.len();
+    }
+
+    /// It is `now`; a clock that goes backwards stands still.
+    pub fn set_now(&mut self, now: Instant) {
+        self.hub.now = self.hub.now.max(now);
+        self.timer_mark = self.hub.timers.mark();
+    }
+
+    /// Runs the next ready entry of this iteration; `false`: there is none left (contract LOOP-30).
+    pub fn run_one_ready(&mut self) -> bool {
+        if self.snapshot == 0 {
+            return false;
+        }
+        self.snapshot -= 1;
+        match self.hub.ready.pop_front() {
+            Some(Ready::Soon(job)) => self.run_job(job),
+            Some(Ready::Listening(done, result)) => self.run_job(|hub, state| done(hub, state, result)),
+            Some(Ready::Made(key)) => self.made(key),
+            Some(Ready::OpenFailed(key, error)) => self.open_failed(key, error),
+            Some(Ready::Lost(key)) => self.lost(key),
+            None => self.snapshot = 0,
+        }
+        true
+    }
+
+    /// Runs the next timer that is due and was set before this time was; `false`: there is none left (contract LOOP-31).
+    pub fn run_one_timer(&mut self) -> bool {
+        let Some((key, work)) = self.hub.timers.pop_due(self.hub.now, self.timer_mark) else { return false };
+        self.hub.unlink_timer(key, &work);
+        match work {
+            Work::Call(job) => self.run_job(job),
+            Work::Stream { stream, .. } => {
+                let timer = TimerId::new(key, self.hub.tag);
+                self.hub.observe(stream, &Event::Timer);
+                self.call(stream, |protocol, cx| protocol.timer(cx, timer));
+                self.hub.touch(stream);
+            }
+            Work::Accept { listener } => self.hub.server_rested(listener),
+        }
+        true
+    }
+
+    fn run_job(&mut self, job: impl FnOnce(&mut Hub<S>, &mut S)) {
+        let mut turn = Turn { hub: &mut self.hub, origin: Origin::Scheduled, returned: false };
+        job(turn.hub, &mut self.state);
+        turn.returned = true;
+    }
+
+    /// Lifts a protocol out, calls it, and puts it back, unless it was replaced meanwhile.
+    #[inline]
+    pub(super) fn call<R>(&mut self, key: Key, f: impl FnOnce(&mut dyn Protocol<S>, &mut Context<'_, S>) -> R) -> Option<R> {
+        let protocol = self.hub.stream_at(key)?.protocol.take()?;
+        self.hub.current = Some(key);
+        let id = self.hub.stream_id(key);
+        let mut lifted = Lifted { hub: &mut self.hub, key, protocol: Some(protocol), returned: false };
+        let protocol = lifted.protocol.as_mut()?;
+        let answer = f(&mut **protocol, &mut Context { id, hub: lifted.hub, state: &mut self.state });
+        lifted.returned = true;
+        Some(answer)
+    }
+
+    /// A connection's turn to be made: it gets its protocol, if it was accepted, and `connection_made`.
+    fn made(&mut self, key: Key) {
+        if let Some(server) = self.hub.about(key).server {
+            if !self.hub.servers.get(server).is_some_and(crate::hub::Server::accepts) {
+                // The server was closed meanwhile (contract LOOP-18).
+                drop(self.hub.remove(key));
+                return;
+            }
+            self.make_protocol(key, server);
+        }
+        if !self.hub.stream_at(key).is_some_and(|stream| stream.transport.poll_made()) {
+            return;
+        }
+        self.hub.observe(key, &Event::Made);
+        self.call(key, |protocol, cx| protocol.connection_made(cx));
+        self.hub.touch(key);
+        // Reading begins now (contract LIFE-7).
+        self.hub.look_at(key);
+    }
+
+    /// Calls the factory of the server that accepted a connection; without a protocol nothing comes of it (contract LIFE-5, LIFE-9).
+    fn make_protocol(&mut self, key: Key, server: Key) {
+        let Some(peer) = self.hub.about(key).ends.peer else {
+            // Reset before it was looked at: there is nobody to serve.
+            drop(self.hub.remove(key));
+            return;
+        };
+        let Some(make) = self.hub.servers.get_mut(server).and_then(|server| server.make.take()) else { return };
+        let mut making = Making { hub: &mut self.hub, key, server, make: Some(make), protocol: None, returned: false };
+        if let Some(make) = &mut making.make {
+            making.protocol = make(&mut self.state, peer);
+        }
+        making.returned = true;
+    }
+
+    fn open_failed(&mut self, key: Key, error: OpenError) {
+        let id = self.hub.stream_id(key);
+        self.hub.observe(key, &Event::OpenFailed);
+        let Some(Endpoint::Stream(stream)) = self.hub.remove(key) else { return };
+        let Some(protocol) = stream.protocol else { return };
+        let mut turn = Turn { hub: &mut self.hub, origin: Origin::Stream(id), returned: false };
+        protocol.open_failed(&mut Context { id, hub: turn.hub, state: &mut self.state }, error);
+        turn.returned = true;
+    }
+
+    /// A connection's turn to be lost; flow callbacks that are still owed come first.
+    fn lost(&mut self, key: Key) {
+        let Some(stream) = self.hub.stream_at(key) else { return };
+        let Some(ending) = stream.transport.poll_lost() else {
+            self.hub.touch_edges(key);
+            self.push_ready(Ready::Lost(key));
+            return;
+        };
+        self.hub.cancel_timers_of(key);
+        let (discarded, failure) = self.failure_of(key);
+        let ends = self.hub.about(key).ends;
+        let reason = CloseReason { ending, discarded, failure, ends };
+        self.hub.observe(key, &Event::Lost(&reason));
+        let protocol = self.hub.stream_at(key).and_then(|stream| stream.protocol.take());
+        let id = self.hub.stream_id(key);
+        self.hub.current = Some(key);
+        let mut last = Last { hub: &mut self.hub, key, returned: false };
+        if let Some(protocol) = protocol {
+            protocol.connection_lost(&mut Context { id, hub: last.hub, state: &mut self.state }, reason);
+        }
+        last.returned = true;
+    }
+}
+
+/// A protocol on loan to its own callback.
+struct Lifted<'a, S> {
+    hub: &'a mut Hub<S>,
+    key: Key,
+    protocol: Option<Box<dyn Protocol<S>>>,
+    returned: bool,
+}
+
+impl<S> Drop for Lifted<'_, S> {
+    #[inline]
+    fn drop(&mut self) {
+        self.hub.current = None;
+        if !self.returned {
+            let id = self.hub.stream_id(self.key);
+            self.hub.reports.push(Report::Panicked { origin: Origin::Stream(id), message: None });
+        }
+        match self.hub.stream_at(self.key) {
+            Some(stream) if stream.protocol.is_none() => stream.protocol = self.protocol.take(),
+            _ => {}
+        }
+        if !self.returned {
+            self.hub.fail_panicked(self.key);
+        }
+    }
+}
+
+/// A scheduled callback, or an opening that failed: nothing to restore.
+struct Turn<'a, S> {
+    hub: &'a mut Hub<S>,
+    origin: Origin,
+    returned: bool,
+}
+
+impl<S> Drop for Turn<'_, S> {
+    fn drop(&mut self) {
+        if !self.returned {
+            self.hub.reports.push(Report::Panicked { origin: self.origin, message: None });
+        }
+    }
+}
+
+/// A factory on loan to its own call; without a protocol the connection goes.
+struct Making<'a, S> {
+    hub: &'a mut Hub<S>,
+    key: Key,
+    server: Key,
+    make: Option<crate::hub::Factory<S>>,
+    protocol: Option<Box<dyn Protocol<S>>>,
+    returned: bool,
+}
+
+impl<S> Drop for Making<'_, S> {
+    fn drop(&mut self) {
+        if !self.returned {
+            let server = self.hub.server_id(self.server);
+            self.hub.reports.push(Report::Panicked { origin: Origin::Factory(server), message: None });
+        }
+        if let Some(server) = self.hub.servers.get_mut(self.server) {
+            server.make = self.make.take();
+        }
+        match (self.protocol.take(), self.hub.stream_at(self.key)) {
+            (Some(protocol), Some(stream)) => drop(stream.install(protocol)),
+            _ => drop(self.hub.remove(self.key)),
+        }
+    }
+}
+
+/// The last callback of a connection: whether it returns or not, its slot is freed and its source closed (contract LIFE-13).
+struct Last<'a, S> {
+    hub: &'a mut Hub<S>,
+    key: Key,
+    returned: bool,
+}
+
+impl<S> Drop for Last<'_, S> {
+    fn drop(&mut self) {
+        self.hub.current = None;
+        if !self.returned {
+            let id = self.hub.stream_id(self.key);
+            self.hub.reports.push(Report::Panicked { origin: Origin::Stream(id), message: None });
+        }
+        drop(self.hub.remove(self.key));
+    }
+}

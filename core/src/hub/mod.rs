@@ -1,0 +1,265 @@
+//! The verbs: everything a callback may do, to any endpoint, by id.
+
+mod follow;
+mod schedule;
+mod server;
+mod stream;
+
+pub(crate) use schedule::{Job, Work};
+pub use server::ListenError;
+pub(crate) use server::{Factory, Listening, Server, Serving};
+pub(crate) use stream::NO_MEMORY_LENT;
+
+use crate::addr::Ends;
+use crate::endpoint::{About, Endpoint, IN_DIRTY, IN_DUE, LOSS_QUEUED, Listener, Stream};
+use crate::flow::pool::BufPool;
+use crate::key::{Key, LoopTag, ServerId, Slab, StreamId};
+use crate::observer::{Event, Observer};
+use crate::op::Op;
+use crate::open::OpenError;
+use crate::report::{Report, Reports};
+use crate::stream::Wants;
+use crate::time::Instant;
+use crate::timers::Timers;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// The ready queue: one order for everything that is to be called in a turn of its own (contract LIFE-11, LOOP-30).
+pub(crate) enum Ready<S> {
+    Soon(Job<S>),
+    Made(Key),
+    OpenFailed(Key, OpenError),
+    Listening(Listening<S>, Result<ServerId, ListenError>),
+    Lost(Key),
+}
+
+/// Everything that can be done with the endpoints of a loop.
+///
+/// No verb runs a callback: what it makes due runs after the callback that gave the command has returned. Ids are plain values; a
+/// stale one gets the answers of a lost connection: writes are discarded, sizes are zero, everything else is a no-op or `None`.
+pub struct Hub<S> {
+    pub(crate) tag: LoopTag,
+    pub(crate) now: Instant,
+    pub(crate) endpoints: Slab<Endpoint<S>>,
+    pub(crate) about: Vec<About>,
+    pub(crate) servers: Slab<Server<S>>,
+    pub(crate) pool: BufPool,
+    /// Whose protocol is being called: its bytes are sent when it returns, without a place in the dirty list.
+    pub(crate) current: Option<Key>,
+    pub(crate) ready: VecDeque<Ready<S>>,
+    /// Endpoints that owe a pause or resume, in the order in which they became due.
+    pub(crate) due: VecDeque<Key>,
+    /// Endpoints that have had their flow callbacks of this iteration and owe another.
+    pub(crate) late: VecDeque<Key>,
+    pub(crate) dirty: VecDeque<Key>,
+    pub(crate) ops: VecDeque<Op>,
+    pub(crate) timers: Timers<Work<S>>,
+    pub(crate) reports: Reports,
+    pub(crate) observer: Option<Box<dyn Observer>>,
+    pub(crate) stopping: bool,
+    pub(crate) round: u16,
+}
+
+impl<S> Hub<S> {
+    pub(crate) fn new(tag: LoopTag, pool: BufPool) -> Self {
+        Self {
+            tag,
+            now: Instant::ZERO,
+            endpoints: Slab::new(),
+            about: Vec::new(),
+            servers: Slab::new(),
+            pool,
+            current: None,
+            ready: VecDeque::new(),
+            due: VecDeque::new(),
+            late: VecDeque::new(),
+            dirty: VecDeque::new(),
+            ops: VecDeque::new(),
+            timers: Timers::new(),
+            reports: Reports::default(),
+            observer: None,
+            stopping: false,
+            round: 0,
+        }
+    }
+
+    /// The time of this iteration of the loop.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Lets the loop's `run` return after this iteration.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Reports an error to the loop's error hook; nothing else happens.
+    pub fn report(&mut self, error: impl Into<Box<dyn core::error::Error>>) {
+        self.reports.push(Report::Application(error.into()));
+    }
+
+    // ---- looking things up ----
+
+    #[inline]
+    pub(crate) fn stream(&self, id: StreamId) -> Option<&Stream<S>> {
+        match self.endpoints.get(id.key) {
+            Some(Endpoint::Stream(stream)) if id.tag == self.tag => Some(stream),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn stream_mut(&mut self, id: StreamId) -> Option<&mut Stream<S>> {
+        if id.tag == self.tag { self.stream_at(id.key) } else { None }
+    }
+
+    #[inline]
+    pub(crate) fn stream_at(&mut self, key: Key) -> Option<&mut Stream<S>> {
+        match self.endpoints.get_mut(key) {
+            Some(Endpoint::Stream(stream)) => Some(stream),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn stream_and_pool(&mut self, key: Key) -> Option<(&mut Stream<S>, &mut BufPool)> {
+        match self.endpoints.get_mut(key) {
+            Some(Endpoint::Stream(stream)) => Some((stream, &mut self.pool)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn listener_at(&self, key: Key) -> Option<&Listener> {
+        match self.endpoints.get(key) {
+            Some(Endpoint::Listener(listener)) => Some(listener),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn stream_id(&self, key: Key) -> StreamId {
+        StreamId::new(key, self.tag)
+    }
+
+    pub(crate) const fn server_id(&self, key: Key) -> ServerId {
+        ServerId::new(key, self.tag)
+    }
+
+    pub(crate) fn about(&self, key: Key) -> About {
+        self.about.get(key.index()).copied().unwrap_or_default()
+    }
+
+    // ---- coming and going ----
+
+    pub(crate) fn insert(&mut self, endpoint: Endpoint<S>, about: About) -> Option<Key> {
+        let key = self.endpoints.insert(endpoint)?;
+        if key.index() >= self.about.len() {
+            self.about.resize(key.index() + 1, About::default());
+        }
+        self.about[key.index()] = about;
+        Some(key)
+    }
+
+    pub(crate) fn set_ends(&mut self, key: Key, ends: Ends) {
+        if let Some(about) = self.about.get_mut(key.index()) {
+            about.ends = ends;
+        }
+    }
+
+    /// The one way out: the slot is free, its timers are gone, its source is to be closed, its server has one client less.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Endpoint<S>> {
+        self.cancel_timers_of(key);
+        self.unfollow(key);
+        let mut endpoint = self.endpoints.remove(key)?;
+        if let Endpoint::Stream(stream) = &mut endpoint {
+            // What is left of a queue goes back to the pool with it.
+            stream.transport.abort(&mut self.pool);
+        }
+        self.ops.push_back(Op::Close(key));
+        let server = self.about.get_mut(key.index()).and_then(|about| about.server.take());
+        if let Some(server) = server {
+            self.client_gone(server);
+        }
+        Some(endpoint)
+    }
+
+    // ---- what commands and facts lead to ----
+
+    /// Something of the transport changed: whatever is due because of it is put where it will be found. To be called after every
+    /// command and fact but the hot ones, which know what they changed.
+    pub(crate) fn touch(&mut self, key: Key) {
+        let current = self.current == Some(key);
+        let Some(stream) = self.stream_at(key) else { return };
+        if stream.transport.is_over() && !stream.has(LOSS_QUEUED) {
+            // Given up before `connection_made`: nobody is told.
+            self.observe(key, &Event::GivenUp);
+            drop(self.remove(key));
+            return;
+        }
+        if stream.transport.is_losing() && stream.set(LOSS_QUEUED) {
+            self.ready.push_back(Ready::Lost(key));
+        }
+        self.touch_edges(key);
+        let Some(stream) = self.stream_at(key) else { return };
+        let sends = stream.transport.wants_send() != Wants::Nothing;
+        if (sends && !current || stream.transport.is_eof_due()) && stream.set(IN_DIRTY) {
+            self.dirty.push_back(key);
+        }
+    }
+
+    /// A pause or resume may have become due.
+    pub(crate) fn touch_edges(&mut self, key: Key) {
+        let Some(stream) = self.stream_at(key) else { return };
+        if stream.transport.is_edge_due() && stream.set(IN_DUE) {
+            self.due.push_back(key);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn touch_dirty(&mut self, key: Key) {
+        if self.current != Some(key) {
+            if let Some(stream) = self.stream_at(key) {
+                if stream.set(IN_DIRTY) {
+                    self.dirty.push_back(key);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn add_discarded(&mut self, key: Key, bytes: usize) {
+        if bytes > 0 {
+            if let Some(stream) = self.stream_at(key) {
+                stream.cold().discarded += bytes as u64;
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn observe(&mut self, key: Key, event: &Event<'_>) {
+        if self.observer.is_some() {
+            self.observed(key, event);
+        }
+    }
+
+    #[cold]
+    fn observed(&mut self, key: Key, event: &Event<'_>) {
+        let id = self.stream_id(key);
+        if let Some(observer) = &mut self.observer {
+            observer.event(self.now, id, event);
+        }
+    }
+}
+
+impl<S> fmt::Debug for Hub<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("now", &self.now).field("endpoints", &self.endpoints.len()).finish_non_exhaustive()
+    }
+}
+
+impl<S> Server<S> {
+    pub(crate) fn accepts(&self) -> bool {
+        self.serving == Serving::Yes
+    }
+}

@@ -1,0 +1,66 @@
+//! Watching a loop: every callback and every change of state, as it happens.
+
+use crate::key::StreamId;
+use crate::reason::CloseReason;
+use crate::time::Instant;
+
+/// One thing that happened to a connection. Callbacks are told before they run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// `connection_made` is called.
+    Made,
+    /// `data_received` is called.
+    Data(&'a [u8]),
+    /// `get_buffer` was called, and this many bytes were lent.
+    GetBuffer(usize),
+    /// `buffer_updated` is called with these bytes in the buffer.
+    BufferUpdated(&'a [u8]),
+    /// `eof_received` is called.
+    Eof,
+    /// `eof_received` answered.
+    EofAnswered {
+        /// It wants to go on sending.
+        keep_open: bool,
+    },
+    /// `pause_writing` is called.
+    PauseWriting,
+    /// `resume_writing` is called.
+    ResumeWriting,
+    /// `timer` is called.
+    Timer,
+    /// `connection_lost` is called.
+    Lost(&'a CloseReason),
+    /// `open_failed` is called.
+    OpenFailed,
+    /// A write, or other limits, made a pause due: it follows directly.
+    PausePromised,
+    /// Bytes were accepted; so many are queued now.
+    Wrote {
+        /// The size of the queue.
+        size: usize,
+    },
+    /// The kernel took bytes; so many are queued now.
+    Sent {
+        /// The size of the queue.
+        size: usize,
+    },
+    /// `pause_reading` took effect.
+    ReadingPaused,
+    /// `resume_reading` took effect.
+    ReadingResumed,
+    /// A graceful close has begun.
+    Closing,
+    /// The connection was aborted, or failed: only `connection_lost` may follow.
+    ForceClosed,
+    /// The opening was given up before `connection_made`: nothing follows.
+    GivenUp,
+}
+
+/// Is told everything that happens to the connections of an engine: for tests, traces and logs.
+///
+/// It sees; it cannot change anything. Without one the cost is a branch a callback.
+pub trait Observer {
+    /// `event` happens to `id` at `now`.
+    fn event(&mut self, now: Instant, id: StreamId, event: &Event<'_>);
+}

@@ -1,0 +1,38 @@
+//! What the engine asks of its driver beside moving bytes.
+
+use crate::key::{Key, ListenerId, ServerId, StreamId};
+use crate::open::{Connect, Listen, Resource, SocketOption};
+
+/// On which side of its making an adopted connection stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Role {
+    /// We connected it.
+    Client,
+    /// We accepted it.
+    Accepted,
+    /// It is not a connection: it listens.
+    Listener,
+}
+
+/// An operation for the driver to carry out: control, never data. In order, each exactly once.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Op {
+    /// Connect; answer with [`Engine::connected`](crate::Engine::connected).
+    Connect(StreamId, Connect),
+    /// Take a connected socket over; answer with [`Engine::connected`](crate::Engine::connected).
+    Adopt(StreamId, Resource, Role),
+    /// Bind a server's addresses; answer with [`Engine::bound`](crate::Engine::bound) for each, then [`Engine::listening`](crate::Engine::listening).
+    Bind(ServerId, Listen),
+    /// Take a listening socket over; answer likewise.
+    AdoptListener(ServerId, Resource),
+    /// Listen, and accept connections, or accept again after a rest; answer with [`Engine::accepted`](crate::Engine::accepted).
+    Accept(ListenerId),
+    /// Close the source under this key, whatever it is. If there is none any more, it was never made.
+    Close(Key),
+    /// Set an option of a connection's socket; a failure goes to [`Engine::option_failed`](crate::Engine::option_failed).
+    SetOption(StreamId, SocketOption),
+    /// Show a connection's socket to a visitor.
+    Visit(StreamId, Resource),
+}

@@ -1,0 +1,304 @@
+//! How connections and servers are opened: builders, options, and what the core carries without knowing it.
+
+use crate::addr::Addr;
+use crate::error::Error;
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::any::Any;
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+/// An option of a socket, set on a live connection by [`Hub::set_option`](crate::Hub::set_option) or at its opening.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum SocketOption {
+    /// Send small segments at once (`TCP_NODELAY`); on by default for every TCP stream (contract LOOP-11).
+    NoDelay(bool),
+    /// Probe an idle peer (`SO_KEEPALIVE`), the first time after so long (`TCP_KEEPIDLE`); `None` turns it off.
+    KeepAlive(Option<Duration>),
+    /// What closing does with unsent bytes (`SO_LINGER`); `Some(ZERO)` resets the connection instead of finishing it.
+    Linger(Option<Duration>),
+    /// The kernel's send buffer in bytes (`SO_SNDBUF`).
+    SendBuffer(usize),
+    /// The kernel's receive buffer in bytes (`SO_RCVBUF`).
+    ReceiveBuffer(usize),
+}
+
+/// Where and how to connect. An address alone is one.
+///
+/// ```
+/// use core::net::SocketAddr;
+/// use plimsoll_core::{Connect, SocketOption};
+///
+/// let to: SocketAddr = "127.0.0.1:7".parse().unwrap();
+/// let connect = Connect::to(to).option(SocketOption::NoDelay(false));
+/// assert_eq!(connect.addr(), to.into());
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Connect {
+    addr: Addr,
+    local: Option<Addr>,
+    options: Vec<SocketOption>,
+}
+
+impl Connect {
+    /// To this address.
+    pub fn to(addr: impl Into<Addr>) -> Self {
+        Self { addr: addr.into(), local: None, options: vec![SocketOption::NoDelay(true)] }
+    }
+
+    /// From this address of ours.
+    #[must_use]
+    pub fn local_addr(mut self, addr: impl Into<Addr>) -> Self {
+        self.local = Some(addr.into());
+        self
+    }
+
+    /// With this option of the socket, set before it connects.
+    #[must_use]
+    pub fn option(mut self, option: SocketOption) -> Self {
+        self.options.push(option);
+        self
+    }
+
+    /// The address to connect to.
+    #[must_use]
+    pub const fn addr(&self) -> Addr {
+        self.addr
+    }
+
+    /// The address to connect from, if one was given.
+    #[must_use]
+    pub const fn local(&self) -> Option<Addr> {
+        self.local
+    }
+
+    /// The options, in the order given.
+    #[must_use]
+    pub fn options(&self) -> &[SocketOption] {
+        &self.options
+    }
+}
+
+impl From<SocketAddr> for Connect {
+    fn from(addr: SocketAddr) -> Self {
+        Self::to(addr)
+    }
+}
+
+impl From<Addr> for Connect {
+    fn from(addr: Addr) -> Self {
+        Self::to(addr)
+    }
+}
+
+/// Where and how to listen. An address alone is one.
+///
+/// ```
+/// use core::net::SocketAddr;
+/// use plimsoll_core::Listen;
+///
+/// let v4: SocketAddr = "0.0.0.0:80".parse().unwrap();
+/// let v6: SocketAddr = "[::]:80".parse().unwrap();
+/// let listen = Listen::on(v4).and(v6).and(v4).backlog(1024);
+/// assert_eq!(listen.addrs().len(), 2); // each distinct address is bound once
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listen {
+    addrs: Vec<Addr>,
+    backlog: u32,
+    reuse_address: bool,
+    reuse_port: bool,
+    start: bool,
+    options: Vec<SocketOption>,
+}
+
+impl Listen {
+    /// On this address; port 0 picks a free one.
+    pub fn on(addr: impl Into<Addr>) -> Self {
+        Self { addrs: vec![addr.into()], ..Self::nowhere() }
+    }
+
+    /// On no address: for a socket that is taken over.
+    pub(crate) fn nowhere() -> Self {
+        Self {
+            addrs: Vec::new(),
+            backlog: 100,
+            reuse_address: true,
+            reuse_port: false,
+            start: true,
+            options: vec![SocketOption::NoDelay(true)],
+        }
+    }
+
+    /// On this address too (contract LOOP-13).
+    #[must_use]
+    pub fn and(mut self, addr: impl Into<Addr>) -> Self {
+        let addr = addr.into();
+        if !self.addrs.contains(&addr) {
+            self.addrs.push(addr);
+        }
+        self
+    }
+
+    /// How many connections the kernel keeps for us, 100 by default; also how many are accepted in one go (contract LOOP-22).
+    #[must_use]
+    pub const fn backlog(mut self, backlog: u32) -> Self {
+        self.backlog = if backlog == 0 { 1 } else { backlog };
+        self
+    }
+
+    /// Whether an address may be bound that connections in TIME-WAIT still use (`SO_REUSEADDR`); on by default.
+    #[must_use]
+    pub const fn reuse_address(mut self, yes: bool) -> Self {
+        self.reuse_address = yes;
+        self
+    }
+
+    /// Whether several sockets may share the address and its connections (`SO_REUSEPORT`); off by default.
+    #[must_use]
+    pub const fn reuse_port(mut self, yes: bool) -> Self {
+        self.reuse_port = yes;
+        self
+    }
+
+    /// Binds, but accepts nothing before [`Hub::server_start`](crate::Hub::server_start) (contract LOOP-16).
+    #[must_use]
+    pub const fn paused(mut self) -> Self {
+        self.start = false;
+        self
+    }
+
+    /// With this option on every accepted socket.
+    #[must_use]
+    pub fn option(mut self, option: SocketOption) -> Self {
+        self.options.push(option);
+        self
+    }
+
+    /// The addresses, each once.
+    #[must_use]
+    pub fn addrs(&self) -> &[Addr] {
+        &self.addrs
+    }
+
+    /// See [`backlog`](Self::backlog).
+    #[must_use]
+    pub const fn get_backlog(&self) -> u32 {
+        self.backlog
+    }
+
+    /// See [`reuse_address`](Self::reuse_address).
+    #[must_use]
+    pub const fn is_reuse_address(&self) -> bool {
+        self.reuse_address
+    }
+
+    /// See [`reuse_port`](Self::reuse_port).
+    #[must_use]
+    pub const fn is_reuse_port(&self) -> bool {
+        self.reuse_port
+    }
+
+    /// Whether connections are accepted as soon as the addresses are bound.
+    #[must_use]
+    pub const fn starts(&self) -> bool {
+        self.start
+    }
+
+    /// The options of accepted sockets.
+    #[must_use]
+    pub fn options(&self) -> &[SocketOption] {
+        &self.options
+    }
+}
+
+impl From<SocketAddr> for Listen {
+    fn from(addr: SocketAddr) -> Self {
+        Self::on(addr)
+    }
+}
+
+impl From<Addr> for Listen {
+    fn from(addr: Addr) -> Self {
+        Self::on(addr)
+    }
+}
+
+/// Why a connection could not be opened: each address that was tried with its error.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenError {
+    attempts: Vec<(Option<Addr>, Error)>,
+}
+
+impl OpenError {
+    /// One attempt, one error. There is no address to name where a socket was taken over.
+    #[must_use]
+    pub fn new(addr: Option<Addr>, error: Error) -> Self {
+        Self { attempts: vec![(addr, error)] }
+    }
+
+    /// The error, of the last attempt if there were several.
+    #[must_use]
+    pub fn error(&self) -> Error {
+        self.attempts[self.attempts.len() - 1].1
+    }
+
+    /// Every attempt, in order.
+    pub fn attempts(&self) -> impl Iterator<Item = (Option<Addr>, Error)> {
+        self.attempts.iter().copied()
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, (addr, error)) in self.attempts().enumerate() {
+            if n > 0 {
+                f.write_str("; ")?;
+            }
+            if let Some(addr) = addr {
+                write!(f, "{addr}: ")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for OpenError {}
+
+#[cfg(feature = "std")]
+impl From<OpenError> for std::io::Error {
+    fn from(error: OpenError) -> Self {
+        Self::new(Self::from(error.error()).kind(), error)
+    }
+}
+
+/// Something of the backend's that the core only carries: a descriptor on its way in, a visitor of a socket on its way to it.
+///
+/// It is moved in and dropped exactly once, on every path (contract RUST-11).
+pub struct Resource(Box<dyn Any>);
+
+impl Resource {
+    /// Carries `thing`.
+    #[must_use]
+    pub fn new(thing: impl Any) -> Self {
+        Self(Box::new(thing))
+    }
+
+    /// The thing, if it is a `T`.
+    ///
+    /// # Errors
+    /// The resource itself, if it carries something else.
+    pub fn downcast<T: Any>(self) -> Result<T, Self> {
+        self.0.downcast().map(|thing| *thing).map_err(Self)
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resource")
+    }
+}

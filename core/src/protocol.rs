@@ -1,0 +1,210 @@
+//! What the application implements: the callbacks of a connection.
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::flow::data::Data;
+use crate::key::TimerId;
+use crate::open::OpenError;
+use crate::reason::CloseReason;
+use alloc::boxed::Box;
+use core::any::Any;
+use core::num::NonZeroUsize;
+
+/// Lets [`Hub::protocol`](crate::Hub::protocol) find the type behind a boxed protocol.
+#[doc(hidden)]
+#[allow(unnameable_types, reason = "nobody has to name it: it is implemented for everything")]
+pub trait AsAny {
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+impl<T: Any> AsAny for T {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// The callbacks of a stream connection, one object a connection.
+///
+/// Their order is fixed (contract 17.2): `connection_made` once, then any number of `data_received` and at most one `eof_received`, with
+/// `pause_writing` and `resume_writing` strictly alternating anywhere between, then `connection_lost` once. Callbacks never run
+/// inside a command: what a command makes due runs after the callback that gave it has returned. A callback may do anything to any
+/// connection, also close, replace or abort its own.
+///
+/// `S` is the application's own state, lent to every callback as `cx.state`; protocols of libraries are written for any `S`.
+///
+/// ```
+/// use plimsoll_core::{Context, Data, Protocol};
+///
+/// struct Echo;
+///
+/// impl<S> Protocol<S> for Echo {
+///     fn data_received(&mut self, cx: &mut Context<'_, S>, data: Data<'_>) {
+///         cx.write(data);
+///     }
+/// }
+/// ```
+#[allow(unused_variables, reason = "the names document the default bodies")]
+pub trait Protocol<S>: AsAny {
+    /// The connection is established: the first callback, once (contract LIFE-1). Reading begins after it has returned.
+    fn connection_made(&mut self, cx: &mut Context<'_, S>) {}
+
+    /// Bytes have come, at least one; where they are cut means nothing (contract READ-1).
+    fn data_received(&mut self, cx: &mut Context<'_, S>, data: Data<'_>);
+
+    /// The peer has finished sending; at most once, after the last data. `true` keeps our sending half open, `false` closes the
+    /// connection when all that is queued has been sent (contract EOF-1 to EOF-3).
+    fn eof_received(&mut self, cx: &mut Context<'_, S>) -> bool {
+        false
+    }
+
+    /// More is queued than the high mark allows: advice to stop writing (contract FLOW-6).
+    fn pause_writing(&mut self, cx: &mut Context<'_, S>) {}
+
+    /// The queue has come down to the low mark: write on (contract FLOW-7).
+    fn resume_writing(&mut self, cx: &mut Context<'_, S>) {}
+
+    /// A timer of [`Hub::set_timer`](crate::Hub::set_timer) is due. Timers belong to the protocol that set them: replacing the
+    /// protocol and losing the connection cancel them.
+    fn timer(&mut self, cx: &mut Context<'_, S>, timer: TimerId) {}
+
+    /// The connection could not be opened; nothing else is ever called on this object. `cx.id` names nothing any more.
+    fn open_failed(self: Box<Self>, cx: &mut Context<'_, S>, error: OpenError) {}
+
+    /// The connection is lost: the last callback, once (contract LIFE-2). The socket is still open, and is closed directly afterwards.
+    fn connection_lost(self: Box<Self>, cx: &mut Context<'_, S>, reason: CloseReason) {}
+
+    /// Whether this protocol lends memory to receive into: asked once, when it is installed.
+    #[doc(hidden)]
+    fn lends_memory(&self) -> bool {
+        false
+    }
+
+    #[doc(hidden)]
+    fn lend_memory(&mut self, hint: Option<NonZeroUsize>) -> &mut [u8] {
+        &mut []
+    }
+
+    #[doc(hidden)]
+    fn memory_filled(&mut self, cx: &mut Context<'_, S>, n: usize) {}
+}
+
+/// The callbacks of a stream connection that receives into memory of its own; worn as [`Buffered`].
+///
+/// Each receive is a `get_buffer`, the read into that buffer, and `buffer_updated` with at least one byte; a `get_buffer` may be
+/// followed by none if there was nothing to read (contract BUF-1). `get_buffer` gets no context: nothing can change between it and
+/// its read (contract BUF-6).
+///
+/// ```
+/// use core::num::NonZeroUsize;
+/// use plimsoll_core::{BufferedProtocol, Context};
+///
+/// struct Header([u8; 8], usize);
+///
+/// impl<S> BufferedProtocol<S> for Header {
+///     fn get_buffer(&mut self, _hint: Option<NonZeroUsize>) -> &mut [u8] {
+///         &mut self.0[self.1..]
+///     }
+///     fn buffer_updated(&mut self, cx: &mut Context<'_, S>, n: usize) {
+///         self.1 += n;
+///         if self.1 == 8 {
+///             cx.write(&self.0);
+///             cx.close();
+///         }
+///     }
+/// }
+/// ```
+#[allow(unused_variables, reason = "the names document the default bodies")]
+pub trait BufferedProtocol<S>: AsAny {
+    /// Memory to receive into, from its start; `hint` is a recommended size. Lending none is an error that ends the connection
+    /// (contract BUF-2, BUF-3).
+    fn get_buffer(&mut self, hint: Option<NonZeroUsize>) -> &mut [u8];
+
+    /// The first `n` bytes of the memory last lent were received.
+    fn buffer_updated(&mut self, cx: &mut Context<'_, S>, n: usize);
+
+    /// As [`Protocol::connection_made`].
+    fn connection_made(&mut self, cx: &mut Context<'_, S>) {}
+
+    /// As [`Protocol::eof_received`].
+    fn eof_received(&mut self, cx: &mut Context<'_, S>) -> bool {
+        false
+    }
+
+    /// As [`Protocol::pause_writing`].
+    fn pause_writing(&mut self, cx: &mut Context<'_, S>) {}
+
+    /// As [`Protocol::resume_writing`].
+    fn resume_writing(&mut self, cx: &mut Context<'_, S>) {}
+
+    /// As [`Protocol::timer`].
+    fn timer(&mut self, cx: &mut Context<'_, S>, timer: TimerId) {}
+
+    /// As [`Protocol::open_failed`].
+    fn open_failed(self: Box<Self>, cx: &mut Context<'_, S>, error: OpenError) {}
+
+    /// As [`Protocol::connection_lost`].
+    fn connection_lost(self: Box<Self>, cx: &mut Context<'_, S>, reason: CloseReason) {}
+}
+
+/// Wears a [`BufferedProtocol`] as a [`Protocol`], so that both kinds stand wherever a protocol is asked for (contract BUF-8).
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "a wrapper to be written and matched")]
+pub struct Buffered<P>(pub P);
+
+impl<S, P: BufferedProtocol<S> + 'static> Protocol<S> for Buffered<P> {
+    fn connection_made(&mut self, cx: &mut Context<'_, S>) {
+        self.0.connection_made(cx);
+    }
+
+    /// Never called by an engine, which asks for memory instead; copies, for whoever calls it by hand.
+    fn data_received(&mut self, cx: &mut Context<'_, S>, data: Data<'_>) {
+        let mut rest = &data[..];
+        while !rest.is_empty() {
+            let into = self.0.get_buffer(None);
+            let n = into.len().min(rest.len());
+            if n == 0 {
+                cx.fail(Error::new(crate::Call::Callback, crate::ErrorKind::InvalidInput));
+                return;
+            }
+            into[..n].copy_from_slice(&rest[..n]);
+            rest = &rest[n..];
+            self.0.buffer_updated(cx, n);
+        }
+    }
+
+    fn eof_received(&mut self, cx: &mut Context<'_, S>) -> bool {
+        self.0.eof_received(cx)
+    }
+
+    fn pause_writing(&mut self, cx: &mut Context<'_, S>) {
+        self.0.pause_writing(cx);
+    }
+
+    fn resume_writing(&mut self, cx: &mut Context<'_, S>) {
+        self.0.resume_writing(cx);
+    }
+
+    fn timer(&mut self, cx: &mut Context<'_, S>, timer: TimerId) {
+        self.0.timer(cx, timer);
+    }
+
+    fn open_failed(self: Box<Self>, cx: &mut Context<'_, S>, error: OpenError) {
+        Box::new(self.0).open_failed(cx, error);
+    }
+
+    fn connection_lost(self: Box<Self>, cx: &mut Context<'_, S>, reason: CloseReason) {
+        Box::new(self.0).connection_lost(cx, reason);
+    }
+
+    fn lends_memory(&self) -> bool {
+        true
+    }
+
+    fn lend_memory(&mut self, hint: Option<NonZeroUsize>) -> &mut [u8] {
+        self.0.get_buffer(hint)
+    }
+
+    fn memory_filled(&mut self, cx: &mut Context<'_, S>, n: usize) {
+        self.0.buffer_updated(cx, n);
+    }
+}

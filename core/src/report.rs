@@ -1,0 +1,143 @@
+//! What is reported beside the callbacks: failures and diagnostics, on one channel.
+
+use crate::addr::Addr;
+use crate::error::Error;
+use crate::key::{ServerId, StreamId};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+use core::fmt;
+
+/// Whose code was running when it failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A callback of this connection's protocol.
+    Stream(StreamId),
+    /// The factory of this server.
+    Factory(ServerId),
+    /// A scheduled callback: `call_soon`, `call_later`, an item of the inbox, or the completion of an operation.
+    Scheduled,
+}
+
+/// Something that nobody called for and somebody should know. [`Engine::poll_report`](crate::Engine::poll_report) hands them out;
+/// an event loop gives them to its error hook.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Report {
+    /// A protocol said [`Context::fail`](crate::Context::fail), or lent no memory to receive into: its connection is force-closed.
+    CallbackFailed {
+        /// Whose.
+        id: StreamId,
+        /// What it said.
+        error: Rc<dyn core::error::Error>,
+    },
+    /// Code of the application panicked. A connection it belonged to is force-closed; everything else goes on.
+    Panicked {
+        /// Whose.
+        origin: Origin,
+        /// The message, filled in by whoever caught the panic.
+        message: Option<Box<str>>,
+    },
+    /// The application said [`Hub::report`](crate::Hub::report).
+    Application(Box<dyn core::error::Error>),
+    /// Accepting failed: nothing is accepted for a second (contract LOOP-23).
+    AcceptFailed {
+        /// Of which server.
+        server: ServerId,
+        /// Why.
+        error: Error,
+    },
+    /// One of several addresses is not available and was skipped (contract LOOP-15).
+    AddressSkipped {
+        /// Which.
+        addr: Addr,
+        /// Why.
+        error: Error,
+    },
+    /// An option of a socket could not be set.
+    OptionFailed {
+        /// Of which connection.
+        id: StreamId,
+        /// Why.
+        error: Error,
+    },
+    /// A fifth or later write was discarded because the connection is closing (contract WRITE-11).
+    WriteDiscarded {
+        /// Of which connection.
+        id: StreamId,
+    },
+    /// The loop was closed under a live connection (contract LIFE-18).
+    ConnectionDropped {
+        /// Which.
+        id: StreamId,
+    },
+    /// So many reports were thrown away because nobody fetched the ones before.
+    Suppressed(u64),
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CallbackFailed { id, error } => write!(f, "{id:?}: the protocol failed: {error}"),
+            Self::Panicked { origin, message } => {
+                match origin {
+                    Origin::Stream(id) => write!(f, "{id:?}: a callback panicked")?,
+                    Origin::Factory(id) => write!(f, "{id:?}: the factory panicked")?,
+                    Origin::Scheduled => f.write_str("a scheduled callback panicked")?,
+                }
+                match message {
+                    Some(message) => write!(f, ": {message}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Application(error) => error.fmt(f),
+            Self::AcceptFailed { server, error } => write!(f, "{server:?}: {error}; accepting rests for a second"),
+            Self::AddressSkipped { addr, error } => write!(f, "{addr} is skipped: {error}"),
+            Self::OptionFailed { id, error } => write!(f, "{id:?}: {error}"),
+            Self::WriteDiscarded { id } => write!(f, "{id:?}: write discarded, the connection is closing"),
+            Self::ConnectionDropped { id } => write!(f, "{id:?}: dropped with the loop"),
+            Self::Suppressed(count) => write!(f, "{count} reports were thrown away unread"),
+        }
+    }
+}
+
+/// Reports that wait to be fetched, a bounded number.
+#[derive(Debug, Default)]
+pub(crate) struct Reports {
+    queue: VecDeque<Report>,
+    suppressed: u64,
+}
+
+impl Reports {
+    const MOST: usize = 1024;
+
+    pub(crate) fn push(&mut self, report: Report) {
+        if self.queue.len() < Self::MOST {
+            self.queue.push_back(report);
+        } else {
+            self.suppressed += 1;
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Report> {
+        if let Some(report) = self.queue.pop_front() {
+            return Some(report);
+        }
+        match core::mem::take(&mut self.suppressed) {
+            0 => None,
+            count => Some(Report::Suppressed(count)),
+        }
+    }
+
+    /// The panic last reported, for whoever caught it to add its message.
+    pub(crate) fn set_panic_message(&mut self, text: Box<str>) {
+        if let Some(Report::Panicked { message, .. }) = self.queue.back_mut() {
+            *message = Some(text);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.suppressed == 0
+    }
+}

@@ -1,0 +1,178 @@
+//! Deadlines, earliest first.
+
+use crate::key::{Key, Slab};
+use crate::time::Instant;
+use alloc::collections::BinaryHeap;
+use core::cmp::Reverse;
+
+/// Entries of the heap that no longer mean anything are swept out when there are more than this many, and more than half.
+const SWEEP: usize = 100;
+
+#[derive(Debug)]
+struct Timer<T> {
+    deadline: Instant,
+    /// Names the one entry of the heap that counts.
+    seq: u64,
+    what: T,
+}
+
+/// Timers under keys, in a heap whose entries are cancelled and moved later lazily: an idle timeout that is pushed back at every message
+/// costs no heap operation a message.
+///
+/// Equal deadlines fire in the order in which they were set (contract LOOP-31).
+#[derive(Debug)]
+pub(crate) struct Timers<T> {
+    timers: Slab<Timer<T>>,
+    heap: BinaryHeap<Reverse<(Instant, u64, Key)>>,
+    seq: u64,
+}
+
+impl<T> Timers<T> {
+    pub(crate) const fn new() -> Self {
+        Self { timers: Slab::new(), heap: BinaryHeap::new(), seq: 0 }
+    }
+
+    /// How far the numbering has come: timers set from now on get a higher number, or the same.
+    pub(crate) const fn mark(&self) -> u64 {
+        self.seq
+    }
+
+    pub(crate) fn set(&mut self, deadline: Instant, what: T) -> Option<Key> {
+        let seq = self.seq;
+        let key = self.timers.insert(Timer { deadline, seq, what })?;
+        self.seq += 1;
+        self.heap.push(Reverse((deadline, seq, key)));
+        Some(key)
+    }
+
+    /// Moves a deadline; whether there was such a timer.
+    pub(crate) fn reset(&mut self, key: Key, deadline: Instant) -> bool {
+        let Some(timer) = self.timers.get_mut(key) else { return false };
+        let earlier = deadline < timer.deadline;
+        timer.deadline = deadline;
+        if earlier {
+            timer.seq = self.seq;
+            self.seq += 1;
+            self.heap.push(Reverse((deadline, timer.seq, key)));
+            self.sweep();
+        }
+        true
+    }
+
+    pub(crate) fn cancel(&mut self, key: Key) -> Option<T> {
+        let timer = self.timers.remove(key)?;
+        self.sweep();
+        Some(timer.what)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        self.timers.get_mut(key).map(|timer| &mut timer.what)
+    }
+
+    fn sweep(&mut self) {
+        if self.heap.len() > SWEEP && self.heap.len() > 2 * self.timers.len() {
+            let timers = &self.timers;
+            self.heap.retain(|Reverse((_, seq, key))| timers.get(*key).is_some_and(|timer| timer.seq == *seq));
+        }
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
+        loop {
+            let &Reverse((due, seq, key)) = self.heap.peek()?;
+            match self.timers.get_mut(key) {
+                Some(timer) if timer.seq == seq && timer.deadline == due => return Some(due),
+                Some(timer) if timer.seq == seq => {
+                    // Moved later since: it takes its new place now.
+                    timer.seq = self.seq;
+                    let entry = Reverse((timer.deadline, timer.seq, key));
+                    self.seq += 1;
+                    self.heap.pop();
+                    self.heap.push(entry);
+                }
+                _ => {
+                    self.heap.pop();
+                }
+            }
+        }
+    }
+
+    /// Takes a timer that is due at `now` and was set before `mark`.
+    pub(crate) fn pop_due(&mut self, now: Instant, mark: u64) -> Option<(Key, T)> {
+        if self.next_deadline()? > now {
+            return None;
+        }
+        let &Reverse((_, seq, key)) = self.heap.peek()?;
+        if seq >= mark {
+            return None;
+        }
+        self.heap.pop();
+        self.timers.remove(key).map(|timer| (key, timer.what))
+    }
+
+    #[cfg(test)]
+    fn heap_len(&self) -> usize {
+        self.heap.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
+    }
+
+    fn fire(timers: &mut Timers<u32>, now: u64) -> Vec<u32> {
+        let mark = timers.mark();
+        core::iter::from_fn(|| timers.pop_due(at(now), mark)).map(|(_, what)| what).collect()
+    }
+
+    #[test]
+    fn earlier_deadlines_come_first_and_equal_ones_as_set() {
+        //= LOOP-31
+        let mut timers = Timers::new();
+        for (deadline, what) in [(5, 1), (3, 2), (5, 3), (3, 4), (9, 5)] {
+            timers.set(at(deadline), what);
+        }
+        assert_eq!(timers.next_deadline(), Some(at(3)));
+        assert_eq!(fire(&mut timers, 2), []);
+        assert_eq!(fire(&mut timers, 5), [2, 4, 1, 3]);
+        assert_eq!(timers.next_deadline(), Some(at(9)));
+    }
+
+    #[test]
+    fn a_cancelled_timer_does_not_fire_and_a_moved_one_fires_at_its_new_time() {
+        //= LOOP-31
+        let mut timers = Timers::new();
+        let cancelled = timers.set(at(1), 1).unwrap();
+        let later = timers.set(at(2), 2).unwrap();
+        let earlier = timers.set(at(9), 3).unwrap();
+        assert_eq!(timers.cancel(cancelled), Some(1));
+        assert_eq!(timers.cancel(cancelled), None);
+        assert!(timers.reset(later, at(7)));
+        assert!(timers.reset(earlier, at(4)));
+        assert!(!timers.reset(cancelled, at(4)));
+        assert_eq!(timers.next_deadline(), Some(at(4)));
+        assert_eq!(fire(&mut timers, 4), [3]);
+        assert_eq!(fire(&mut timers, 6), []);
+        assert_eq!(fire(&mut timers, 7), [2]);
+        assert_eq!(timers.next_deadline(), None);
+    }
+
+    #[test]
+    fn the_heap_stays_in_proportion_to_the_timers_that_live() {
+        let mut timers = Timers::new();
+        for n in 0..100_000u32 {
+            let key = timers.set(at(1_000_000), n).unwrap();
+            timers.cancel(key);
+        }
+        let kept = timers.set(at(2_000_000), 0).unwrap();
+        for n in (0..100_000u32).rev() {
+            timers.reset(kept, at(u64::from(n)));
+        }
+        assert!(timers.heap_len() <= 2 * SWEEP);
+    }
+}
