@@ -26,6 +26,8 @@ mod report;
 mod stream;
 #[cfg(feature = "std")]
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 mod timers;
 

@@ -61,6 +61,10 @@ pub enum Event<'a> {
 ///
 /// It sees; it cannot change anything. Without one the cost is a branch a callback.
 pub trait Observer {
+    /// An iteration of the loop begins.
+    #[allow(unused_variables, reason = "the name documents the default body")]
+    fn round(&mut self, now: Instant) {}
+
     /// `event` happens to `id` at `now`.
     fn event(&mut self, now: Instant, id: StreamId, event: &Event<'_>);
 }

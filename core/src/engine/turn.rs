@@ -20,6 +20,9 @@ impl<S> Engine<S> {
         self.hub.round = self.hub.round.wrapping_add(1);
         self.hub.due.append(&mut self.hub.late);
         self.snapshot = self.hub.ready.len();
+        if let Some(observer) = &mut self.hub.observer {
+            observer.round(self.hub.now);
+        }
     }
 
     /// It is `now`; a clock that goes backwards stands still.
@@ -52,6 +55,9 @@ impl<S> Engine<S> {
         match work {
             Work::Call(job) => self.run_job(job),
             Work::Stream { stream, .. } => {
+                if self.hub.stream_at(stream).is_none_or(|stream| stream.transport.is_losing()) {
+                    return true; // Only its loss may follow.
+                }
                 let timer = TimerId::new(key, self.hub.tag);
                 self.hub.observe(stream, &Event::Timer);
                 self.call(stream, |protocol, cx| protocol.timer(cx, timer));

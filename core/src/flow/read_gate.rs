@@ -38,73 +38,78 @@ pub enum Hold {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ReadGate {
-    holds: u8,
-    eof_owed: bool,
+    /// The reasons, and [`EOF_OWED`], which is never there without [`Hold::Eof`].
+    bits: u8,
 }
+
+/// The peer has finished, and that has not been told yet.
+const EOF_OWED: u8 = 1 << 7;
 
 impl ReadGate {
     /// Open.
     #[must_use]
     pub const fn new() -> Self {
-        Self { holds: 0, eof_owed: false }
+        Self { bits: 0 }
     }
 
     /// Closed for one reason.
     #[must_use]
     pub const fn held(why: Hold) -> Self {
-        Self { holds: why as u8, eof_owed: false }
+        Self { bits: why as u8 }
     }
 
     /// Adds a reason not to read; whether it is new.
     pub fn hold(&mut self, why: Hold) -> bool {
         let new = !self.is_held(why);
-        self.holds |= why as u8;
+        self.bits |= why as u8;
         new
     }
 
     /// Takes a reason away; whether it was one.
     pub fn release(&mut self, why: Hold) -> bool {
         let was = self.is_held(why);
-        self.holds &= !(why as u8);
+        self.bits &= !(why as u8);
         was
     }
 
     /// Whether that is one of the reasons.
     #[must_use]
     pub const fn is_held(&self, why: Hold) -> bool {
-        self.holds & why as u8 != 0
+        self.bits & why as u8 != 0
     }
 
     /// No reason not to read.
     #[inline]
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        self.holds == 0
+        self.bits == 0
     }
 
     /// The peer has finished; the first call counts.
     pub fn handle_eof(&mut self) {
         if self.hold(Hold::Eof) {
-            self.eof_owed = true;
+            self.bits |= EOF_OWED;
         }
     }
 
     /// The peer has finished, and that has not been told yet.
     #[must_use]
     pub const fn is_eof_owed(&self) -> bool {
-        self.eof_owed
+        self.bits & EOF_OWED != 0
     }
 
     /// Whether end-of-file is to be told now: it waits while reading is held for another reason (contract READ-9).
     #[must_use]
     pub const fn is_eof_due(&self) -> bool {
-        self.eof_owed && self.holds == Hold::Eof as u8
+        self.bits == Hold::Eof as u8 | EOF_OWED
     }
 
     /// Takes the end-of-file that is to be told now.
     pub fn poll_eof(&mut self) -> bool {
         let due = self.is_eof_due();
-        self.eof_owed &= !due;
+        if due {
+            self.bits &= !EOF_OWED;
+        }
         due
     }
 }

@@ -1,0 +1,203 @@
+//! Sockets that are queues of bytes.
+
+use crate::addr::{Addr, Ends};
+use crate::driver::{Interest, ReadinessIo, Ready, Sockets, Trigger};
+use crate::engine::ReadResult;
+use crate::error::{Call, Error, ErrorKind};
+use crate::key::Key;
+use crate::op::Role;
+use crate::open::{Connect, Listen, Resource, SocketOption};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::{Ipv4Addr, SocketAddr};
+
+/// One socket, as the kernel would hold it.
+#[derive(Debug, Default)]
+pub(super) struct Socket {
+    pub(super) key: Option<Key>,
+    pub(super) ends: Ends,
+    /// What the peer sent and has not been received.
+    pub(super) incoming: VecDeque<u8>,
+    pub(super) eof: bool,
+    pub(super) error: Option<ErrorKind>,
+    /// What was sent and the test has not looked at.
+    pub(super) outgoing: Vec<u8>,
+    /// How many more bytes a send may take.
+    pub(super) window: usize,
+    pub(super) finished: bool,
+    pub(super) closed: bool,
+    /// Connections that wait to be accepted, if it listens.
+    pub(super) backlog: VecDeque<usize>,
+    /// What the next accepts fail with.
+    pub(super) accept_errors: VecDeque<ErrorKind>,
+    refused: bool,
+}
+
+/// The calls: none ever blocks, none fails unless the test said so.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub(super) sockets: Vec<Socket>,
+    pub(super) options: Vec<(usize, SocketOption)>,
+    /// The longest receive: where chunks are cut.
+    pub(super) chunk: Option<usize>,
+}
+
+/// A socket's number.
+#[derive(Debug)]
+pub(super) struct Number(pub(super) usize);
+
+/// Nobody listens here.
+pub(super) const REFUSED: u16 = 1;
+
+impl Memory {
+    pub(super) fn socket(&mut self, ends: Ends) -> usize {
+        self.sockets.push(Socket { ends, window: usize::MAX, ..Socket::default() });
+        self.sockets.len() - 1
+    }
+
+    pub(super) fn of(&mut self, key: Key) -> Option<&mut Socket> {
+        self.sockets.iter_mut().rev().find(|socket| socket.key == Some(key))
+    }
+
+    /// What a poller would say of every socket that is open.
+    pub(super) fn ready(&self) -> Vec<(usize, Ready)> {
+        let open = self.sockets.iter().filter(|socket| !socket.closed);
+        open.filter_map(|socket| {
+            let readable =
+                !socket.incoming.is_empty() || socket.eof || !socket.backlog.is_empty() || !socket.accept_errors.is_empty();
+            let error = socket.error.is_some();
+            let ready = Ready { readable, writable: socket.window > 0, read_closed: socket.eof, write_closed: false, error };
+            socket.key.map(|key| (key.index(), ready))
+        })
+        .collect()
+    }
+}
+
+pub(super) fn addr(port: u16) -> Addr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()
+}
+
+const fn error(call: Call, kind: ErrorKind) -> Error {
+    Error::new(call, kind)
+}
+
+impl Sockets for Memory {
+    type Source = Number;
+
+    fn bind(&mut self, at: Addr, _: &Listen) -> Result<(Number, Addr), Error> {
+        let taken = |socket: &Socket| !socket.closed && socket.ends.peer.is_none() && socket.ends.local == Some(at);
+        if self.sockets.iter().any(taken) {
+            return Err(error(Call::Bind, ErrorKind::AddrInUse));
+        }
+        if at.inet().is_some_and(|at| !at.ip().is_loopback()) {
+            return Err(error(Call::Bind, ErrorKind::AddrNotAvailable));
+        }
+        Ok((Number(self.socket(Ends::new(Some(at), None))), at))
+    }
+
+    fn listen(&mut self, _: &mut Number, _: u32) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn adopt(&mut self, resource: Resource, _: Role) -> Result<(Number, Ends), Error> {
+        let number: usize = resource.downcast().map_err(|_| error(Call::Adopt, ErrorKind::InvalidInput))?;
+        match self.sockets.get(number) {
+            Some(socket) => Ok((Number(number), socket.ends)),
+            None => Err(error(Call::Adopt, ErrorKind::InvalidInput)),
+        }
+    }
+
+    fn set_option(&mut self, source: &Number, option: SocketOption) -> Result<(), Error> {
+        self.options.push((source.0, option));
+        Ok(())
+    }
+
+    fn visit(&mut self, source: &Number, visitor: Resource) {
+        if let Ok(visitor) = visitor.downcast::<alloc::boxed::Box<dyn FnOnce(usize)>>() {
+            visitor(source.0);
+        }
+    }
+
+    fn attach(&mut self, source: &Number, key: Key) -> Result<(), Error> {
+        self.sockets[source.0].key = Some(key);
+        Ok(())
+    }
+
+    fn close(&mut self, source: Number, _: Key) {
+        self.sockets[source.0].closed = true;
+    }
+}
+
+impl ReadinessIo for Memory {
+    fn trigger(&self) -> Trigger {
+        Trigger::Edge
+    }
+
+    fn recv(&mut self, source: &mut Number, buf: &mut [u8]) -> ReadResult {
+        let chunk = self.chunk.unwrap_or(usize::MAX);
+        let socket = &mut self.sockets[source.0];
+        let n = buf.len().min(socket.incoming.len()).min(chunk);
+        if n > 0 {
+            for (slot, byte) in buf.iter_mut().zip(socket.incoming.drain(..n)) {
+                *slot = byte;
+            }
+            return Ok(Some(n));
+        }
+        match socket.error {
+            Some(kind) => Err(error(Call::Receive, kind)),
+            None if socket.eof => Ok(Some(0)),
+            None => Ok(None),
+        }
+    }
+
+    fn send(&mut self, source: &mut Number, bufs: &[&[u8]]) -> ReadResult {
+        let socket = &mut self.sockets[source.0];
+        match socket.error {
+            Some(ErrorKind::ConnectionReset) => return Err(error(Call::Send, ErrorKind::BrokenPipe)),
+            Some(kind) => return Err(error(Call::Send, kind)),
+            None => {}
+        }
+        let mut taken = 0;
+        for buf in bufs {
+            let n = buf.len().min(socket.window);
+            socket.outgoing.extend_from_slice(&buf[..n]);
+            socket.window -= n;
+            taken += n;
+        }
+        Ok((taken > 0).then_some(taken))
+    }
+
+    fn shutdown_write(&mut self, source: &mut Number) -> Result<(), Error> {
+        let socket = &mut self.sockets[source.0];
+        socket.finished = true;
+        match socket.error {
+            Some(_) => Err(error(Call::Shutdown, ErrorKind::NotConnected)),
+            None => Ok(()),
+        }
+    }
+
+    fn connect(&mut self, to: &Connect) -> Result<Number, Error> {
+        let refused = to.addr() == addr(REFUSED);
+        let number = self.socket(Ends::new(Some(addr(2)), Some(to.addr())));
+        self.sockets[number].refused = refused;
+        Ok(Number(number))
+    }
+
+    fn connect_result(&mut self, source: &mut Number) -> Result<Option<Ends>, Error> {
+        let socket = &self.sockets[source.0];
+        if socket.refused { Err(error(Call::Connect, ErrorKind::ConnectionRefused)) } else { Ok(Some(socket.ends)) }
+    }
+
+    fn accept(&mut self, source: &mut Number) -> Result<Option<(Number, Ends)>, Error> {
+        let socket = &mut self.sockets[source.0];
+        if let Some(kind) = socket.accept_errors.pop_front() {
+            return Err(error(Call::Accept, kind));
+        }
+        let Some(number) = socket.backlog.pop_front() else { return Ok(None) };
+        Ok(Some((Number(number), self.sockets[number].ends)))
+    }
+
+    fn arm(&mut self, _: &Number, _: Key, _: Interest) -> Result<(), Error> {
+        Ok(())
+    }
+}
