@@ -35,7 +35,7 @@ impl<'a> Data<'a> {
     }
 
     fn is_small(&self) -> bool {
-        self.len < (self.block.len() / 4).max(OWNED)
+        self.len < (self.block.capacity() / 4).max(OWNED)
     }
 
     fn claim(self) -> Bytes {

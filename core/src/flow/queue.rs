@@ -32,6 +32,8 @@ const TAIL: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub struct SendQueue {
     pieces: VecDeque<Bytes>,
+    /// How much of the foremost piece is sent: it stays whole, so that its memory can be used again.
+    sent: usize,
     tail: BytesMut,
     len: usize,
 }
@@ -100,6 +102,9 @@ impl SendQueue {
             *slot = piece;
             count += 1;
         }
+        if let (Some(first), false) = (out.first_mut(), self.pieces.is_empty()) {
+            *first = &first[self.sent..];
+        }
         count
     }
 
@@ -109,7 +114,7 @@ impl SendQueue {
     pub fn as_one_slice(&self) -> Option<&[u8]> {
         match (self.pieces.len(), self.tail.is_empty()) {
             (0, _) => Some(&self.tail),
-            (1, true) => self.pieces.front().map(|piece| &piece[..]),
+            (1, true) => self.pieces.front().map(|piece| &piece[self.sent..]),
             _ => None,
         }
     }
@@ -122,6 +127,9 @@ impl SendQueue {
             *slot = piece.clone();
             shared.count += 1;
         }
+        if shared.count > 0 {
+            shared.pieces[0].advance(self.sent);
+        }
         shared
     }
 
@@ -130,12 +138,14 @@ impl SendQueue {
     pub fn advance(&mut self, n: usize, pool: &mut BufPool) {
         let mut left = n.min(self.len);
         self.len -= left;
-        while let Some(piece) = self.pieces.front_mut() {
-            if left < piece.len() {
-                piece.advance(left);
+        while let Some(piece) = self.pieces.front() {
+            let rest = piece.len() - self.sent;
+            if left < rest {
+                self.sent += left;
                 return;
             }
-            left -= piece.len();
+            left -= rest;
+            self.sent = 0;
             if let Some(piece) = self.pieces.pop_front() {
                 pool.give(piece);
             }
@@ -150,6 +160,7 @@ impl SendQueue {
     /// Makes it as good as new, for the next connection that has something to send.
     pub(crate) fn reset(&mut self, block_size: usize) {
         self.len = 0;
+        self.sent = 0;
         self.pieces.clear();
         self.tail.clear();
         if self.tail.capacity() > block_size.max(TAIL) {

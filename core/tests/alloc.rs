@@ -1,0 +1,195 @@
+//! Steady state: no allocation for an echoed message, on either driver.
+
+use bytes::BytesMut;
+use plimsoll_core::driver::{Completion, CompletionDriver, CompletionIo, Interest};
+use plimsoll_core::driver::{ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
+use plimsoll_core::{Addr, Connect, Context, Data, Ends, Engine, Error, InFlight, Instant, Key, Listen, Protocol};
+use plimsoll_core::{ReadResult, Resource, Role, SocketOption, StreamId, Wants};
+use std::net::SocketAddr;
+
+/// A socket that brings the same message again and again and takes everything, `part` bytes at a time.
+#[derive(Default)]
+struct Tap {
+    message: Vec<u8>,
+    waiting: bool,
+    part: usize,
+    sent: usize,
+    receive: Option<(Key, BytesMut)>,
+    done: Vec<(Key, Completion<()>)>,
+}
+
+impl Sockets for Tap {
+    type Source = ();
+
+    fn bind(&mut self, at: Addr, _: &Listen) -> Result<((), Addr), Error> {
+        Ok(((), at))
+    }
+
+    fn listen(&mut self, (): &mut (), _: u32) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn adopt(&mut self, _: Resource, _: Role) -> Result<((), Ends), Error> {
+        Ok(((), Ends::default()))
+    }
+
+    fn set_option(&mut self, (): &(), _: SocketOption) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn visit(&mut self, (): &(), _: Resource) {}
+
+    fn attach(&mut self, (): &(), _: Key) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn close(&mut self, (): (), _: Key) {}
+}
+
+impl ReadinessIo for Tap {
+    fn trigger(&self) -> Trigger {
+        Trigger::Edge
+    }
+
+    fn recv(&mut self, (): &mut (), buf: &mut [u8]) -> ReadResult {
+        if !self.waiting {
+            return Ok(None);
+        }
+        self.waiting = false;
+        buf[..self.message.len()].copy_from_slice(&self.message);
+        Ok(Some(self.message.len()))
+    }
+
+    fn send(&mut self, (): &mut (), bufs: &[&[u8]]) -> ReadResult {
+        let n = bufs.iter().map(|buf| buf.len()).sum::<usize>().min(self.part);
+        self.sent += n;
+        Ok(Some(n))
+    }
+
+    fn shutdown_write(&mut self, (): &mut ()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn connect(&mut self, _: &Connect) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn connect_result(&mut self, (): &mut ()) -> Result<Option<Ends>, Error> {
+        Ok(Some(Ends::default()))
+    }
+
+    fn accept(&mut self, (): &mut ()) -> Result<Option<((), Ends)>, Error> {
+        Ok(None)
+    }
+
+    fn arm(&mut self, (): &(), _: Key, _: Interest) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl CompletionIo for Tap {
+    fn recv(&mut self, (): &mut (), key: Key, memory: BytesMut) {
+        self.receive = Some((key, memory));
+    }
+
+    fn send(&mut self, (): &mut (), key: Key, bytes: InFlight) {
+        let n = bytes.len().min(self.part);
+        self.sent += n;
+        self.done.push((key, Completion::Sent(Ok(n))));
+    }
+
+    fn shutdown_write(&mut self, (): &mut (), key: Key) {
+        self.done.push((key, Completion::ShutDown(Ok(()))));
+    }
+
+    fn connect(&mut self, key: Key, _: &Connect) -> Result<(), Error> {
+        self.done.push((key, Completion::Connected(Ok(Ends::default()))));
+        Ok(())
+    }
+
+    fn accept(&mut self, (): &mut (), _: Key) {}
+}
+
+struct Echo;
+
+impl<S> Protocol<S> for Echo {
+    fn connection_made(&mut self, cx: &mut Context<'_, S>) {
+        cx.hub.read_follows_write(cx.id, cx.id);
+    }
+
+    fn data_received(&mut self, cx: &mut Context<'_, S>, data: Data<'_>) {
+        cx.write(data);
+    }
+}
+
+const SIZES: [usize; 7] = [64, 512, 4096, 16 * 1024 - 1, 16 * 1024, 64 * 1024 - 1, 64 * 1024];
+
+fn tap(size: usize, part: usize) -> Tap {
+    Tap { message: vec![b'x'; size], part, ..Tap::default() }
+}
+
+fn open<S>(engine: &mut Engine<S>) -> StreamId {
+    let to: SocketAddr = "127.0.0.1:7".parse().unwrap();
+    engine.hub().connect(to, Echo)
+}
+
+#[test]
+fn a_message_is_echoed_without_an_allocation_on_readiness() {
+    //= WRITE-2, WRITE-3
+    for size in SIZES {
+        // The kernel takes the message whole, or in pieces.
+        for part in [usize::MAX, size / 2 + 1] {
+            let mut driver = ReadinessDriver::new(Engine::new(()), tap(size, part));
+            let id = open(driver.engine());
+            let mut message = || {
+                driver.io().waiting = true;
+                for _ in 0..4 {
+                    driver.prepare(Instant::ZERO);
+                    driver.mark(id.key().index(), Ready { readable: true, writable: true, ..Ready::default() });
+                    driver.process(Instant::ZERO);
+                }
+            };
+            for _ in 0..40 {
+                message();
+            }
+            let allocations = allocation_counter::measure(|| (0..100).for_each(|_| message()));
+            assert_eq!(allocations.count_total, 0, "{size} bytes, at most {part} a send");
+            assert_eq!(driver.io().sent, 140 * size);
+        }
+    }
+}
+
+#[test]
+fn a_message_is_echoed_without_an_allocation_on_completions() {
+    //= WRITE-2, WRITE-3
+    for size in SIZES {
+        for part in [usize::MAX, size / 2 + 1] {
+            let mut driver = CompletionDriver::new(Engine::new(()), tap(size, part));
+            let id = open(driver.engine());
+            let mut message = || {
+                let mut waiting = true;
+                for _ in 0..6 {
+                    driver.prepare(Instant::ZERO);
+                    while let Some((key, completion)) = driver.io().done.pop() {
+                        driver.complete(key, completion);
+                    }
+                    if waiting {
+                        if let Some((key, mut memory)) = driver.io().receive.take() {
+                            memory[..size].copy_from_slice(&driver.io().message);
+                            driver.complete(key, Completion::Received(memory, Ok(size)));
+                            waiting = false;
+                        }
+                    }
+                    driver.process(Instant::ZERO);
+                }
+            };
+            for _ in 0..40 {
+                message();
+            }
+            let allocations = allocation_counter::measure(|| (0..100).for_each(|_| message()));
+            assert_eq!(allocations.count_total, 0, "{size} bytes, at most {part} a send");
+            assert_eq!(driver.engine().wants_send(id.key()), Wants::Nothing);
+            assert_eq!(driver.io().sent, 140 * size);
+        }
+    }
+}
