@@ -1,11 +1,5 @@
-//! std's types, or loom's under `--cfg loom`, so that the inbox is written once.
+//! The types of std that the inbox is made of, behind names of our own: the loom models compile it over loom's.
 
-#[cfg(loom)]
-pub(crate) use loom::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
-};
-#[cfg(not(loom))]
 pub(crate) use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering},
