@@ -14,7 +14,7 @@ trap 'rm -rf "$out"' EXIT
 backends=("$@")
 [ ${#backends[@]} -gt 0 ] || backends=(mio polling raw-mio)
 connections=50
-port=47100
+port=27100
 
 instructions() { # backend rounds
     port=$((port + 1))

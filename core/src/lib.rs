@@ -32,6 +32,7 @@ mod time;
 mod timers;
 
 pub use addr::{Addr, Ends};
+pub use bytes::{Bytes, BytesMut};
 pub use context::Context;
 pub use engine::{Engine, ReadResult};
 pub use error::{Call, Error, ErrorKind};
@@ -41,7 +42,7 @@ pub use flow::pool::BufPool;
 pub use flow::queue::{InFlight, MAX_PIECES, SendQueue};
 pub use flow::read_gate::{Hold, ReadGate};
 pub use flow::write_flow::{Edge, WriteFlow};
-pub use hub::{Hub, ListenError};
+pub use hub::{Hub, Job, ListenError};
 #[cfg(feature = "std")]
 pub use inbox::{Closed, Inbox, Item, Remote, Wake};
 pub use key::{Key, ListenerId, LoopTag, ServerId, Slab, StreamId, TimerId};

@@ -320,7 +320,6 @@ impl StreamTransport {
     }
 
     /// The kernel took the foremost `n` bytes.
-    #[inline]
     pub fn handle_sent(&mut self, n: usize, pool: &mut BufPool) {
         let Some(queue) = &mut self.queue else { return };
         queue.advance(n, pool);
@@ -330,9 +329,26 @@ impl StreamTransport {
         }
     }
 
+    /// The kernel took all that was queued; whether that left it [idle](Self::is_idle).
+    #[inline(always)]
+    pub(crate) fn handle_all_sent(&mut self, pool: &mut BufPool) -> bool {
+        if let Some(mut queue) = self.queue.take() {
+            queue.advance(queue.len(), pool);
+            pool.give_queue(queue);
+        }
+        let idle = self.is_idle();
+        if !idle {
+            self.flushed();
+        }
+        idle
+    }
+
     /// The kernel finished our sending half, or could not. An error that only says "not connected" is left to the next receive or
     /// send to report (contract EOF-12); every other one ends the connection. How many accepted bytes were dropped.
     pub fn handle_shutdown(&mut self, result: Result<(), Error>, pool: &mut BufPool) -> usize {
+        if self.wants_send() != Wants::Fin {
+            return 0;
+        }
         self.flags |= FIN_SENT;
         match result {
             Err(error) if error.kind() != ErrorKind::NotConnected => self.handle_write_error(error, pool),
@@ -399,11 +415,14 @@ impl StreamTransport {
         self.queue.as_ref().map_or(0, |queue| queue.gather(out))
     }
 
-    /// All queued bytes, if they are one piece.
-    #[inline]
+    /// All bytes that are to be sent now, if there are any and they are one piece.
+    #[inline(always)]
     #[must_use]
     pub fn as_one_slice(&self) -> Option<&[u8]> {
-        self.queue.as_ref().and_then(|queue| queue.as_one_slice())
+        match (&self.queue, self.life) {
+            (Some(queue), Life::Open | Life::Flushing) => queue.as_one_slice(),
+            _ => None,
+        }
     }
 
     /// Shares the foremost queued bytes with an operation that owns its memory.
@@ -473,6 +492,16 @@ impl StreamTransport {
             self.flags |= EOF_ASKED;
         }
         due
+    }
+
+    /// Whether it is open with nothing to send and nothing to tell.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.life == Life::Open
+            && self.queue.is_none()
+            && self.flags & (WROTE_EOF | FIN_SENT) != WROTE_EOF
+            && !self.flow.is_paused()
     }
 
     /// Whether `connection_lost` is due, or owed flow callbacks are all that it waits for.

@@ -77,7 +77,12 @@ impl<T> Timers<T> {
     }
 
     /// The earliest deadline.
+    #[inline]
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
+        if self.heap.is_empty() { None } else { self.first_deadline() }
+    }
+
+    fn first_deadline(&mut self) -> Option<Instant> {
         loop {
             let &Reverse((due, seq, key)) = self.heap.peek()?;
             match self.timers.get_mut(key) {
@@ -95,6 +100,11 @@ impl<T> Timers<T> {
                 }
             }
         }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.heap.is_empty()
     }
 
     /// Takes a timer that is due at `now` and was set before `mark`.

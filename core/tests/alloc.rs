@@ -1,11 +1,11 @@
 //! Steady state: no allocation for an echoed message, on either driver.
 
 use bytes::BytesMut;
+use core::net::SocketAddr;
 use plimsoll_core::driver::{Completion, CompletionDriver, CompletionIo, Interest};
 use plimsoll_core::driver::{ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
 use plimsoll_core::{Addr, Connect, Context, Data, Ends, Engine, Error, InFlight, Instant, Key, Listen, Protocol};
 use plimsoll_core::{ReadResult, Resource, Role, SocketOption, StreamId, Wants};
-use std::net::SocketAddr;
 
 /// A socket that brings the same message again and again and takes everything, `part` bytes at a time.
 #[derive(Default)]

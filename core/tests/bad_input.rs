@@ -1,10 +1,10 @@
 //! Contract section 19, row by row: misuse is answered, nothing is lost, nothing else changes.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use plimsoll_core::testing::Harness;
 use plimsoll_core::{Connect, Context, Data, ErrorKind, LimitsError, Listen, OpenError, Protocol, Refusal};
 use plimsoll_core::{Resource, Role, SocketOption, StreamId, WriteLimits, WriteStatus};
-use std::net::SocketAddr;
 
 /// Echoes what it gets, and keeps what became of it.
 #[derive(Default)]

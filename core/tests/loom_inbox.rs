@@ -15,7 +15,7 @@ mod sync {
 /// The inbox only carries closures over a hub.
 mod hub {
     #[derive(Debug)]
-    pub struct Hub<S>(core::marker::PhantomData<S>);
+    pub(crate) struct Hub<S>(core::marker::PhantomData<S>);
 
     impl<S> Hub<S> {
         pub(crate) const fn new() -> Self {

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 fn main() -> io::Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     let parsed: Option<(SocketAddr, usize, usize, usize)> = match args.as_slice() {
-        [addr, connections, rounds, size] => (|| {
-            Some((addr.parse().ok()?, connections.parse().ok()?, rounds.parse().ok()?, size.parse().ok()?))
-        })(),
+        [addr, connections, rounds, size] => {
+            (|| Some((addr.parse().ok()?, connections.parse().ok()?, rounds.parse().ok()?, size.parse().ok()?)))()
+        }
         _ => None,
     };
     let Some((addr, connections, rounds, size)) = parsed else {

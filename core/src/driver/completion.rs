@@ -1,6 +1,6 @@
 //! The driver of kernel interfaces that carry operations out and say when they are done.
 
-use super::{Drive, Phase, Sockets, Table, concerns_one_connection};
+use super::{Drive, Phase, Sockets, Table, address_of_failure, concerns_one_connection};
 use crate::addr::{Addr, Ends};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -258,6 +258,9 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
     }
 
     fn keep(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+        if let Some((gone, conn)) = self.conns.evict(key) {
+            self.io.close(conn.source, gone);
+        }
         self.io.attach(&source, key)?;
         self.conns.insert(key, Conn { source, flags: 0, held: None });
         Ok(())
@@ -312,7 +315,7 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
             // It is named by this address if it fails; a connection that is made has its own.
             Ok(()) => self.engine.hub().set_ends(id.key(), Ends::new(None, Some(to.addr()))),
             Err(error) => {
-                self.engine.connected(id, Some(to.addr()), Err(error));
+                self.engine.connected(id, Some(address_of_failure(to, error)), Err(error));
             }
         }
     }

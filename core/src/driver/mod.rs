@@ -17,7 +17,7 @@ pub use readiness::{Interest, ReadinessDriver, ReadinessIo, Ready, Trigger};
 
 use crate::addr::{Addr, Ends};
 use crate::engine::Engine;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Call, Error, ErrorKind};
 use crate::hub::ListenError;
 use crate::key::{Key, ServerId, StreamId};
 use crate::op::{Op, Role};
@@ -78,6 +78,12 @@ struct Table<C> {
 impl<C> Table<C> {
     const fn new() -> Self {
         Self { rows: Vec::new() }
+    }
+
+    /// Takes out what is left at this index of an endpoint that is gone, and whose slot has been given to `key` before its source was closed.
+    fn evict(&mut self, key: Key) -> Option<(Key, C)> {
+        let (generation, row) = self.rows.get_mut(key.index())?.take()?;
+        Some((Key::new(key.index() as u32, generation), row))
     }
 
     fn insert(&mut self, key: Key, row: C) {
@@ -141,8 +147,15 @@ trait Drive<S> {
     fn close(&mut self, key: Key);
 
     /// Delivers every pause and resume that is due; each endpoint is sent from before it is told (contract RUST-2).
-    #[inline]
+    #[inline(always)]
     fn drain_due(&mut self) {
+        if self.engine().owes_edges() {
+            self.deliver_due();
+        }
+    }
+
+    #[inline(never)]
+    fn deliver_due(&mut self) {
         while let Some(key) = self.engine().next_due() {
             self.flush(key);
             self.engine().deliver_edge(key);
@@ -168,7 +181,15 @@ trait Drive<S> {
     }
 
     /// Carries out operations and looks at endpoints until there is nothing left to do.
+    #[inline]
     fn settle(&mut self) {
+        if !self.engine().is_settled() {
+            self.settle_all();
+        }
+    }
+
+    #[inline(never)]
+    fn settle_all(&mut self) {
         loop {
             self.drain_due();
             if let Some(op) = self.engine().poll_op() {
@@ -323,6 +344,14 @@ trait Drive<S> {
 
     fn visit(&mut self, id: StreamId, visitor: Resource) {
         self.with_source(id.key(), |io, source| io.visit(source, visitor));
+    }
+}
+
+/// The address that a connect failed at: ours, if that could not be bound (contract LOOP-5), else the peer's.
+const fn address_of_failure(to: &Connect, error: Error) -> Addr {
+    match (error.call(), to.local()) {
+        (Call::Bind, Some(local)) => local,
+        _ => to.addr(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The driver of pollers that say when a call would not block.
 
-use super::{Drive, Phase, Sockets, Table, concerns_one_connection};
+use super::{Drive, Phase, Sockets, Table, address_of_failure, concerns_one_connection};
 use crate::addr::Ends;
+use crate::endpoint::LENDS;
 use crate::engine::{Engine, ReadResult};
 use crate::error::Error;
 use crate::flow::data::Data;
@@ -12,7 +13,7 @@ use crate::stream::Wants;
 use crate::time::Instant;
 use crate::{Addr, ListenError, Protocol};
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use bytes::BytesMut;
 
 /// How many blocks of one connection are read in one go while they come back full (contract READ-3).
@@ -117,6 +118,22 @@ const FLUSH: u8 = 1 << 4;
 const CONNECTING: u8 = 1 << 5;
 const LISTENING: u8 = 1 << 6;
 
+/// What has become of a read.
+enum Read {
+    /// Bytes were delivered, and the answer sent: there is nothing left to do.
+    Answered { more: bool },
+    /// Bytes were delivered; something is left to be sent, or follows from what was.
+    Delivered { more: bool },
+    /// Bytes were delivered; sending the answer failed.
+    AnswerFailed(Error),
+    /// There were no bytes.
+    Nothing(ReadResult),
+    /// The protocol lends memory to read into.
+    Lends,
+    /// Nobody wants to know.
+    Unwanted,
+}
+
 struct Conn<Y> {
     source: Y,
     flags: u8,
@@ -131,10 +148,11 @@ pub struct ReadinessDriver<S, Y: ReadinessIo> {
     engine: Engine<S>,
     io: Y,
     conns: Table<Conn<Y::Source>>,
-    /// What is to be served: marked by the poller, or left over from a budget.
-    run: VecDeque<Key>,
-    /// How many of them belong to this iteration.
-    left: usize,
+    /// What is to be served in the next pass: marked by the poller, or left over from a budget.
+    run: Vec<Key>,
+    /// What is served in this pass, and how far that has come.
+    pass: Vec<Key>,
+    served: usize,
     /// What is received into, for all connections.
     block: BytesMut,
     phase: Phase,
@@ -149,8 +167,9 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             engine,
             io,
             conns: Table::new(),
-            run: VecDeque::new(),
-            left: 0,
+            run: Vec::new(),
+            pass: Vec::new(),
+            served: 0,
             block: BytesMut::new(),
             phase: Phase::Between,
             level,
@@ -165,6 +184,11 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     /// The calls.
     pub fn io(&mut self) -> &mut Y {
         &mut self.io
+    }
+
+    /// The calls, to look at.
+    pub const fn io_ref(&self) -> &Y {
+        &self.io
     }
 
     /// Runs the ready queue as it stands, and everything that it led to. If it unwinds, call it again.
@@ -187,36 +211,43 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     #[inline]
     pub fn mark(&mut self, index: usize, ready: Ready) {
         let Some(Some((generation, conn))) = self.conns.rows.get_mut(index) else { return };
-        let broken = ready.error;
-        if ready.readable || ready.read_closed || broken {
-            conn.flags |= READABLE;
+        let mut flags = conn.flags;
+        if flags == 0 && ready.readable && !(ready.read_closed || ready.error) {
+            // A message for a connection that was waiting for one: nearly every event.
+            conn.flags = READABLE | QUEUED;
+            self.run.push(Key::new(index as u32, *generation));
+            return;
         }
-        if ready.read_closed || broken {
-            conn.flags |= READ_CLOSED;
+        if ready.readable || ready.read_closed || ready.error {
+            flags |= READABLE;
         }
-        if (ready.writable || ready.write_closed || broken) && conn.flags & (BLOCKED | CONNECTING) != 0 {
-            conn.flags = conn.flags & !BLOCKED | FLUSH;
+        if ready.read_closed || ready.error {
+            flags |= READ_CLOSED;
         }
-        if conn.flags & QUEUED == 0 && conn.flags & (READABLE | FLUSH) != 0 {
-            conn.flags |= QUEUED;
-            self.run.push_back(Key::new(index as u32, *generation));
+        if flags & (BLOCKED | CONNECTING) != 0 && (ready.writable || ready.write_closed || ready.error) {
+            flags = flags & !BLOCKED | FLUSH;
         }
+        if flags & QUEUED == 0 && flags & (READABLE | FLUSH) != 0 {
+            flags |= QUEUED;
+            self.run.push(Key::new(index as u32, *generation));
+        }
+        conn.flags = flags;
     }
 
     /// Serves what was marked, then the timers that are due, and everything that it led to. If it unwinds, call it again.
     pub fn process(&mut self, now: Instant) {
         if self.phase != Phase::Processing {
             self.engine.set_now(now);
-            self.left = self.run.len();
+            core::mem::swap(&mut self.run, &mut self.pass);
             self.phase = Phase::Processing;
         }
         self.drain_due();
-        while self.left > 0 {
-            self.left -= 1;
-            if let Some(key) = self.run.pop_front() {
-                self.serve(key);
-            }
+        while let Some(&key) = self.pass.get(self.served) {
+            self.served += 1;
+            self.serve(key);
         }
+        self.pass.clear();
+        self.served = 0;
         self.run_timers();
         self.phase = Phase::Between;
     }
@@ -247,7 +278,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
 
     /// The source of a connection, for callers outside of callbacks.
     pub fn source(&mut self, id: StreamId) -> Option<&Y::Source> {
-        self.engine.transport(id.key())?;
+        self.engine.hub().stream(id)?;
         self.conns.get_mut(id.key()).map(|conn| &conn.source)
     }
 
@@ -256,7 +287,8 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         self.engine.close();
         self.carry_out_all();
         self.run.clear();
-        self.left = 0;
+        self.pass.clear();
+        self.served = 0;
         self.phase = Phase::Between;
     }
 
@@ -264,7 +296,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         if let Some(conn) = self.conns.get_mut(key) {
             if conn.flags & QUEUED == 0 {
                 conn.flags |= QUEUED;
-                self.run.push_back(key);
+                self.run.push(key);
             }
         }
     }
@@ -273,22 +305,25 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         self.conns.get_mut(key).is_some_and(|conn| conn.flags & flag != 0)
     }
 
+    fn clear(&mut self, key: Key, flag: u8) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.flags &= !flag;
+        }
+    }
+
+    /// Serves what was marked. A connection that brings a message and sends one is the way of nearly every event: each table is
+    /// looked into as seldom as can be there, and what is rare is done elsewhere.
     #[inline]
     fn serve(&mut self, key: Key) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let flags = conn.flags;
         conn.flags &= !(QUEUED | FLUSH);
-        if flags & CONNECTING != 0 {
-            self.check_connect(key);
-        } else if flags & LISTENING != 0 {
-            self.accept_some(key);
+        if flags & (CONNECTING | LISTENING | FLUSH | READABLE) != READABLE {
+            self.serve_rest(key, flags);
         } else {
-            if flags & FLUSH != 0 {
-                self.flush(key);
-                self.drain_due();
-            }
-            if flags & READABLE != 0 {
-                self.read_some(key);
+            let read = Self::read(&mut self.engine, &mut self.io, &mut self.block, conn, key);
+            if self.after_read(key, read) {
+                self.read_on(key);
             }
         }
         if self.level {
@@ -296,70 +331,146 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         }
     }
 
-    /// Reads while the blocks come back full, and tells each one before the next is read.
-    #[inline]
-    fn read_some(&mut self, key: Key) {
-        for _ in 0..READS {
-            let Some(lends) = self.engine.wants_read(key) else { return };
-            let Some(conn) = self.conns.get_mut(key) else { return };
-            let (size, result) = if lends {
-                let (io, source) = (&mut self.io, &mut conn.source);
-                let mut size = 0;
-                let read = |memory: &mut [u8]| {
-                    size = memory.len();
-                    io.recv(source, memory)
-                };
-                let result = self.engine.read_into(key, read);
-                (size, result)
-            } else {
-                if self.block.is_empty() {
-                    self.block = self.engine.pool().take_block();
-                }
-                (self.block.len(), self.io.recv(&mut conn.source, &mut self.block))
-            };
-            // A callback may have run: the connection is looked up again.
-            match result {
-                Ok(Some(n)) if n > 0 => {
-                    if let Some(conn) = self.conns.get_mut(key) {
-                        if n < size && conn.flags & READ_CLOSED == 0 {
-                            // A short receive has emptied the socket; what comes later is told again.
-                            conn.flags &= !READABLE;
-                        }
-                    }
-                    if !lends {
-                        self.engine.received(key, Data::new(&mut self.block, n));
-                    }
-                    self.flush(key);
-                    self.drain_due();
-                }
-                Ok(None) => {
-                    if let Some(conn) = self.conns.get_mut(key) {
-                        conn.flags &= !READABLE;
-                    }
-                    self.flush(key);
-                    self.drain_due();
-                    return;
-                }
-                Ok(Some(_)) => {
-                    if let Some(conn) = self.conns.get_mut(key) {
-                        conn.flags &= !READABLE;
-                    }
-                    self.engine.read_eof(key);
-                    self.drain_due();
-                    return;
-                }
-                Err(error) => {
-                    self.engine.read_failed(key, error);
-                    self.drain_due();
-                    return;
-                }
+    /// Serves what is not just there to be read.
+    #[inline(never)]
+    fn serve_rest(&mut self, key: Key, flags: u8) {
+        if flags & CONNECTING != 0 {
+            self.check_connect(key);
+        } else if flags & LISTENING != 0 {
+            self.accept_some(key);
+        } else {
+            self.flush(key);
+            self.drain_due();
+            if flags & READABLE != 0 && self.read_one(key) {
+                self.read_on(key);
             }
-            if !self.has(key, READABLE) {
+        }
+    }
+
+    /// Reads on while the blocks come back full, and tells each one before the next is read.
+    #[inline(never)]
+    fn read_on(&mut self, key: Key) {
+        for _ in 1..READS {
+            if !self.read_one(key) {
                 return;
             }
         }
         // Others first; what is left is read in the next iteration.
         self.queue(key);
+    }
+
+    /// One read, and what follows from it; whether there may be more.
+    fn read_one(&mut self, key: Key) -> bool {
+        let Some(conn) = self.conns.get_mut(key) else { return false };
+        let read = Self::read(&mut self.engine, &mut self.io, &mut self.block, conn, key);
+        self.after_read(key, read)
+    }
+
+    /// Reads, tells the protocol, and sends its answer if that is one piece, as it mostly is. No callback can reach the sockets, so `conn` is
+    /// good all the way.
+    #[inline(always)]
+    fn read(engine: &mut Engine<S>, io: &mut Y, block: &mut BytesMut, conn: &mut Conn<Y::Source>, key: Key) -> Read {
+        if block.is_empty() {
+            // The last one was claimed.
+            *block = engine.pool().take_block();
+        }
+        let Some(stream) = engine.wanting(key) else { return Read::Unwanted };
+        if stream.has(LENDS) {
+            return Read::Lends;
+        }
+        let n = match io.recv(&mut conn.source, block) {
+            Ok(Some(n)) if n > 0 => n,
+            other => return Read::Nothing(other),
+        };
+        // A short receive has emptied the socket; what comes later is told again.
+        let more = n == block.len() || conn.flags & READ_CLOSED != 0;
+        if !more {
+            conn.flags &= !READABLE;
+        }
+        let Some(protocol) = stream.protocol.take() else { return Read::Unwanted };
+        let Some((stream, pool)) = engine.deliver(key, protocol, Data::new(block, n)) else { return Read::Unwanted };
+        let transport = &mut stream.transport;
+        let idle = match transport.as_one_slice() {
+            Some(slice) if conn.flags & BLOCKED == 0 => {
+                let offered = slice.len();
+                match io.send(&mut conn.source, &[slice]) {
+                    Ok(Some(n)) if n == offered => transport.handle_all_sent(pool),
+                    Ok(taken) => {
+                        // The kernel's buffer is full; that it has room again is told.
+                        conn.flags |= BLOCKED;
+                        transport.handle_sent(taken.unwrap_or(0), pool);
+                        false
+                    }
+                    Err(error) => return Read::AnswerFailed(error),
+                }
+            }
+            _ => transport.is_idle(),
+        };
+        if idle && !engine.is_observed() { Read::Answered { more } } else { Read::Delivered { more } }
+    }
+
+    /// What follows from a read; whether there may be more.
+    #[inline(always)]
+    fn after_read(&mut self, key: Key, read: Read) -> bool {
+        let more = match read {
+            Read::Answered { more } => more,
+            other => self.after_rare_read(key, other),
+        };
+        self.drain_due();
+        more
+    }
+
+    #[inline(never)]
+    fn after_rare_read(&mut self, key: Key, read: Read) -> bool {
+        match read {
+            Read::Answered { more } => more,
+            Read::Delivered { more } => {
+                self.engine.after_sent(key);
+                self.flush(key);
+                more
+            }
+            Read::AnswerFailed(error) => {
+                self.engine.send_failed(key, error);
+                false
+            }
+            Read::Lends => self.read_lent(key),
+            Read::Nothing(result) => self.read_nothing(key, result),
+            Read::Unwanted => false,
+        }
+    }
+
+    /// As [`read`](Self::read), into memory of the protocol's.
+    fn read_lent(&mut self, key: Key) -> bool {
+        let Some(conn) = self.conns.get_mut(key) else { return false };
+        let (io, source) = (&mut self.io, &mut conn.source);
+        let mut size = 0;
+        let result = self.engine.read_into(key, |memory| {
+            size = memory.len();
+            io.recv(source, memory)
+        });
+        match result {
+            Ok(Some(n)) if n > 0 => {
+                let emptied = n < size && !self.has(key, READ_CLOSED);
+                if emptied {
+                    self.clear(key, READABLE);
+                }
+                self.flush(key);
+                !emptied
+            }
+            other => self.read_nothing(key, other),
+        }
+    }
+
+    /// A read that brought no bytes: it would have blocked, or it is the end, or an error.
+    #[cold]
+    fn read_nothing(&mut self, key: Key, result: ReadResult) -> bool {
+        self.clear(key, READABLE);
+        match result {
+            Ok(None) => self.flush(key),
+            Ok(Some(_)) => self.engine.read_eof(key),
+            Err(error) => self.engine.read_failed(key, error),
+        }
+        false
     }
 
     fn check_connect(&mut self, key: Key) {
@@ -426,6 +537,9 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     }
 
     fn keep(&mut self, key: Key, source: Y::Source, flags: u8) -> Result<(), Error> {
+        if let Some((gone, conn)) = self.conns.evict(key) {
+            self.io.close(conn.source, gone);
+        }
         self.io.attach(&source, key)?;
         self.conns.insert(key, Conn { source, flags, armed: Interest::default() });
         if self.level {
@@ -452,46 +566,40 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
         Some(f(&mut self.io, &mut conn.source))
     }
 
-    #[inline]
     fn flush(&mut self, key: Key) {
         for _ in 0..SENDS {
             let Some(transport) = self.engine.transport(key) else { return };
-            let wants = transport.wants_send();
-            if wants == Wants::Nothing {
-                return;
-            }
             let Some(conn) = self.conns.get_mut(key) else { return };
             if conn.flags & BLOCKED != 0 {
                 return;
             }
-            if wants == Wants::Fin {
-                let result = self.io.shutdown_write(&mut conn.source);
-                self.engine.shut_down(key, result);
-                return;
+            match transport.wants_send() {
+                Wants::Nothing => return,
+                Wants::Fin => {
+                    let result = self.io.shutdown_write(&mut conn.source);
+                    self.engine.shut_down(key, result);
+                    return;
+                }
+                Wants::Bytes => {}
             }
-            let (offered, result) = if let Some(slice) = transport.as_one_slice() {
-                (slice.len(), self.io.send(&mut conn.source, &[slice]))
-            } else {
-                let mut slices: [&[u8]; MAX_PIECES] = [&[]; MAX_PIECES];
-                let count = transport.gather(&mut slices);
-                let offered = slices[..count].iter().map(|slice| slice.len()).sum();
-                (offered, self.io.send(&mut conn.source, &slices[..count]))
-            };
-            let taken = match result {
-                Ok(taken) => taken.unwrap_or(0),
+            let mut slices: [&[u8]; MAX_PIECES] = [&[]; MAX_PIECES];
+            let count = transport.gather(&mut slices);
+            let offered = slices[..count].iter().map(|slice| slice.len()).sum();
+            match self.io.send(&mut conn.source, &slices[..count]) {
+                Ok(Some(n)) if n == offered => self.engine.sent(key, n),
+                Ok(taken) => {
+                    // The kernel's buffer is full; that it has room again is told.
+                    conn.flags |= BLOCKED;
+                    self.engine.sent(key, taken.unwrap_or(0));
+                    return;
+                }
                 Err(error) => {
                     self.engine.send_failed(key, error);
                     return;
                 }
-            };
-            if taken < offered {
-                // The kernel's buffer is full; that it has room again is told.
-                conn.flags |= BLOCKED;
-            }
-            if taken > 0 {
-                self.engine.sent(key, taken);
             }
         }
+        // Others first; what is left is sent in the next iteration.
         if let Some(conn) = self.conns.get_mut(key) {
             conn.flags |= FLUSH;
         }
@@ -518,7 +626,7 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
             // It is named by this address if it fails; a connection that is made has its own.
             Ok(()) => self.engine.hub().set_ends(id.key(), Ends::new(None, Some(to.addr()))),
             Err(error) => {
-                self.engine.connected(id, Some(to.addr()), Err(error));
+                self.engine.connected(id, Some(address_of_failure(to, error)), Err(error));
             }
         }
     }

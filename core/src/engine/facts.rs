@@ -2,16 +2,19 @@
 
 use super::{Engine, MOST_EDGES};
 use crate::addr::{Addr, Ends};
-use crate::endpoint::IN_DUE;
+use crate::endpoint::{IN_DUE, Stream};
 use crate::error::Error;
 use crate::flow::data::Data;
+use crate::flow::pool::BufPool;
 use crate::flow::read_gate::Hold;
 use crate::flow::write_flow::Edge;
 use crate::hub::{NO_MEMORY_LENT, Ready};
 use crate::key::{Key, StreamId};
 use crate::observer::Event;
+use crate::protocol::Protocol;
 use crate::report::Report;
 use crate::stream::Wants;
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use core::num::NonZeroUsize;
 use core::time::Duration;
@@ -67,12 +70,28 @@ impl<S> Engine<S> {
     /// [`wants_read`](Self::wants_read) first, and send what it has to send afterwards.
     #[inline]
     pub fn received(&mut self, key: Key, data: Data<'_>) {
-        match self.hub.stream_at(key) {
-            Some(stream) if stream.transport.wants_read() && !data.is_empty() => {}
-            _ => return,
+        if let Some(protocol) = self.wanting(key).filter(|_| !data.is_empty()).and_then(|stream| stream.protocol.take()) {
+            self.deliver(key, protocol, data);
         }
+    }
+
+    /// The connection, if it wants to be read now.
+    #[inline]
+    pub(crate) fn wanting(&mut self, key: Key) -> Option<&mut Stream<S>> {
+        self.hub.stream_at(key).filter(|stream| stream.transport.wants_read())
+    }
+
+    /// Hands bytes to a protocol that was lifted out for them; the connection as it stands then.
+    #[inline(always)]
+    pub(crate) fn deliver(
+        &mut self,
+        key: Key,
+        protocol: Box<dyn Protocol<S>>,
+        data: Data<'_>,
+    ) -> Option<(&mut Stream<S>, &mut BufPool)> {
         self.hub.observe(key, &Event::Data(&data));
-        self.call(key, |protocol, cx| protocol.data_received(cx, data));
+        let ((), after) = self.call_lifted(key, protocol, |protocol, cx| protocol.data_received(cx, data));
+        after
     }
 
     /// Lends the protocol's own memory to a read and tells it of the bytes: one unit, with nothing in between (contract BUF-1).
@@ -141,14 +160,19 @@ impl<S> Engine<S> {
     pub fn sent(&mut self, key: Key, n: usize) {
         let Some((stream, pool)) = self.hub.stream_and_pool(key) else { return };
         stream.transport.handle_sent(n, pool);
-        let changed = stream.transport.is_edge_due() || stream.transport.is_losing();
-        if self.hub.observer.is_some() {
-            let size = self.hub.stream_at(key).map_or(0, |stream| stream.transport.write_buffer_size());
-            self.hub.observe(key, &Event::Sent { size });
-        }
-        if changed {
-            self.hub.touch(key);
-        }
+        self.after_sent(key);
+    }
+
+    /// What follows from bytes that were taken.
+    pub(crate) fn after_sent(&mut self, key: Key) {
+        let size = self.hub.stream_at(key).map_or(0, |stream| stream.transport.write_buffer_size());
+        self.hub.observe(key, &Event::Sent { size });
+        self.hub.touch(key);
+    }
+
+    #[inline]
+    pub(crate) fn is_observed(&self) -> bool {
+        self.hub.observer.is_some()
     }
 
     /// Sending failed: the connection is lost with that error (contract WRITE-10).

@@ -119,6 +119,20 @@ impl<S> Engine<S> {
         Some(key)
     }
 
+    /// Whether nothing is left to be settled: no edge, no operation, no endpoint to look at.
+    #[inline]
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.hub.due.is_empty() && self.hub.ops.is_empty() && self.hub.dirty.is_empty()
+    }
+
+    /// Whether [`next_due`](Self::next_due) would name an endpoint.
+    #[inline]
+    #[must_use]
+    pub fn owes_edges(&self) -> bool {
+        !self.hub.due.is_empty()
+    }
+
     /// An endpoint that owes its protocol a pause or resume: send what it has to send, then [`deliver_edge`](Self::deliver_edge).
     #[inline]
     pub fn next_due(&mut self) -> Option<Key> {
@@ -150,9 +164,9 @@ impl<S> Engine<S> {
     /// When something is to be done although nothing happens; a time that has passed: at once.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         let hub = &mut self.hub;
-        let busy =
-            !(hub.ready.is_empty() && hub.late.is_empty() && hub.due.is_empty()) || !(hub.dirty.is_empty() && hub.ops.is_empty());
-        if busy { Some(hub.now) } else { hub.timers.next_deadline() }
+        let idle =
+            hub.ready.is_empty() && hub.late.is_empty() && hub.due.is_empty() && hub.dirty.is_empty() && hub.ops.is_empty();
+        if idle { hub.timers.next_deadline() } else { Some(hub.now) }
     }
 
     /// How many accepted connections a driver takes in one go (contract LOOP-22); 0 while the server rests, or if it is gone.

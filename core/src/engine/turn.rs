@@ -2,7 +2,8 @@
 
 use super::Engine;
 use crate::context::Context;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Stream};
+use crate::flow::pool::BufPool;
 use crate::hub::{Hub, Ready, Work};
 use crate::key::{Key, TimerId};
 use crate::observer::Event;
@@ -15,10 +16,13 @@ use alloc::boxed::Box;
 
 impl<S> Engine<S> {
     /// Begins an iteration at `now` (never earlier than the one before): its ready entries are those that are there now.
+    #[inline]
     pub fn begin_round(&mut self, now: Instant) {
         self.set_now(now);
         self.hub.round = self.hub.round.wrapping_add(1);
-        self.hub.due.append(&mut self.hub.late);
+        if !self.hub.late.is_empty() {
+            self.hub.due.append(&mut self.hub.late);
+        }
         self.snapshot = self.hub.ready.len();
         if let Some(observer) = &mut self.hub.observer {
             observer.round(self.hub.now);
@@ -26,16 +30,19 @@ impl<S> Engine<S> {
     }
 
     /// It is `now`; a clock that goes backwards stands still.
+    #[inline]
     pub fn set_now(&mut self, now: Instant) {
         self.hub.now = self.hub.now.max(now);
         self.timer_mark = self.hub.timers.mark();
     }
 
     /// Runs the next ready entry of this iteration; `false`: there is none left (contract LOOP-30).
+    #[inline]
     pub fn run_one_ready(&mut self) -> bool {
-        if self.snapshot == 0 {
-            return false;
-        }
+        self.snapshot > 0 && self.run_next_ready()
+    }
+
+    fn run_next_ready(&mut self) -> bool {
         self.snapshot -= 1;
         match self.hub.ready.pop_front() {
             Some(Ready::Soon(job)) => self.run_job(job),
@@ -49,7 +56,12 @@ impl<S> Engine<S> {
     }
 
     /// Runs the next timer that is due and was set before this time was; `false`: there is none left (contract LOOP-31).
+    #[inline]
     pub fn run_one_timer(&mut self) -> bool {
+        !self.hub.timers.is_empty() && self.run_next_timer()
+    }
+
+    fn run_next_timer(&mut self) -> bool {
         let Some((key, work)) = self.hub.timers.pop_due(self.hub.now, self.timer_mark) else { return false };
         self.hub.unlink_timer(key, &work);
         match work {
@@ -78,13 +90,27 @@ impl<S> Engine<S> {
     #[inline]
     pub(super) fn call<R>(&mut self, key: Key, f: impl FnOnce(&mut dyn Protocol<S>, &mut Context<'_, S>) -> R) -> Option<R> {
         let protocol = self.hub.stream_at(key)?.protocol.take()?;
+        Some(self.call_lifted(key, protocol, f).0)
+    }
+
+    /// Calls a protocol that has been lifted out, and puts it back; its answer, and the connection as it stands then.
+    #[inline(always)]
+    #[allow(clippy::type_complexity, reason = "a pair of an answer and a place")]
+    pub(super) fn call_lifted<R>(
+        &mut self,
+        key: Key,
+        protocol: Box<dyn Protocol<S>>,
+        f: impl FnOnce(&mut dyn Protocol<S>, &mut Context<'_, S>) -> R,
+    ) -> (R, Option<(&mut Stream<S>, &mut BufPool)>) {
         self.hub.current = Some(key);
         let id = self.hub.stream_id(key);
-        let mut lifted = Lifted { hub: &mut self.hub, key, protocol: Some(protocol), returned: false };
-        let protocol = lifted.protocol.as_mut()?;
+        let mut lifted = Lifted { hub: &mut self.hub, key, protocol: Some(protocol) };
+        let Some(protocol) = &mut lifted.protocol else { unreachable!("it has just been put there") };
         let answer = f(&mut **protocol, &mut Context { id, hub: lifted.hub, state: &mut self.state });
-        lifted.returned = true;
-        Some(answer)
+        let protocol = lifted.protocol.take();
+        // The guard is there for panics only.
+        core::mem::forget(lifted);
+        (answer, self.hub.put_back(key, protocol))
     }
 
     /// A connection's turn to be made: it gets its protocol, if it was accepted, and `connection_made`.
@@ -156,29 +182,38 @@ impl<S> Engine<S> {
     }
 }
 
-/// A protocol on loan to its own callback.
+/// A protocol on loan to its own callback. Dropped only if that panics.
 struct Lifted<'a, S> {
     hub: &'a mut Hub<S>,
     key: Key,
     protocol: Option<Box<dyn Protocol<S>>>,
-    returned: bool,
+}
+
+impl<S> Hub<S> {
+    /// Puts a protocol back that was called; the connection, if it is still there.
+    #[inline(always)]
+    fn put_back(&mut self, key: Key, protocol: Option<Box<dyn Protocol<S>>>) -> Option<(&mut Stream<S>, &mut BufPool)> {
+        self.current = None;
+        let (stream, pool) = self.stream_and_pool(key)?;
+        if stream.protocol.is_none() {
+            stream.protocol = protocol;
+        } else {
+            // It was replaced while it ran: its time is over.
+            drop(protocol);
+        }
+        Some((stream, pool))
+    }
 }
 
 impl<S> Drop for Lifted<'_, S> {
-    #[inline]
+    #[cold]
     fn drop(&mut self) {
+        let id = self.hub.stream_id(self.key);
+        self.hub.reports.push(Report::Panicked { origin: Origin::Stream(id), message: None });
         self.hub.current = None;
-        if !self.returned {
-            let id = self.hub.stream_id(self.key);
-            self.hub.reports.push(Report::Panicked { origin: Origin::Stream(id), message: None });
-        }
-        match self.hub.stream_at(self.key) {
-            Some(stream) if stream.protocol.is_none() => stream.protocol = self.protocol.take(),
-            _ => {}
-        }
-        if !self.returned {
-            self.hub.fail_panicked(self.key);
-        }
+        // Force-closed first: dropping a protocol that was replaced may panic again.
+        self.hub.fail_panicked(self.key);
+        self.hub.put_back(self.key, self.protocol.take());
     }
 }
 

@@ -16,6 +16,9 @@ const KEPT: usize = 16;
 pub struct BufPool {
     block_size: usize,
     blocks: Vec<BytesMut>,
+    /// The queue that came back last: the one that nearly every message borrows.
+    queue: Option<Box<SendQueue>>,
+    #[allow(clippy::vec_box, reason = "a box goes from here to a connection and back, and is not made anew")]
     queues: Vec<Box<SendQueue>>,
 }
 
@@ -32,7 +35,7 @@ impl BufPool {
     /// A pool whose read blocks have `block_size` bytes, at least one: the most that one read can bring.
     #[must_use]
     pub const fn with_block_size(block_size: usize) -> Self {
-        Self { block_size: if block_size == 0 { 1 } else { block_size }, blocks: Vec::new(), queues: Vec::new() }
+        Self { block_size: if block_size == 0 { 1 } else { block_size }, blocks: Vec::new(), queue: None, queues: Vec::new() }
     }
 
     /// The size of a read block.
@@ -70,15 +73,27 @@ impl BufPool {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_queue(&mut self) -> Box<SendQueue> {
-        self.queues.pop().unwrap_or_default()
+        match self.queue.take() {
+            Some(queue) => queue,
+            None => self.queues.pop().unwrap_or_default(),
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn give_queue(&mut self, mut queue: Box<SendQueue>) {
+        queue.reset();
+        if self.queue.is_none() {
+            self.queue = Some(queue);
+        } else {
+            self.keep_queue(queue);
+        }
+    }
+
+    #[inline(never)]
+    fn keep_queue(&mut self, queue: Box<SendQueue>) {
         if self.queues.len() < KEPT {
-            queue.reset(self.block_size);
             self.queues.push(queue);
         }
     }

@@ -8,6 +8,9 @@ use bytes::{Buf, Bytes, BytesMut};
 /// How many pieces one vectored send, or one send in flight, takes at most.
 pub const MAX_PIECES: usize = 16;
 
+/// Room for so many pieces is kept in a queue that is given back.
+const KEPT_ROOM: usize = 4 * MAX_PIECES;
+
 /// Small writes are copied together up to this size, so that sent memory is given back piece by piece.
 const TAIL: usize = 64 * 1024;
 
@@ -109,7 +112,7 @@ impl SendQueue {
     }
 
     /// All of it as one slice, if it is one piece: what most sends are.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn as_one_slice(&self) -> Option<&[u8]> {
         match (self.pieces.len(), self.tail.is_empty()) {
@@ -134,8 +137,18 @@ impl SendQueue {
     }
 
     /// The foremost `n` bytes were sent (all of it, if that is less); their memory goes back to the pool.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self, n: usize, pool: &mut BufPool) {
+        if n >= self.len && self.pieces.is_empty() {
+            self.len = 0;
+            self.tail.clear();
+        } else {
+            self.advance_pieces(n, pool);
+        }
+    }
+
+    #[inline(never)]
+    fn advance_pieces(&mut self, n: usize, pool: &mut BufPool) {
         let mut left = n.min(self.len);
         self.len -= left;
         while let Some(piece) = self.pieces.front() {
@@ -152,21 +165,28 @@ impl SendQueue {
         }
         if left == self.tail.len() {
             self.tail.clear();
+            // A tail never grows beyond twice its size, but many pieces may have stood in a row.
+            self.pieces.shrink_to(KEPT_ROOM);
         } else {
             self.tail.advance(left);
         }
     }
 
     /// Makes it as good as new, for the next connection that has something to send.
-    pub(crate) fn reset(&mut self, block_size: usize) {
+    #[inline(always)]
+    pub(crate) fn reset(&mut self) {
+        if self.len > 0 {
+            self.empty();
+        }
+    }
+
+    #[cold]
+    fn empty(&mut self) {
         self.len = 0;
         self.sent = 0;
         self.pieces.clear();
         self.tail.clear();
-        if self.tail.capacity() > block_size.max(TAIL) {
-            self.tail = BytesMut::new();
-        }
-        self.pieces.shrink_to(MAX_PIECES);
+        self.pieces.shrink_to(KEPT_ROOM);
     }
 }
 

@@ -5,7 +5,8 @@ mod schedule;
 mod server;
 mod stream;
 
-pub(crate) use schedule::{Job, Work};
+pub use schedule::Job;
+pub(crate) use schedule::Work;
 pub use server::ListenError;
 pub(crate) use server::{Factory, Listening, Server, Serving};
 pub(crate) use stream::NO_MEMORY_LENT;

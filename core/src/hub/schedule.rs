@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 /// A scheduled callback.
-pub(crate) type Job<S> = Box<dyn FnOnce(&mut Hub<S>, &mut S)>;
+pub type Job<S> = Box<dyn FnOnce(&mut Hub<S>, &mut S)>;
 
 /// What a timer does when it is due.
 pub(crate) enum Work<S> {
@@ -31,7 +31,7 @@ impl<S> Hub<S> {
     }
 
     /// As [`call_soon`](Self::call_soon), for a callback that is boxed already.
-    pub fn call_boxed_soon(&mut self, f: Box<dyn FnOnce(&mut Self, &mut S)>) {
+    pub fn call_boxed_soon(&mut self, f: Job<S>) {
         self.ready.push_back(Ready::Soon(f));
     }
 

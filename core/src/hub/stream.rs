@@ -52,18 +52,15 @@ impl<S> Hub<S> {
     #[inline]
     pub fn write(&mut self, id: StreamId, data: impl WriteData) -> WriteStatus {
         let empty = data.is_empty();
-        if id.tag != self.tag {
-            return WriteStatus::Discarded;
-        }
-        let Some((stream, pool)) = self.stream_and_pool(id.key) else { return WriteStatus::Discarded };
+        let Some((stream, pool)) = self.checked(id) else { return WriteStatus::Discarded };
         let status = stream.transport.write(data, pool);
-        if !empty {
+        let unremarkable = status == WriteStatus::Accepted && self.current == Some(id.key) && self.observer.is_none();
+        if !unremarkable && !empty {
             self.wrote(id.key, status);
         }
         status
     }
 
-    #[inline]
     fn wrote(&mut self, key: Key, status: WriteStatus) {
         match status {
             WriteStatus::Accepted => {

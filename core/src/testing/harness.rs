@@ -16,8 +16,9 @@ use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 
 /// A loop that does not come to rest in so many iterations never will.
 const ROUNDS: usize = 10_000;

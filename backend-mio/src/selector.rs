@@ -1,0 +1,101 @@
+//! mio's poller as the loop wants it.
+
+use core::time::Duration;
+use mio::unix::SourceFd;
+use mio::{Events, Poll, Token};
+use plimsoll_core::Wake;
+use plimsoll_core::driver::{Interest, Ready, Trigger};
+use plimsoll_sys::{Selector, Watched};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::{Arc, Weak};
+
+/// No endpoint has this index.
+const RING: Token = Token(usize::MAX);
+
+/// mio's poller.
+#[derive(Debug)]
+pub struct Mio {
+    poll: Poll,
+    waker: Arc<mio::Waker>,
+}
+
+impl Selector for Mio {
+    type Events = Events;
+    type Waker = Ring;
+
+    fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(mio::Waker::new(poll.registry(), RING)?);
+        Ok(Self { poll, waker })
+    }
+
+    fn events(most: usize) -> Events {
+        Events::with_capacity(most)
+    }
+
+    fn trigger(&self) -> Trigger {
+        Trigger::Edge
+    }
+
+    fn register(&mut self, descriptor: Watched<'_>, index: usize) -> io::Result<()> {
+        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        self.poll.registry().register(&mut SourceFd(&descriptor.as_fd().as_raw_fd()), Token(index), both)
+    }
+
+    fn modify(&mut self, _: Watched<'_>, _: usize, _: Interest) -> io::Result<()> {
+        Ok(()) // Told of everything, once.
+    }
+
+    fn deregister(&mut self, descriptor: Watched<'_>, _: usize) {
+        // It can only fail if it is not registered.
+        let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor.as_fd().as_raw_fd()));
+    }
+
+    fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                events.clear();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    #[inline]
+    fn each(events: &Events, mut ready: impl FnMut(usize, Ready)) {
+        for event in events.iter().filter(|event| event.token() != RING) {
+            let what = Ready {
+                readable: event.is_readable(),
+                writable: event.is_writable(),
+                read_closed: event.is_read_closed(),
+                write_closed: event.is_write_closed(),
+                error: event.is_error(),
+            };
+            ready(event.token().0, what);
+        }
+    }
+
+    fn waker(&self) -> io::Result<Ring> {
+        Ok(Ring(Arc::downgrade(&self.waker)))
+    }
+}
+
+impl AsFd for Mio {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poll.registry().as_fd()
+    }
+}
+
+/// Wakes the loop. It holds nothing of a loop that is gone.
+#[derive(Debug)]
+pub struct Ring(Weak<mio::Waker>);
+
+impl Wake for Ring {
+    fn wake(&self) {
+        if let Some(waker) = self.0.upgrade() {
+            // It can only fail if the descriptor is bad, which is ours alone.
+            let _ = waker.wake();
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The contract as programs: reference models, and generators that hold the machines against them.
+//!
+//! - [`choices`]: where every decision of a generated test comes from (a seed, a fuzzer, an odometer, a saved case), and the shrinker;
+//! - [`harness`]: runs a generated test many times and makes a replayable [`Failure`](harness::Failure) of what goes wrong;
+//! - [`model`]: the contract's tables 17.9–17.12, written down again without a look at the machines;
+//! - [`machines`]: each machine beside its model, compared after every step.
+//!
+//! ```
+//! use plimsoll_conformance::{harness, machines};
+//!
+//! let figures = harness::seeds("stream", 100, machines::stream::lifetime)?;
+//! assert_eq!(figures.runs, 100);
+//! # Ok::<(), harness::Failure>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod choices;
+pub mod harness;
+pub mod machines;
+pub mod model;
+pub mod sim;

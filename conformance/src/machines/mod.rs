@@ -1,0 +1,12 @@
+//! Each machine beside its model.
+
+pub mod flow;
+pub mod gate;
+mod ops;
+pub mod pair;
+mod pattern;
+pub mod queue;
+pub mod small_world;
+pub mod stream;
+
+pub use ops::{How, Op, Why};

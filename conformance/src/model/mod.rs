@@ -1,0 +1,16 @@
+//! The contract's tables, written down again: what a machine must answer, want and tell after every step.
+//!
+//! Nothing here is taken from the machines. Where the contract is silent, the ruling stands at the place, with the word *ruling*.
+
+mod flow;
+mod gate;
+mod queue;
+mod stream;
+mod trace;
+
+pub use flow::FlowModel;
+pub use gate::GateModel;
+pub(crate) use gate::HOLDS;
+pub use queue::QueueModel;
+pub use stream::{Peer, State, StreamModel, Told};
+pub use trace::Trace;

@@ -1,0 +1,223 @@
+//! What goes wrong: how often, and which of it in this run.
+
+use core::ops::RangeInclusive;
+use plimsoll_core::ErrorKind;
+
+/// How the network and the kernel behave. Likelihoods are in 1/1000 of the occasions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Faults {
+    /// Nanoseconds that anything takes from one end to the other.
+    pub latency: RangeInclusive<u64>,
+    /// Bytes that travel together.
+    pub segment: RangeInclusive<usize>,
+    /// The kernel's send buffer of a connection, in bytes.
+    pub send_space: RangeInclusive<usize>,
+    /// The kernel's receive buffer of a connection, in bytes: the peer sends no more than fits.
+    pub receive_space: RangeInclusive<usize>,
+    /// Nanoseconds between the end of an operation and its completion (only where operations are completed): differing ones reorder.
+    pub completion: RangeInclusive<u64>,
+    /// Nanoseconds that a wait lasts too long.
+    pub oversleep: RangeInclusive<u64>,
+    /// A receive brings less than there is; the rest has come only just after it.
+    pub short_recv: u32,
+    /// A send takes less than there is room for.
+    pub short_send: u32,
+    /// A receive, send or accept would block after all; that it does not is told again.
+    pub would_block: u32,
+    /// A wait tells of something that is not so.
+    pub spurious: u32,
+    /// A wait tells the same twice.
+    pub duplicate: u32,
+    /// A wait tells of a socket that was closed meanwhile, by the number that another one may have got.
+    pub stale: u32,
+    /// A wait tells of few events at a time and in any order.
+    pub shuffle: bool,
+    /// A level-triggered poller says nothing but readable and writable.
+    pub bare: bool,
+    /// A segment sets off a reset of its connection.
+    pub reset: u32,
+    /// A reset drops what it overtakes, and what has arrived but was not read yet.
+    pub reset_loses: u32,
+    /// A connection that was reset before it was accepted makes accept fail; otherwise it is handed out as it is.
+    pub accept_aborted: u32,
+    /// An accepted connection has no peer address any more.
+    pub accept_nameless: u32,
+    /// A connect is refused, although somebody listens.
+    pub refuse: u32,
+    /// A connect is answered at once where it is refused.
+    pub refuse_at_once: u32,
+    /// A connection request gets lost for good.
+    pub lose_syn: u32,
+    /// Setting an option fails on a connection that was reset.
+    pub option_after_reset: bool,
+    /// How many descriptors the process may have.
+    pub descriptors: usize,
+}
+
+impl Faults {
+    /// Nothing goes wrong, and nothing takes time.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            latency: 0..=0,
+            segment: 65_536..=65_536,
+            send_space: 262_144..=262_144,
+            receive_space: 131_072..=131_072,
+            completion: 0..=0,
+            oversleep: 0..=0,
+            short_recv: 0,
+            short_send: 0,
+            would_block: 0,
+            spurious: 0,
+            duplicate: 0,
+            stale: 0,
+            shuffle: false,
+            bare: false,
+            reset: 0,
+            reset_loses: 0,
+            accept_aborted: 0,
+            accept_nameless: 0,
+            refuse: 0,
+            refuse_at_once: 0,
+            lose_syn: 0,
+            option_after_reset: false,
+            descriptors: 1_000_000,
+        }
+    }
+
+    /// Each fault is on or off in this run, and as likely as this run has it: uniform likelihoods never reach the rare combinations.
+    #[must_use]
+    pub fn swarm(rng: &mut fastrand::Rng) -> Self {
+        let mut often = |most: u32| if rng.bool() { 0 } else { 1 + rng.u32(..most) };
+        let calm = Self::none();
+        let mut faults = Self {
+            short_recv: often(500),
+            short_send: often(500),
+            would_block: often(300),
+            spurious: often(200),
+            duplicate: often(200),
+            stale: often(200),
+            reset: often(60) / 2,
+            reset_loses: often(1000),
+            accept_aborted: often(1000),
+            accept_nameless: often(100),
+            refuse: often(200),
+            refuse_at_once: often(1000),
+            lose_syn: often(60),
+            ..calm
+        };
+        faults.shuffle = rng.bool();
+        faults.bare = rng.bool();
+        faults.option_after_reset = rng.bool();
+        if rng.bool() {
+            faults.latency = 0..=[1_000, 100_000, 50_000_000][rng.usize(..3)];
+        }
+        if rng.bool() {
+            faults.completion = 0..=[1_000, 200_000, 20_000_000][rng.usize(..3)];
+        }
+        if rng.bool() {
+            faults.oversleep = 0..=[1_000, 5_000_000][rng.usize(..2)];
+        }
+        if rng.bool() {
+            faults.segment = 1..=[16, 1_448, 65_536][rng.usize(..3)];
+        }
+        if rng.bool() {
+            faults.send_space = 1..=[64, 4_096, 262_144][rng.usize(..3)];
+        }
+        if rng.bool() {
+            faults.receive_space = 1..=[64, 4_096, 131_072][rng.usize(..3)];
+        }
+        if rng.u32(..4) == 0 {
+            faults.descriptors = rng.usize(3..30);
+        }
+        faults
+    }
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
+/// A call of the loop's into the kernel that may fail.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs, clippy::exhaustive_enums, reason = "named after the calls")]
+pub enum Syscall {
+    Bind,
+    Listen,
+    Adopt,
+    SetOption,
+    Attach,
+    Arm,
+    Recv,
+    Send,
+    Shutdown,
+    Connect,
+    ConnectResult,
+    Accept,
+}
+
+impl Syscall {
+    /// What it may fail with, beside what the state of things leads to.
+    #[must_use]
+    pub const fn failures(self) -> &'static [Failure] {
+        use ErrorKind::{
+            AddrInUse, AddrNotAvailable, ConnectionAborted, ConnectionRefused, ConnectionReset, DescriptorLimit, NotConnected,
+            OutOfMemory, PermissionDenied, TimedOut, Unreachable,
+        };
+        use Failure::{Error, OneByte, WouldBlock};
+        match self {
+            Self::Bind => &[Error(AddrInUse), Error(AddrNotAvailable), Error(DescriptorLimit), Error(PermissionDenied)],
+            Self::Listen => &[Error(AddrInUse)],
+            Self::Adopt => &[Error(ErrorKind::InvalidInput)],
+            Self::SetOption => &[Error(ErrorKind::InvalidInput), Error(OutOfMemory)],
+            Self::Attach | Self::Arm => &[Error(OutOfMemory), Error(DescriptorLimit)],
+            Self::Recv => &[WouldBlock, OneByte, Error(ConnectionReset), Error(TimedOut), Error(OutOfMemory)],
+            Self::Send => &[WouldBlock, OneByte, Error(ErrorKind::BrokenPipe), Error(ConnectionReset), Error(OutOfMemory)],
+            Self::Shutdown => &[Error(NotConnected), Error(OutOfMemory)],
+            Self::Connect => &[Error(ConnectionRefused), Error(Unreachable), Error(AddrNotAvailable), Error(DescriptorLimit)],
+            Self::ConnectResult => &[WouldBlock, Error(ConnectionRefused), Error(TimedOut)],
+            Self::Accept => {
+                &[WouldBlock, Error(DescriptorLimit), Error(OutOfMemory), Error(ConnectionAborted), Error(PermissionDenied)]
+            }
+        }
+    }
+}
+
+/// How a call is made to fail.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "an error, nothing, or next to nothing")]
+pub enum Failure {
+    /// With this error.
+    Error(ErrorKind),
+    /// It would block; that it does not is told again.
+    WouldBlock,
+    /// It moves one byte only.
+    OneByte,
+}
+
+/// The calls made so far, and which of them is to fail.
+#[derive(Debug, Default)]
+pub(crate) struct Seam {
+    pub(crate) calls: Vec<Syscall>,
+    pub(crate) logged: bool,
+    pub(crate) count: usize,
+    pub(crate) inject: Option<(usize, Failure)>,
+}
+
+impl Seam {
+    /// A call is made: how it is to fail.
+    pub(crate) fn call(&mut self, call: Syscall) -> Option<Failure> {
+        let number = self.count;
+        self.count += 1;
+        if self.logged {
+            self.calls.push(call);
+        }
+        match self.inject {
+            Some((n, failure)) if n == number && call.failures().contains(&failure) => Some(failure),
+            _ => None,
+        }
+    }
+}

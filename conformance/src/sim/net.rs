@@ -1,0 +1,598 @@
+//! The kernel's side: sockets, addresses and ports, listeners and their queues, descriptors.
+
+use super::clock::{Clock, Happening};
+use super::fault::{Failure, Faults, Seam, Syscall};
+use super::poll::{Poller, Watch};
+use super::ring::{Ops, Ring};
+use super::wire::{Fin, Tcp, TcpState};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::time::Duration;
+use fastrand::Rng;
+use plimsoll_core::{Addr, Call, Connect, Ends, Error, ErrorKind, Instant, Listen, Slab, SocketOption};
+use std::collections::VecDeque;
+
+/// A socket of the kernel's: it may outlive its descriptor, and is never mistaken for another one.
+pub(crate) type SockId = plimsoll_core::Key;
+
+/// A connection request is repeated after one second, two, four …; after this many it is given up: Linux's `tcp_syn_retries`.
+const SYN_RETRIES: u32 = 6;
+
+/// The first of the ports that the kernel picks.
+const EPHEMERAL: u16 = 32_768;
+
+/// How long a port rests whose connection we finished first.
+const TIME_WAIT: Duration = Duration::from_secs(60);
+
+/// Who holds the descriptor of a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Owner {
+    /// A loop, or the application before it gives it to a loop.
+    Process,
+    /// The test, which plays the other end.
+    Peer,
+    /// Nobody: it waits to be accepted, or finishes what its descriptor began.
+    Kernel,
+}
+
+#[derive(Debug)]
+pub(crate) struct Listening {
+    pub(crate) backlog: usize,
+    pub(crate) queue: VecDeque<SockId>,
+    /// Those that will be in the queue when the handshake is done.
+    pub(crate) coming: usize,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Bound { reuse_port: bool, listening: Option<Listening> },
+    Tcp(Tcp),
+}
+
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) kind: Kind,
+    pub(crate) local: SocketAddr,
+    pub(crate) owner: Owner,
+    pub(crate) options: Vec<SocketOption>,
+    pub(crate) watch: Option<Watch>,
+    pub(crate) ops: Option<Ops>,
+    /// What a peer of the test's has read.
+    pub(crate) drain: Option<Drain>,
+}
+
+/// The reading of a peer of the test's.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    /// It reads whatever comes.
+    pub(crate) on: bool,
+    pub(crate) received: Vec<u8>,
+}
+
+/// The world that loops and peers live in.
+#[derive(Debug)]
+pub(crate) struct Net {
+    pub(crate) clock: Clock,
+    pub(crate) rng: Rng,
+    pub(crate) faults: Faults,
+    pub(crate) seam: Seam,
+    pub(crate) sockets: Slab<Socket>,
+    pub(crate) pollers: Vec<Poller>,
+    pub(crate) rings: Vec<Ring>,
+    listeners: Vec<SockId>,
+    next_port: u16,
+    used_ports: Vec<u16>,
+    resting_ports: Vec<(SocketAddr, Instant)>,
+    pub(crate) hosts: Vec<IpAddr>,
+    pub(crate) black_holes: Vec<IpAddr>,
+    pub(crate) unreachable: Vec<IpAddr>,
+    /// Descriptors that the process has opened and closed so far.
+    pub(crate) opened: u64,
+    pub(crate) closed: u64,
+}
+
+impl Net {
+    pub(crate) fn new(seed: u64, faults: Faults) -> Self {
+        Self {
+            clock: Clock::default(),
+            rng: Rng::with_seed(seed),
+            faults,
+            seam: Seam::default(),
+            sockets: Slab::new(),
+            pollers: Vec::new(),
+            rings: Vec::new(),
+            listeners: Vec::new(),
+            next_port: EPHEMERAL,
+            used_ports: Vec::new(),
+            resting_ports: Vec::new(),
+            hosts: vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+            black_holes: Vec::new(),
+            unreachable: Vec::new(),
+            opened: 0,
+            closed: 0,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Whether something that happens so often (in 1/1000) happens now.
+    pub(crate) fn chance(&mut self, often: u32) -> bool {
+        often > 0 && self.rng.u32(..1000) < often
+    }
+
+    pub(crate) fn after(&mut self, nanos: core::ops::RangeInclusive<u64>) -> Instant {
+        let nanos = if nanos.end() == nanos.start() { *nanos.start() } else { self.rng.u64(nanos) };
+        self.now().saturating_add(Duration::from_nanos(nanos))
+    }
+
+    /// When something that is sent now is there.
+    pub(crate) fn arrival(&mut self) -> Instant {
+        self.after(self.faults.latency.clone())
+    }
+
+    /// Lets everything happen that is due.
+    pub(crate) fn run_due(&mut self) {
+        while let Some(what) = self.clock.pop_due() {
+            self.happen(what);
+        }
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::Segment { from, n } => self.segment_arrives(from, n),
+            Happening::Fin { from } => self.fin_arrives(from),
+            Happening::Rst { from } => self.rst_arrives(from),
+            Happening::Reset { to } => self.reset_by_peer(to),
+            Happening::Ack { to, n } => self.acknowledged(to, n),
+            Happening::Window { to, n } => self.window_opens(to, n),
+            Happening::Syn { from, attempt } => self.syn_arrives(from, attempt),
+            Happening::Established { client } => self.established(client),
+            Happening::Queued { listener, child } => self.queued(listener, child),
+            Happening::Refused { client, kind } => self.refused(client, kind),
+            Happening::Wake { sock } => self.wake(sock),
+            Happening::Complete { ring, key, outcome } => self.completed(ring, key, outcome),
+            Happening::Cancelled { sock } => self.cancelled(sock),
+        }
+    }
+
+    /// Something changed about a socket: whoever watches it looks.
+    pub(crate) fn wake(&mut self, id: SockId) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        if let Some(drain) = &socket.drain {
+            if drain.on {
+                self.drain(id, usize::MAX);
+            }
+        } else if socket.ops.is_some() {
+            self.run_ops(id);
+        } else if let Some(watch) = &mut socket.watch {
+            if !watch.queued {
+                watch.queued = true;
+                self.pollers[watch.poller].ready.push_back(id);
+            }
+        }
+    }
+
+    /// A call of the process that may fail, and fails now if a test says so. `Ok(false)`: it would block; that it does not is told again.
+    pub(crate) fn enter(&mut self, call: Syscall, id: Option<SockId>) -> Result<Option<Failure>, ErrorKind> {
+        match self.seam.call(call) {
+            Some(Failure::Error(kind)) => Err(kind),
+            Some(failure) => {
+                if let Some(sock) = id {
+                    let at = self.arrival();
+                    self.clock.push(at, Happening::Wake { sock });
+                }
+                Ok(Some(failure))
+            }
+            None => Ok(None),
+        }
+    }
+
+    // ---- descriptors ----
+
+    pub(crate) fn has_descriptor_left(&self) -> bool {
+        self.opened - self.closed < self.faults.descriptors as u64
+    }
+
+    fn new_socket(&mut self, kind: Kind, local: SocketAddr, owner: Owner) -> SockId {
+        if owner == Owner::Process {
+            self.opened += 1;
+        }
+        let socket = Socket { kind, local, owner, options: Vec::new(), watch: None, ops: None, drain: None };
+        self.sockets.insert(socket).unwrap_or(SockId::from_bits(0))
+    }
+
+    /// Gives up a descriptor; what the connection still has to send goes on without it.
+    pub(crate) fn close(&mut self, id: SockId) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        if let Some(ops) = &mut socket.ops {
+            // What is in flight holds the socket until it has come back.
+            if ops.is_idle() {
+                self.close_now(id);
+            } else if !ops.closing {
+                ops.closing = true;
+                let at = self.after(self.faults.completion.clone());
+                self.clock.push(at, Happening::Cancelled { sock: id });
+            }
+            return;
+        }
+        self.close_now(id);
+    }
+
+    pub(crate) fn close_now(&mut self, id: SockId) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        socket.ops = None;
+        socket.drain = None;
+        let watch = socket.watch.take();
+        let owner = core::mem::replace(&mut socket.owner, Owner::Kernel);
+        if owner == Owner::Process {
+            self.closed += 1;
+        }
+        assert!(owner != Owner::Kernel, "a descriptor is closed twice");
+        if let Some(watch) = watch {
+            self.pollers[watch.poller].forget(id, watch.key);
+        }
+        match &mut socket.kind {
+            Kind::Bound { listening, .. } => {
+                let queue = listening.take().map_or_else(VecDeque::new, |listening| listening.queue);
+                self.listeners.retain(|&listener| listener != id);
+                self.sockets.remove(id);
+                for child in queue {
+                    self.send_rst(child);
+                }
+            }
+            Kind::Tcp(tcp) => {
+                if tcp.fin_first() {
+                    self.resting_ports.push((socket.local, self.clock.now().saturating_add(TIME_WAIT)));
+                }
+                self.close_tcp(id);
+            }
+        }
+    }
+
+    // ---- addresses ----
+
+    fn pick_port(&mut self) -> u16 {
+        loop {
+            let port = self.next_port;
+            self.next_port = if port == u16::MAX { EPHEMERAL } else { port + 1 };
+            if !self.used_ports.contains(&port) {
+                return port;
+            }
+        }
+    }
+
+    fn own_address(target: IpAddr) -> IpAddr {
+        match target {
+            IpAddr::V4(ip) if ip.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        }
+    }
+
+    fn listener_for(&self, to: SocketAddr) -> Option<SockId> {
+        let mut any = None;
+        for &id in &self.listeners {
+            let Some(socket) = self.sockets.get(id) else { continue };
+            if !matches!(&socket.kind, Kind::Bound { listening: Some(_), .. }) || socket.local.port() != to.port() {
+                continue;
+            }
+            if socket.local.ip() == to.ip() {
+                return Some(id);
+            }
+            if socket.local.ip().is_unspecified() && socket.local.is_ipv4() == to.is_ipv4() {
+                any = Some(id);
+            }
+        }
+        any
+    }
+
+    /// Makes a bound socket. A port that rests, or that connections use, is not free without `reuse_address`.
+    pub(crate) fn bind(&mut self, at: SocketAddr, listen: &Listen, owner: Owner) -> Result<SockId, ErrorKind> {
+        if owner == Owner::Process {
+            if !self.has_descriptor_left() {
+                return Err(ErrorKind::DescriptorLimit);
+            }
+            if !at.ip().is_unspecified() && !self.hosts.contains(&at.ip()) {
+                return Err(ErrorKind::AddrNotAvailable);
+            }
+        }
+        let mut local = at;
+        if at.port() == 0 {
+            local.set_port(self.pick_port());
+        } else {
+            let overlaps = |other: SocketAddr| {
+                other.port() == at.port()
+                    && other.is_ipv4() == at.is_ipv4()
+                    && (other.ip() == at.ip() || other.ip().is_unspecified() || at.ip().is_unspecified())
+            };
+            let shared = |id: &SockId| match self.sockets.get(*id) {
+                Some(Socket { kind: Kind::Bound { reuse_port, .. }, local, .. }) => {
+                    overlaps(*local) && !(*reuse_port && listen.is_reuse_port())
+                }
+                _ => false,
+            };
+            if self.listeners.iter().any(shared) {
+                return Err(ErrorKind::AddrInUse);
+            }
+            let now = self.now();
+            self.resting_ports.retain(|(_, until)| *until > now);
+            let in_use = self.sockets.iter().any(|(_, socket)| matches!(socket.kind, Kind::Tcp(_)) && overlaps(socket.local))
+                || self.resting_ports.iter().any(|(local, _)| overlaps(*local));
+            if in_use && !listen.is_reuse_address() {
+                return Err(ErrorKind::AddrInUse);
+            }
+        }
+        self.used_ports.push(local.port());
+        let id = self.new_socket(Kind::Bound { reuse_port: listen.is_reuse_port(), listening: None }, local, owner);
+        self.listeners.push(id);
+        Ok(id)
+    }
+
+    pub(crate) fn listen(&mut self, id: SockId, backlog: u32) -> Result<(), ErrorKind> {
+        let Some(Socket { kind: Kind::Bound { listening, .. }, .. }) = self.sockets.get_mut(id) else {
+            return Err(ErrorKind::InvalidInput);
+        };
+        let backlog = backlog as usize;
+        match listening {
+            Some(listening) => listening.backlog = backlog,
+            None => *listening = Some(Listening { backlog, queue: VecDeque::new(), coming: 0 }),
+        }
+        Ok(())
+    }
+
+    // ---- connecting ----
+
+    /// Begins to connect.
+    pub(crate) fn connect(&mut self, to: &Connect, owner: Owner) -> Result<SockId, ErrorKind> {
+        let Some(target) = to.addr().inet() else { return Err(ErrorKind::Unsupported) };
+        if owner == Owner::Process && !self.has_descriptor_left() {
+            return Err(ErrorKind::DescriptorLimit);
+        }
+        if self.unreachable.contains(&target.ip()) {
+            return Err(ErrorKind::Unreachable);
+        }
+        let given = to.local().and_then(|addr| addr.inet());
+        let mut local = given.unwrap_or(SocketAddr::new(Self::own_address(target.ip()), 0));
+        if local.is_ipv4() != target.is_ipv4() {
+            return Err(ErrorKind::InvalidInput);
+        }
+        if given.is_some() && owner == Owner::Process && !self.hosts.contains(&local.ip()) && !local.ip().is_unspecified() {
+            return Err(ErrorKind::AddrNotAvailable);
+        }
+        if local.ip().is_unspecified() {
+            local.set_ip(Self::own_address(target.ip()));
+        }
+        if local.port() == 0 {
+            local.set_port(self.pick_port());
+        } else if self.sockets.iter().any(|(_, socket)| socket.local == local) {
+            return Err(ErrorKind::AddrInUse);
+        }
+        if owner == Owner::Process && self.listener_for(target).is_none() && !self.black_holes.contains(&target.ip()) {
+            let often = self.faults.refuse_at_once;
+            if self.chance(often) {
+                return Err(ErrorKind::ConnectionRefused);
+            }
+        }
+        let tcp = self.new_tcp(target);
+        let id = self.new_socket(Kind::Tcp(tcp), local, owner);
+        for &option in to.options() {
+            self.apply(id, option);
+        }
+        let at = self.arrival();
+        self.clock.push(at, Happening::Syn { from: id, attempt: 0 });
+        Ok(id)
+    }
+
+    fn new_tcp(&mut self, remote: SocketAddr) -> Tcp {
+        let send_space = self.rng.usize(self.faults.send_space.clone());
+        let receive_space = self.rng.usize(self.faults.receive_space.clone());
+        Tcp::new(remote, send_space.max(1), receive_space.max(1))
+    }
+
+    fn syn_arrives(&mut self, from: SockId, attempt: u32) {
+        let Some(socket) = self.sockets.get(from) else { return };
+        let Kind::Tcp(Tcp { remote, state: TcpState::Connecting, .. }) = socket.kind else { return };
+        let (local, by_peer) = (socket.local, socket.owner == Owner::Peer);
+        let (lose, refuse) = (self.faults.lose_syn, self.faults.refuse);
+        let lost = self.black_holes.contains(&remote.ip()) || (attempt == 0 && !by_peer && self.chance(lose));
+        let listener = self.listener_for(remote);
+        let at = self.arrival();
+        let Some(listener) = listener.filter(|_| !lost && (by_peer || !self.chance(refuse))) else {
+            if lost {
+                self.syn_again(from, attempt);
+            } else {
+                self.clock.push(at, Happening::Refused { client: from, kind: ErrorKind::ConnectionRefused });
+            }
+            return;
+        };
+        let Some(Socket { kind: Kind::Bound { listening: Some(listening), .. }, .. }) = self.sockets.get_mut(listener) else {
+            return;
+        };
+        // As on Linux, one more than the backlog fits; a request too many is dropped and comes again.
+        if listening.queue.len() + listening.coming > listening.backlog {
+            self.syn_again(from, attempt);
+            return;
+        }
+        listening.coming += 1;
+        let mut tcp = self.new_tcp(local);
+        tcp.state = TcpState::Open;
+        tcp.peer = from;
+        let (space, listener_local) = (tcp.receive_space, self.sockets.get(listener).map_or(remote, |socket| socket.local));
+        let child = self.new_socket(Kind::Tcp(tcp), SocketAddr::new(remote.ip(), listener_local.port()), Owner::Kernel);
+        let Some(client) = self.tcp(from) else { return };
+        client.peer = child;
+        client.credit = space;
+        let window = client.receive_space;
+        if let Some(child) = self.tcp(child) {
+            child.credit = window;
+            // What it sends arrives behind the answer to the request.
+            child.last_arrival = at;
+        }
+        self.clock.push(at, Happening::Established { client: from });
+        let there = self.after(self.faults.latency.clone()).max(at);
+        if let Some(client) = self.tcp(from) {
+            client.last_arrival = there;
+        }
+        self.clock.push(there, Happening::Queued { listener, child });
+    }
+
+    fn syn_again(&mut self, from: SockId, attempt: u32) {
+        let wait = self.now().saturating_add(Duration::from_secs(1 << attempt));
+        if attempt == SYN_RETRIES {
+            self.clock.push(wait, Happening::Refused { client: from, kind: ErrorKind::TimedOut });
+        } else {
+            self.clock.push(wait, Happening::Syn { from, attempt: attempt + 1 });
+        }
+    }
+
+    fn established(&mut self, id: SockId) {
+        if let Some(tcp) = self.tcp(id) {
+            if tcp.state == TcpState::Connecting {
+                tcp.state = TcpState::Open;
+                self.wake(id);
+                self.transmit(id);
+            }
+        }
+    }
+
+    fn refused(&mut self, id: SockId, kind: ErrorKind) {
+        if let Some(tcp) = self.tcp(id) {
+            if tcp.state == TcpState::Connecting {
+                tcp.die(Some(kind));
+                self.wake(id);
+            }
+        }
+    }
+
+    fn queued(&mut self, listener: SockId, child: SockId) {
+        match self.sockets.get_mut(listener) {
+            Some(Socket { kind: Kind::Bound { listening: Some(listening), .. }, .. }) => {
+                listening.coming -= 1;
+                let client = self.tcp(child).map(|tcp| tcp.peer);
+                let given_up = client.is_none_or(|client| self.sockets.get(client).is_none());
+                if given_up {
+                    self.sockets.remove(child);
+                } else {
+                    if let Some(Socket { kind: Kind::Bound { listening: Some(listening), .. }, .. }) =
+                        self.sockets.get_mut(listener)
+                    {
+                        listening.queue.push_back(child);
+                    }
+                    self.wake(listener);
+                }
+            }
+            _ => self.send_rst(child),
+        }
+    }
+
+    /// What has become of a connect; `None`: it is under way.
+    pub(crate) fn connect_result(&mut self, id: SockId) -> Result<Option<Ends>, ErrorKind> {
+        let Some(socket) = self.sockets.get_mut(id) else { return Err(ErrorKind::NotConnected) };
+        let local = socket.local;
+        let Kind::Tcp(tcp) = &mut socket.kind else { return Err(ErrorKind::NotConnected) };
+        match (tcp.error.take(), tcp.state) {
+            (Some(kind), _) => Err(kind),
+            (None, TcpState::Connecting) => Ok(None),
+            (None, TcpState::Open) => Ok(Some(Ends::new(Some(Addr::from(local)), Some(Addr::from(tcp.remote))))),
+            (None, TcpState::Resetting | TcpState::Dead) => Err(ErrorKind::NotConnected),
+        }
+    }
+
+    /// Accepts; as on Linux, a descriptor is taken before anything else is looked at.
+    pub(crate) fn accept(&mut self, id: SockId, owner: Owner) -> Result<Option<(SockId, Ends)>, ErrorKind> {
+        if owner == Owner::Process && !self.has_descriptor_left() {
+            return Err(ErrorKind::DescriptorLimit);
+        }
+        let Some(Socket { kind: Kind::Bound { listening: Some(listening), .. }, .. }) = self.sockets.get_mut(id) else {
+            return Err(ErrorKind::InvalidInput);
+        };
+        let Some(child) = listening.queue.pop_front() else { return Ok(None) };
+        let Some(socket) = self.sockets.get_mut(child) else { return Ok(None) };
+        let local = socket.local;
+        let Kind::Tcp(tcp) = &socket.kind else { return Ok(None) };
+        let (dead, remote) = (tcp.state == TcpState::Dead, tcp.remote);
+        let (aborts, nameless) = (self.faults.accept_aborted, self.faults.accept_nameless);
+        if dead && self.chance(aborts) {
+            self.sockets.remove(child);
+            return Err(ErrorKind::ConnectionAborted);
+        }
+        let peer = if owner == Owner::Process && self.chance(nameless) { None } else { Some(Addr::from(remote)) };
+        if let Some(socket) = self.sockets.get_mut(child) {
+            socket.owner = owner;
+        }
+        if owner == Owner::Process {
+            self.opened += 1;
+        }
+        Ok(Some((child, Ends::new(Some(Addr::from(local)), peer))))
+    }
+
+    /// Both ends of a connection that was made outside of any loop: ours and the test's.
+    pub(crate) fn pair(&mut self) -> (SockId, SockId) {
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let (a, b) = (SocketAddr::new(ip, self.pick_port()), SocketAddr::new(ip, self.pick_port()));
+        let (mut ours, mut theirs) = (self.new_tcp(b), self.new_tcp(a));
+        ours.state = TcpState::Open;
+        theirs.state = TcpState::Open;
+        (ours.credit, theirs.credit) = (theirs.receive_space, ours.receive_space);
+        let ours = self.new_socket(Kind::Tcp(ours), a, Owner::Process);
+        let theirs = self.new_socket(Kind::Tcp(theirs), b, Owner::Peer);
+        for (end, other) in [(ours, theirs), (theirs, ours)] {
+            if let Some(tcp) = self.tcp(end) {
+                tcp.peer = other;
+            }
+        }
+        (ours, theirs)
+    }
+
+    /// Sets an option.
+    pub(crate) fn apply(&mut self, id: SockId, option: SocketOption) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        socket.options.push(option);
+        let Kind::Tcp(tcp) = &mut socket.kind else { return };
+        match option {
+            SocketOption::Linger(linger) => tcp.linger_zero = linger == Some(Duration::ZERO),
+            SocketOption::SendBuffer(space) => tcp.send_space = space.max(1),
+            // A window that was once offered is not taken back.
+            SocketOption::ReceiveBuffer(space) if tcp.state == TcpState::Connecting => tcp.receive_space = space.max(1),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn tcp(&mut self, id: SockId) -> Option<&mut Tcp> {
+        match self.sockets.get_mut(id) {
+            Some(Socket { kind: Kind::Tcp(tcp), .. }) => Some(tcp),
+            _ => None,
+        }
+    }
+
+    /// A connection that both sides have finished, or that is dead, goes when its descriptor is gone.
+    pub(crate) fn sweep(&mut self, id: SockId) {
+        let Some(Socket { kind: Kind::Tcp(tcp), owner: Owner::Kernel, .. }) = self.sockets.get(id) else { return };
+        let finished = tcp.fin == Fin::Arrived && tcp.fin_received;
+        if tcp.closed && (finished || tcp.state == TcpState::Dead) {
+            self.sockets.remove(id);
+        }
+    }
+}
+
+/// An error of a call, with Linux's code.
+pub(crate) const fn error(call: Call, kind: ErrorKind) -> Error {
+    let code = match kind {
+        ErrorKind::InvalidInput => 22,
+        ErrorKind::ConnectionRefused => 111,
+        ErrorKind::ConnectionReset => 104,
+        ErrorKind::ConnectionAborted => 103,
+        ErrorKind::BrokenPipe => 32,
+        ErrorKind::NotConnected => 107,
+        ErrorKind::AddrInUse => 98,
+        ErrorKind::AddrNotAvailable => 99,
+        ErrorKind::PermissionDenied => 1,
+        ErrorKind::TimedOut => 110,
+        ErrorKind::Unreachable => 113,
+        ErrorKind::DescriptorLimit => 24,
+        ErrorKind::OutOfMemory => 12,
+        _ => 0,
+    };
+    Error::from_code(call, kind, code)
+}

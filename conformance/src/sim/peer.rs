@@ -1,0 +1,287 @@
+//! The world, and the other ends in it, which a test plays itself, step by step.
+
+use super::fault::{Failure, Faults, Syscall};
+use super::net::{Drain, Net, Owner, SockId};
+use super::readiness::{SimSocket, World};
+use super::wire::TcpState;
+use core::cell::{RefCell, RefMut};
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use plimsoll_core::{Connect, ErrorKind, Instant, Listen, SocketOption};
+use std::rc::Rc;
+
+/// A network with its own time, in which loops and peers live. A handle: clones are the same world.
+#[derive(Clone)]
+pub struct Sim {
+    pub(crate) world: World,
+}
+
+impl Sim {
+    /// A world in which everything that happens by chance follows from `seed`.
+    #[must_use]
+    pub fn new(seed: u64, faults: Faults) -> Self {
+        Self { world: Rc::new(RefCell::new(Net::new(seed, faults))) }
+    }
+
+    /// A world in which nothing goes wrong.
+    #[must_use]
+    pub fn calm() -> Self {
+        Self::new(0, Faults::none())
+    }
+
+    pub(crate) fn net(&self) -> RefMut<'_, Net> {
+        self.world.borrow_mut()
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.net().now()
+    }
+
+    /// Other faults from now on; buffers of connections that are there already stay.
+    pub fn set_faults(&self, faults: Faults) {
+        self.net().faults = faults;
+    }
+
+    /// Changes some of the faults.
+    pub fn change_faults(&self, f: impl FnOnce(&mut Faults)) {
+        f(&mut self.net().faults);
+    }
+
+    /// No connection request to this host is ever answered.
+    pub fn black_hole(&self, host: IpAddr) {
+        self.net().black_holes.push(host);
+    }
+
+    /// There is no way to this host.
+    pub fn unreachable(&self, host: IpAddr) {
+        self.net().unreachable.push(host);
+    }
+
+    /// Connects to a listening server; what it sends before the connection is there waits. It reads whatever comes.
+    ///
+    /// # Panics
+    /// If the address is of another family than all hosts.
+    #[must_use]
+    pub fn connect_peer(&self, to: SocketAddr) -> Peer {
+        let id = self.net().connect(&Connect::to(to), Owner::Peer).expect("a peer can always try");
+        self.peer(id)
+    }
+
+    fn peer(&self, id: SockId) -> Peer {
+        let mut net = self.net();
+        if let Some(socket) = net.sockets.get_mut(id) {
+            socket.drain = Some(Drain { on: true, received: Vec::new() });
+        }
+        net.wake(id);
+        Peer { sim: self.clone(), id }
+    }
+
+    /// Listens where a loop may connect to.
+    ///
+    /// # Panics
+    /// If somebody listens there already.
+    #[must_use]
+    pub fn listen_peer(&self, at: SocketAddr) -> PeerListener {
+        let mut net = self.net();
+        let listen = Listen::on(at).backlog(1000);
+        let id = net.bind(at, &listen, Owner::Peer).expect("a free address");
+        net.listen(id, 1000).expect("a bound socket");
+        PeerListener { sim: self.clone(), id }
+    }
+
+    /// A connected socket for a loop to adopt, and its other end.
+    #[must_use]
+    pub fn socket_pair(&self) -> (SimSocket, Peer) {
+        let (ours, theirs) = self.net().pair();
+        (SimSocket::new(&self.world, ours), self.peer(theirs))
+    }
+
+    /// A bound socket for a loop to adopt, which listens if `listens`.
+    ///
+    /// # Panics
+    /// If the address cannot be bound.
+    #[must_use]
+    pub fn bound_socket(&self, at: SocketAddr, listens: bool) -> SimSocket {
+        let mut net = self.net();
+        let id = net.bind(at, &Listen::on(at), Owner::Process).expect("a free address");
+        if listens {
+            net.listen(id, 100).expect("a bound socket");
+        }
+        SimSocket::new(&self.world, id)
+    }
+
+    /// A socket that is still connecting, for a loop to refuse.
+    ///
+    /// # Panics
+    /// If connecting cannot even begin.
+    #[must_use]
+    pub fn connecting_socket(&self, to: SocketAddr) -> SimSocket {
+        let id = self.net().connect(&Connect::to(to), Owner::Process).expect("a descriptor");
+        SimSocket::new(&self.world, id)
+    }
+
+    /// How many descriptors the process has.
+    #[must_use]
+    pub fn descriptors(&self) -> u64 {
+        let net = self.net();
+        net.opened - net.closed
+    }
+
+    /// Numbers the calls of the process that may fail, from now on from 0.
+    pub fn number_calls(&self) {
+        let seam = &mut self.net().seam;
+        seam.calls.clear();
+        seam.count = 0;
+        seam.logged = true;
+    }
+
+    /// The calls, by number.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Syscall> {
+        self.net().seam.calls.clone()
+    }
+
+    /// Lets the call with that number fail.
+    pub fn fail_call(&self, number: usize, failure: Failure) {
+        self.net().seam.inject = Some((number, failure));
+    }
+
+    /// Bytes of the kernel's send buffer that a peer offers, or a listener's peers.
+    pub fn set_option(&self, peer: &Peer, option: SocketOption) {
+        self.net().apply(peer.id, option);
+    }
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sim").field("now", &self.now()).finish_non_exhaustive()
+    }
+}
+
+/// A listening socket of the test's.
+#[derive(Debug)]
+pub struct PeerListener {
+    sim: Sim,
+    id: SockId,
+}
+
+impl PeerListener {
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// Never: it lives as long as this.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.sim.net().sockets.get(self.id).expect("it is there").local
+    }
+
+    /// The next connection that came in.
+    pub fn accept(&self) -> Option<Peer> {
+        let (id, _) = self.sim.net().accept(self.id, Owner::Peer).ok().flatten()?;
+        Some(self.sim.peer(id))
+    }
+}
+
+impl Drop for PeerListener {
+    fn drop(&mut self) {
+        self.sim.net().close(self.id);
+    }
+}
+
+/// The other end of a connection, played by the test: every step is done at once, and arrives as the network has it. Dropping it closes it.
+#[derive(Debug)]
+pub struct Peer {
+    sim: Sim,
+    id: SockId,
+}
+
+impl Peer {
+    /// Sends; there is room for everything.
+    pub fn send(&self, bytes: impl AsRef<[u8]>) {
+        self.sim.net().peer_send(self.id, bytes.as_ref());
+    }
+
+    /// Takes what it has received so far.
+    pub fn recv(&self) -> Vec<u8> {
+        let mut net = self.sim.net();
+        net.sockets
+            .get_mut(self.id)
+            .and_then(|socket| socket.drain.as_mut())
+            .map_or_else(Vec::new, |drain| core::mem::take(&mut drain.received))
+    }
+
+    /// Reads at most `n` bytes that have arrived, beside what it reads by itself.
+    pub fn read(&self, n: usize) {
+        self.sim.net().drain(self.id, n);
+    }
+
+    /// Reads nothing by itself any more: the window closes when the buffer is full.
+    pub fn stall(&self) {
+        self.set_reading(false);
+    }
+
+    /// Reads whatever comes, as in the beginning.
+    pub fn drain(&self) {
+        self.set_reading(true);
+        self.sim.net().wake(self.id);
+    }
+
+    fn set_reading(&self, on: bool) {
+        if let Some(drain) = self.sim.net().sockets.get_mut(self.id).and_then(|socket| socket.drain.as_mut()) {
+            drain.on = on;
+        }
+    }
+
+    /// Finishes its sending half, behind everything sent.
+    pub fn eof(&self) {
+        // It has been reset meanwhile: then there is nothing to finish.
+        let _ = self.sim.net().finish(self.id);
+    }
+
+    /// Closes: with input that it has not read, that is a reset.
+    pub fn close(self) {
+        drop(self);
+    }
+
+    /// Resets the connection.
+    pub fn reset(self) {
+        if let Some(tcp) = self.sim.net().tcp(self.id) {
+            tcp.linger_zero = true;
+        }
+    }
+
+    /// The connection is established.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.sim.net().tcp(self.id).is_some_and(|tcp| tcp.state == TcpState::Open)
+    }
+
+    /// The other end has finished, and everything before that was read.
+    #[must_use]
+    pub fn saw_eof(&self) -> bool {
+        self.sim.net().tcp(self.id).is_some_and(|tcp| tcp.fin_received && tcp.input.is_empty())
+    }
+
+    /// What broke the connection.
+    #[must_use]
+    pub fn error(&self) -> Option<ErrorKind> {
+        self.sim.net().tcp(self.id).and_then(|tcp| tcp.error)
+    }
+
+    /// Its own address.
+    ///
+    /// # Panics
+    /// Never: it lives as long as this.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.sim.net().sockets.get(self.id).expect("it is there").local
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.sim.net().close(self.id);
+    }
+}

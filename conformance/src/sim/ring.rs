@@ -1,0 +1,162 @@
+//! Operations that the kernel carries out, and their completions: late, and in any order.
+
+use super::clock::Happening;
+use super::net::{Net, Owner, SockId};
+use bytes::{Bytes, BytesMut};
+use plimsoll_core::{Ends, ErrorKind, InFlight, Key};
+use std::collections::VecDeque;
+
+/// How an operation ended; the caller makes a `Completion` of it.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Received(BytesMut, Result<usize, ErrorKind>),
+    Sent(Result<usize, ErrorKind>),
+    ShutDown(Result<(), ErrorKind>),
+    Connected(Result<Ends, ErrorKind>),
+    Accepted(Result<(SockId, Ends), ErrorKind>),
+}
+
+/// What is under way on one socket.
+#[derive(Debug)]
+pub(crate) struct Ops {
+    ring: usize,
+    recv: Option<(Key, BytesMut)>,
+    send: Option<(Key, InFlight)>,
+    shutdown: Option<Key>,
+    connect: Option<Key>,
+    accept: Option<Key>,
+    pub(crate) closing: bool,
+    /// Operations that ended because of `closing` or before: when none is left the descriptor goes.
+    cancelled: bool,
+}
+
+impl Ops {
+    pub(crate) const fn new(ring: usize) -> Self {
+        Self { ring, recv: None, send: None, shutdown: None, connect: None, accept: None, closing: false, cancelled: false }
+    }
+
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.recv.is_none() && self.send.is_none() && self.shutdown.is_none() && self.connect.is_none() && self.accept.is_none()
+    }
+}
+
+/// Completions on their way to one loop.
+#[derive(Debug, Default)]
+pub(crate) struct Ring {
+    pub(crate) done: VecDeque<(Key, Outcome)>,
+    /// Begun, and not yet harvested.
+    pub(crate) in_flight: usize,
+}
+
+/// An operation to begin.
+pub(crate) enum Begin {
+    Recv(BytesMut),
+    Send(InFlight),
+    Shutdown,
+    Connect,
+    Accept,
+}
+
+impl Net {
+    /// Begins an operation; it may end at once, and is told later all the same.
+    pub(crate) fn begin(&mut self, id: SockId, key: Key, what: Begin) {
+        let Some(ops) = self.sockets.get_mut(id).and_then(|socket| socket.ops.as_mut()) else { return };
+        assert!(!ops.closing, "an operation on a closed socket");
+        let ring = ops.ring;
+        let busy = match what {
+            Begin::Recv(memory) => ops.recv.replace((key, memory)).is_some(),
+            Begin::Send(bytes) => ops.send.replace((key, bytes)).is_some() || ops.shutdown.is_some(),
+            Begin::Shutdown => ops.shutdown.replace(key).is_some() || ops.send.is_some(),
+            Begin::Connect => ops.connect.replace(key).is_some(),
+            Begin::Accept => ops.accept.replace(key).is_some(),
+        };
+        assert!(!busy, "two operations of one kind at a time");
+        self.rings[ring].in_flight += 1;
+        self.run_ops(id);
+    }
+
+    /// Carries out what can be carried out.
+    pub(crate) fn run_ops(&mut self, id: SockId) {
+        let Some(mut ops) = self.sockets.get_mut(id).and_then(|socket| socket.ops.take()) else { return };
+        let ring = ops.ring;
+        if let Some(key) = ops.connect {
+            let result = match self.connect_result(id) {
+                Ok(ends) => ends.map(Ok),
+                Err(kind) => Some(Err(kind)),
+            };
+            if let Some(result) = result {
+                ops.connect = None;
+                self.complete(ring, key, Outcome::Connected(result));
+            }
+        }
+        if let Some(key) = ops.accept {
+            let result = match self.enter(super::fault::Syscall::Accept, Some(id)) {
+                Ok(None) => self.accept(id, Owner::Process).transpose(),
+                Ok(Some(_)) => None,
+                Err(kind) => Some(Err(kind)),
+            };
+            if let Some(result) = result {
+                ops.accept = None;
+                self.complete(ring, key, Outcome::Accepted(result));
+            }
+        }
+        if let Some((key, mut memory)) = ops.recv.take() {
+            match self.recv(id, &mut memory) {
+                Ok(None) => ops.recv = Some((key, memory)),
+                Ok(Some(n)) => self.complete(ring, key, Outcome::Received(memory, Ok(n))),
+                Err(kind) => self.complete(ring, key, Outcome::Received(memory, Err(kind))),
+            }
+        }
+        if let Some((key, bytes)) = ops.send.take() {
+            match self.send(id, bytes.pieces().iter().map(Bytes::as_ref)) {
+                Ok(None) => ops.send = Some((key, bytes)),
+                Ok(Some(n)) => self.complete(ring, key, Outcome::Sent(Ok(n))),
+                Err(kind) => self.complete(ring, key, Outcome::Sent(Err(kind))),
+            }
+        }
+        if let Some(key) = ops.shutdown.take() {
+            let result = self.shutdown_write(id);
+            self.complete(ring, key, Outcome::ShutDown(result));
+        }
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.ops = Some(ops);
+        }
+    }
+
+    fn complete(&mut self, ring: usize, key: Key, outcome: Outcome) {
+        let at = self.after(self.faults.completion.clone());
+        self.clock.push(at, Happening::Complete { ring, key, outcome });
+    }
+
+    pub(crate) fn completed(&mut self, ring: usize, key: Key, outcome: Outcome) {
+        self.rings[ring].done.push_back((key, outcome));
+    }
+
+    /// What is still under way on a closed socket ends without success; until now it might have succeeded.
+    pub(crate) fn cancelled(&mut self, id: SockId) {
+        let Some(ops) = self.sockets.get_mut(id).and_then(|socket| socket.ops.as_mut()) else { return };
+        if core::mem::replace(&mut ops.cancelled, true) {
+            return;
+        }
+        let ring = ops.ring;
+        let kind = ErrorKind::ConnectionAborted;
+        let (recv, send) = (ops.recv.take(), ops.send.take());
+        let (shutdown, connect, accept) = (ops.shutdown.take(), ops.connect.take(), ops.accept.take());
+        if let Some((key, memory)) = recv {
+            self.complete(ring, key, Outcome::Received(memory, Err(kind)));
+        }
+        if let Some((key, _)) = send {
+            self.complete(ring, key, Outcome::Sent(Err(kind)));
+        }
+        if let Some(key) = shutdown {
+            self.complete(ring, key, Outcome::ShutDown(Err(kind)));
+        }
+        if let Some(key) = connect {
+            self.complete(ring, key, Outcome::Connected(Err(kind)));
+        }
+        if let Some(key) = accept {
+            self.complete(ring, key, Outcome::Accepted(Err(kind)));
+        }
+        self.close_now(id);
+    }
+}

@@ -1,0 +1,43 @@
+//! Every machine against its model, by many seeds.
+
+use plimsoll_conformance::harness::{self, Failure};
+use plimsoll_conformance::machines;
+use plimsoll_conformance::machines::stream::Mark;
+
+#[test]
+fn a_stream_transport_does_what_the_tables_say() -> Result<(), Failure> {
+    //= LIFE-1, LIFE-2, LIFE-3, LIFE-4, LIFE-16, LIFE-17, READ-5, READ-6, READ-7, READ-9, READ-12, READ-13
+    //= WRITE-1, WRITE-3, WRITE-4, WRITE-5, WRITE-7, WRITE-8, WRITE-9, WRITE-10, WRITE-12, RUST-3, RUST-4, RUST-6, RUST-7
+    //= FLOW-6, FLOW-7, FLOW-8, FLOW-9, FLOW-10, FLOW-11, FLOW-12, FLOW-13, FLOW-14, FLOW-15, FLOW-16, FLOW-17
+    //= EOF-1, EOF-2, EOF-3, EOF-4, EOF-5, EOF-6, EOF-8, EOF-9, EOF-10, EOF-11, EOF-12
+    //= CLOSE-1, CLOSE-2, CLOSE-3, CLOSE-4, CLOSE-5, CLOSE-6, CLOSE-12, RUST-8
+    let figures = harness::seeds("stream", 200_000, machines::stream::lifetime)?;
+    println!("stream: {figures}");
+    let missed: Vec<_> = Mark::ALL.into_iter().filter(|mark| !mark.is_in(figures.marks)).collect();
+    assert!(missed.is_empty() || figures.runs < 1000, "never reached: {missed:?}");
+    Ok(())
+}
+
+#[test]
+fn a_send_queue_gives_back_what_was_pushed_in_order() -> Result<(), Failure> {
+    //= WRITE-1, WRITE-3, WRITE-5, WRITE-7, WRITE-12
+    let figures = harness::seeds("queue", 20_000, machines::queue::lifetime)?;
+    println!("queue: {figures}");
+    Ok(())
+}
+
+#[test]
+fn a_write_flow_pauses_above_high_and_resumes_at_low() -> Result<(), Failure> {
+    //= RUST-3, RUST-4, FLOW-6, FLOW-7, FLOW-8, FLOW-9, FLOW-10, FLOW-11, FLOW-15, FLOW-16
+    let figures = harness::seeds("flow", 200_000, machines::flow::lifetime)?;
+    println!("flow: {figures}");
+    Ok(())
+}
+
+#[test]
+fn a_read_gate_opens_when_the_last_reason_is_gone() -> Result<(), Failure> {
+    //= READ-7, READ-9, EOF-1
+    let figures = harness::seeds("gate", 200_000, machines::gate::lifetime)?;
+    println!("gate: {figures}");
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! The small world, in full.
+
+use plimsoll_conformance::harness::Violation;
+use plimsoll_conformance::machines::small_world::{self, Bounds};
+
+#[test]
+fn machine_and_model_agree_in_every_state_that_tiny_operations_lead_to() -> Result<(), Violation> {
+    //= LIFE-1, LIFE-2, LIFE-3, LIFE-16, READ-7, READ-12, WRITE-8, WRITE-9, WRITE-12, FLOW-8
+    //= EOF-1, EOF-2, EOF-3, EOF-4, EOF-8, CLOSE-3, CLOSE-4
+    let world = small_world::explore(Bounds::SMALL)?;
+    println!("small world: {world:?}");
+    // Nothing is beyond: this holds for runs of any length. Another count is another contract, and needs a reason.
+    assert!(world.closed);
+    assert_eq!(world.models, 5052);
+    Ok(())
+}
+
+#[test]
+fn machine_and_model_agree_in_a_world_where_the_order_of_bytes_shows() -> Result<(), Violation> {
+    //= WRITE-1, WRITE-3, RUST-4, RUST-6, CLOSE-3, CLOSE-4
+    if std::env::var_os("DEEP").is_none() {
+        println!("skipped: a minute or two; set DEEP=1");
+        return Ok(());
+    }
+    let world = small_world::explore(Bounds::LARGE)?;
+    println!("large world: {world:?}");
+    assert!(world.closed);
+    assert_eq!(world.models, 22_506);
+    Ok(())
+}
+
+#[test]
+fn machine_and_model_agree_after_every_sequence_of_five_operations() -> Result<(), Violation> {
+    //= RUST-6, LIFE-2, EOF-5, EOF-10, CLOSE-1, CLOSE-2, CLOSE-5, CLOSE-6
+    let count = small_world::sequences(5)?;
+    println!("sequences of five: {count}");
+    assert_eq!(count, 106_513);
+    Ok(())
+}

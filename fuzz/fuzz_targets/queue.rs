@@ -1,0 +1,11 @@
+//! The send queue beside its model.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use plimsoll_conformance::{harness, machines};
+
+fuzz_target!(|input: &[u8]| {
+    if let Err(failure) = harness::input("queue", input, machines::queue::lifetime) {
+        panic!("{failure}");
+    }
+});

@@ -1,0 +1,55 @@
+//! Verbs for what the core cannot name: descriptors.
+
+use crate::socket::Visitor;
+use plimsoll_core::{Addr, Hub, ListenError, Protocol, Resource, Role, ServerId, StreamId};
+use socket2::SockRef;
+use std::os::fd::OwnedFd;
+
+/// Verbs of a hub for sockets that the application made, and for a look at those that the loop made.
+///
+/// A socket is moved in: from then on the loop owns it, on every path (contract RUST-11). So no two connections can have the same one (contract
+/// LOOP-33), unless it was duplicated before.
+pub trait HubExt<S> {
+    /// Makes a connection of a connected stream socket: `connection_made` follows, or `open_failed` with `InvalidInput` if it is something else
+    /// (contract LOOP-3, LOOP-4). It is made non-blocking.
+    fn adopt_stream(&mut self, socket: impl Into<OwnedFd>, protocol: impl Protocol<S> + 'static) -> StreamId;
+
+    /// As [`adopt_stream`](Self::adopt_stream), for a connection that was accepted elsewhere; it belongs to no server (contract LOOP-12).
+    fn connect_accepted(&mut self, socket: impl Into<OwnedFd>, protocol: impl Protocol<S> + 'static) -> StreamId;
+
+    /// As [`Hub::listen`], on a TCP socket that is bound, or listens already.
+    fn adopt_listener<P: Protocol<S> + 'static>(
+        &mut self,
+        socket: impl Into<OwnedFd>,
+        make: impl FnMut(&mut S, Addr) -> P + 'static,
+        done: impl FnOnce(&mut Hub<S>, &mut S, Result<ServerId, ListenError>) + 'static,
+    ) -> ServerId;
+
+    /// Shows the socket of a connection to `look`, right after the callback that runs now; not at all if there is none (contract INFO-4).
+    /// It is for options and addresses: bytes, the non-blocking mode, and whether it is open are the loop's.
+    fn with_socket(&mut self, id: StreamId, look: impl FnOnce(SockRef<'_>) + 'static);
+}
+
+impl<S> HubExt<S> for Hub<S> {
+    fn adopt_stream(&mut self, socket: impl Into<OwnedFd>, protocol: impl Protocol<S> + 'static) -> StreamId {
+        self.adopt(Resource::new(socket.into()), Role::Client, protocol)
+    }
+
+    fn connect_accepted(&mut self, socket: impl Into<OwnedFd>, protocol: impl Protocol<S> + 'static) -> StreamId {
+        self.adopt(Resource::new(socket.into()), Role::Accepted, protocol)
+    }
+
+    fn adopt_listener<P: Protocol<S> + 'static>(
+        &mut self,
+        socket: impl Into<OwnedFd>,
+        mut make: impl FnMut(&mut S, Addr) -> P + 'static,
+        done: impl FnOnce(&mut Self, &mut S, Result<ServerId, ListenError>) + 'static,
+    ) -> ServerId {
+        let make = move |state: &mut S, peer| Some(Box::new(make(state, peer)) as Box<dyn Protocol<S>>);
+        self.listen_on(Resource::new(socket.into()), make, done)
+    }
+
+    fn with_socket(&mut self, id: StreamId, look: impl FnOnce(SockRef<'_>) + 'static) {
+        self.visit(id, Resource::new(Visitor(Box::new(look))));
+    }
+}

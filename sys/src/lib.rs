@@ -1,0 +1,29 @@
+//! What plimsoll's backends have in common on Unix: the event loop, sockets and the clock.
+//!
+//! An application takes a backend, `plimsoll-mio` or `plimsoll-polling`, and finds everything there. A backend takes this crate and adds a
+//! [`Selector`], which is a poller and nothing else:
+//!
+//! | here | in the core | in a backend |
+//! |---|---|---|
+//! | [`EventLoop`]: iterate, wait, wake, report | `Engine`, `Hub`: connections, timers, servers, callbacks | [`Selector`]: watch descriptors |
+//! | system calls of sockets, through rustix | `ReadinessDriver`: what to call when | |
+//! | [`HubExt`]: descriptors in, sockets shown | `Inbox`, `Remote`: other threads | |
+//!
+//! Tested on Linux.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod error;
+mod event_loop;
+mod ext;
+mod hook;
+mod panic;
+mod selector;
+mod server;
+mod socket;
+
+pub use event_loop::{Builder, EventLoop};
+pub use ext::HubExt;
+pub use selector::{Selector, Watched};
+pub use server::Server;
+pub use socket2::SockRef;

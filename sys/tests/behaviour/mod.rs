@@ -1,0 +1,14 @@
+//! How a loop behaves with real sockets, whichever poller it has: each backend's tests include this, after a module `backend` that makes the loop.
+
+mod adopting;
+mod echo;
+mod ending;
+mod info;
+mod iteration;
+mod kit;
+mod opening;
+mod panics;
+mod peers;
+mod reading;
+mod serving;
+mod threads;
