@@ -148,8 +148,12 @@ impl<S> Hub<S> {
         ServerId::new(key, self.tag)
     }
 
+    /// What stands beside an endpoint; nothing, if the key is stale: its place may be another's by now.
     pub(crate) fn about(&self, key: Key) -> About {
-        self.about.get(key.index()).copied().unwrap_or_default()
+        match self.endpoints.get(key) {
+            Some(_) => self.about.get(key.index()).copied().unwrap_or_default(),
+            None => About::default(),
+        }
     }
 
     // ---- coming and going ----

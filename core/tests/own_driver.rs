@@ -1,0 +1,149 @@
+//! The engine without a driver of ours: facts are told and operations carried out by hand.
+
+use bytes::BytesMut;
+use core::net::SocketAddr;
+use plimsoll_core::testing::TraceChecker;
+use plimsoll_core::{Connect, Context, Data, Ends, Engine, Instant, Key, Listen, Op, Protocol, ServerId, WriteStatus};
+
+#[derive(Default)]
+struct State {
+    factories: usize,
+    heard: Vec<u8>,
+}
+
+struct Listener;
+
+impl Protocol<State> for Listener {
+    fn data_received(&mut self, cx: &mut Context<'_, State>, data: Data<'_>) {
+        cx.state.heard.extend_from_slice(&data);
+        cx.write(data);
+    }
+}
+
+fn addr(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn ends(port: u16) -> Ends {
+    Ends::new(Some(addr(1).into()), Some(addr(port).into()))
+}
+
+fn engine() -> (Engine<State>, TraceChecker) {
+    let checker = TraceChecker::recording();
+    let mut engine = Engine::new(State::default());
+    engine.set_observer(checker.observer());
+    (engine, checker)
+}
+
+/// A server that is bound and accepts, and its listening socket.
+fn serving(engine: &mut Engine<State>) -> (ServerId, Key) {
+    let make = |state: &mut State, _| {
+        state.factories += 1;
+        Some(Box::new(Listener) as Box<dyn Protocol<State>>)
+    };
+    let server = engine.new_server(&Listen::on(addr(1)), make);
+    let listener = engine.bound(server, Some(addr(1).into())).unwrap();
+    engine.listening(server, Ok(()));
+    assert!(matches!(engine.poll_op(), Some(Op::Accept(id)) if id.key() == listener));
+    (server, listener)
+}
+
+fn run_ready(engine: &mut Engine<State>) {
+    engine.begin_round(Instant::ZERO);
+    while engine.run_one_ready() {}
+}
+
+fn receive(engine: &mut Engine<State>, key: Key, bytes: &[u8]) {
+    let mut block = BytesMut::from(bytes);
+    engine.received(key, Data::new(&mut block, bytes.len()));
+}
+
+#[test]
+fn a_connection_is_opened_fed_answered_and_closed_by_hand() {
+    //= LIFE-1, LIFE-6, READ-1, WRITE-1, CLOSE-1
+    let (mut engine, checker) = engine();
+    let id = engine.hub().connect(Connect::to(addr(7)), Listener);
+    let Some(Op::Connect(opened, to)) = engine.poll_op() else { panic!("nothing to connect") };
+    assert_eq!((opened, to.addr()), (id, addr(7).into()));
+    assert!(engine.connected(id, None, Ok(ends(7))));
+    run_ready(&mut engine);
+
+    receive(&mut engine, id.key(), b"hello");
+    let transport = engine.transport(id.key()).unwrap();
+    assert_eq!(transport.as_one_slice(), Some(&b"hello"[..]));
+    engine.sent(id.key(), 5);
+    engine.hub().close(id);
+    assert_eq!(engine.hub().write(id, "late"), WriteStatus::Discarded);
+    receive(&mut engine, id.key(), b"ignored");
+    run_ready(&mut engine);
+    assert!(matches!(engine.poll_op(), Some(Op::Close(key)) if key == id.key()));
+    assert_eq!(checker.trace(id), "cm data(hello) lost(None)");
+    assert_eq!(engine.state().heard, b"hello");
+}
+
+#[test]
+fn a_stale_fact_changes_nothing() {
+    //= RUST-10, LIFE-2
+    let (mut engine, checker) = engine();
+    let id = engine.hub().connect(Connect::to(addr(7)), Listener);
+    engine.connected(id, None, Ok(ends(7)));
+    run_ready(&mut engine);
+    engine.hub().abort(id);
+    run_ready(&mut engine);
+    // Its slot is another's now.
+    let other = engine.hub().connect(Connect::to(addr(8)), Listener);
+    assert_eq!(other.key().index(), id.key().index());
+    engine.connected(other, None, Ok(ends(8)));
+    run_ready(&mut engine);
+    while engine.poll_op().is_some() {}
+
+    let error = plimsoll_core::Error::new(plimsoll_core::Call::Receive, plimsoll_core::ErrorKind::ConnectionReset);
+    let stale = id.key();
+    receive(&mut engine, stale, b"x");
+    engine.read_eof(stale);
+    engine.read_failed(stale, error);
+    engine.send_failed(stale, error);
+    engine.sent(stale, 3);
+    engine.shut_down(stale, Ok(()));
+    engine.deliver_edge(stale);
+    assert!(!engine.connected(id, None, Ok(ends(9))));
+    run_ready(&mut engine);
+    assert!(engine.poll_op().is_none() && engine.transport(stale).is_none() && engine.wants_read(stale).is_none());
+    assert_eq!(checker.trace(id), "cm lost(None)");
+    assert_eq!(checker.trace(other), "cm");
+    assert_eq!(engine.hub().peer_addr(other), Some(addr(8).into()));
+    receive(&mut engine, other.key(), b"y");
+    assert_eq!(checker.trace(other), "cm data(y)");
+}
+
+#[test]
+fn the_turn_of_a_connection_that_was_aborted_before_it_does_not_call_the_factory_for_the_next_one() {
+    //= LIFE-5, LIFE-12, LOOP-20, RUST-10
+    let (mut engine, checker) = engine();
+    let (server, listener) = serving(&mut engine);
+    let first = engine.accepted(listener, ends(40)).unwrap();
+    engine.hub().abort_clients(server);
+    let second = engine.accepted(listener, ends(41)).unwrap();
+    assert_eq!(first.index(), second.index());
+    run_ready(&mut engine);
+    assert_eq!(engine.state().factories, 1);
+    assert_eq!(checker.made(), 1);
+}
+
+#[test]
+fn no_connection_of_a_closed_server_is_made() {
+    //= LOOP-18, LOOP-19
+    let (mut engine, checker) = engine();
+    let (server, listener) = serving(&mut engine);
+    let accepted = engine.accepted(listener, ends(40)).unwrap();
+    engine.hub().server_close(server);
+    engine.hub().wait_closed(server, |_, state| state.heard.extend_from_slice(b"closed"));
+    run_ready(&mut engine);
+    run_ready(&mut engine);
+    assert_eq!((engine.state().factories, checker.made()), (0, 0));
+    assert_eq!(engine.state().heard, b"closed");
+    assert_eq!(engine.accepted(listener, ends(41)), None);
+    let ops: Vec<Op> = core::iter::from_fn(|| engine.poll_op()).collect();
+    assert!(ops.iter().any(|op| matches!(op, Op::Close(key) if *key == accepted)));
+    assert!(ops.iter().any(|op| matches!(op, Op::Close(key) if *key == listener)));
+}
