@@ -1,4 +1,64 @@
-//! asyncio's transports and protocols as pure state machines.
+//! asyncio's transports and protocols as pure state machines: no sockets, no clock, no threads, no `unsafe`.
+//!
+//! Applications use a backend crate (`plimsoll-mio`, `plimsoll-polling`), which has all of this and an event loop. This crate is for those who
+//! have a loop of their own, who write a backend, or who test protocols.
+//!
+//! # The layers
+//!
+//! 1. **Machines**: [`SendQueue`], [`WriteFlow`], [`ReadGate`], and [`StreamTransport`] made of them. Plain structs: commands and facts (`handle_*`) in,
+//!    wishes (`wants_*`) and events (`poll_event`) out. Payload bytes pass by them.
+//! 2. **[`Engine`]**: endpoints under generational ids, timers, the ready queue, the dispatch to protocols. It emits control operations ([`Op`]) and takes
+//!    results. Callbacks get a [`Context`]: who is called, the [`Hub`] of everything that can be done, the application's state.
+//! 3. **[`driver`]s**: the engine over the two kinds of kernel interface. A backend supplies calls that never block
+//!    ([`ReadinessIo`](driver::ReadinessIo)) or operations that own their memory ([`CompletionIo`](driver::CompletionIo)), and a way to wait.
+//!
+//! ```text
+//!   Protocol ── callbacks ◄── Engine ◄── facts ── Driver ◄── readiness, completions ── backend
+//!      └── Hub: verbs ──────► Engine ── Ops ────► Driver ── recv, send, connect … ──► backend
+//! ```
+//!
+//! # A protocol
+//!
+//! ```
+//! use plimsoll_core::{CloseReason, Context, Data, Protocol};
+//!
+//! struct Lines(Vec<u8>);
+//!
+//! impl Protocol<Vec<String>> for Lines {
+//!     fn data_received(&mut self, cx: &mut Context<'_, Vec<String>>, data: Data<'_>) {
+//!         for piece in data.split_inclusive(|&byte| byte == b'\n') {
+//!             self.0.extend_from_slice(piece);
+//!             if self.0.ends_with(b"\n") {
+//!                 cx.state.push(String::from_utf8_lossy(&self.0).into_owned());
+//!                 self.0.clear();
+//!                 cx.write("ok\n");
+//!             }
+//!         }
+//!     }
+//!     fn connection_lost(self: Box<Self>, cx: &mut Context<'_, Vec<String>>, reason: CloseReason) {
+//!         if let Some(error) = reason.error() {
+//!             cx.state.push(error.to_string());
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! # Rules that hold everywhere
+//!
+//! - **No callback runs inside a command.** Consequences are computed from the state when the callback that gave the command has returned.
+//! - **Ids, not references.** [`StreamId`] and its like are plain values; a stale one is answered like a lost connection.
+//! - **Time is an argument.** [`Instant`] counts nanoseconds since an epoch that the backend chooses.
+//! - **Bounded.** Each queue is bounded by its [`WriteLimits`] and what one callback writes; each loop has a budget; reports and spare buffers have a cap. The two
+//!   exceptions are `call_soon` and the inbox, as in asyncio.
+//! - **Panics.** The crate panics on its own bugs only. A callback that panics is contained: see [`Engine`].
+//!
+//! Contract IDs in these pages (`LIFE-1`, `FLOW-6` …) name the requirements that an item holds; the tests cite the same.
+//!
+//! # Features
+//!
+//! - `std` (default): conversions to `std::io::Error`, and the inbox (`Remote`).
+//! - `testing`: the `testing` module, with which protocols are tested.
+//! - `portable-atomic`: for targets without compare-and-swap.
 #![no_std]
 #![forbid(unsafe_code)]
 

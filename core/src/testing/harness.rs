@@ -23,7 +23,7 @@ use std::panic::catch_unwind;
 /// A loop that does not come to rest in so many iterations never will.
 const ROUNDS: usize = 10_000;
 
-/// The production engine and driver on sockets that are queues of bytes: see the [module](self).
+/// The production engine and driver on sockets that are queues of bytes: see the [module](crate::testing).
 ///
 /// Every connection is held to the grammar of the contract by a [`TraceChecker`]; dropping the harness panics if it was broken.
 pub struct Harness<S> {
