@@ -5,7 +5,7 @@ use crate::flow::limits::WriteLimits;
 use crate::hub::Hub;
 use crate::key::{StreamId, TimerId};
 use crate::protocol::Protocol;
-use crate::stream::{Refusal, WriteStatus};
+use crate::status::{Refusal, WriteStatus};
 use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;

@@ -83,6 +83,7 @@ mod open;
 mod protocol;
 mod reason;
 mod report;
+mod status;
 mod stream;
 #[cfg(feature = "std")]
 mod sync;
@@ -112,5 +113,6 @@ pub use open::{Connect, Listen, OpenError, Resource, SocketOption};
 pub use protocol::{Buffered, BufferedProtocol, Protocol};
 pub use reason::{Cause, CloseReason, Ending, Side};
 pub use report::{Origin, Report};
-pub use stream::{Refusal, StreamEvent, StreamTransport, Wants, WriteStatus};
+pub use status::{Refusal, StreamEvent, Wants, WriteStatus};
+pub use stream::StreamTransport;
 pub use time::Instant;

@@ -10,7 +10,7 @@ use crate::hub::ListenError;
 use crate::key::{Key, ServerId, StreamId};
 use crate::open::{Connect, Listen};
 use crate::protocol::Protocol;
-use crate::stream::Wants;
+use crate::status::Wants;
 use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

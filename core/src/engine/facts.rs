@@ -13,7 +13,7 @@ use crate::key::{Key, StreamId};
 use crate::observer::Event;
 use crate::protocol::Protocol;
 use crate::report::Report;
-use crate::stream::Wants;
+use crate::status::Wants;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use core::num::NonZeroUsize;

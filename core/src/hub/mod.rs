@@ -19,7 +19,7 @@ use crate::observer::{Event, Observer};
 use crate::op::Op;
 use crate::open::OpenError;
 use crate::report::{Report, Reports};
-use crate::stream::Wants;
+use crate::status::Wants;
 use crate::time::Instant;
 use crate::timers::Timers;
 use alloc::boxed::Box;

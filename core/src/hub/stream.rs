@@ -12,7 +12,7 @@ use crate::op::{Op, Role};
 use crate::open::{Connect, OpenError, Resource, SocketOption};
 use crate::protocol::{Buffered, Protocol};
 use crate::report::Report;
-use crate::stream::{Refusal, WriteStatus};
+use crate::status::{Refusal, WriteStatus};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use core::any::Any;

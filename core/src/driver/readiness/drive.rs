@@ -1,0 +1,119 @@
+//! What the order of an iteration asks of this driver.
+
+use super::{BLOCKED, CONNECTING, FLUSH, LISTENING, READABLE, ReadinessDriver, ReadinessIo};
+use crate::addr::Ends;
+use crate::driver::{Drive, address_of_failure};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::flow::queue::MAX_PIECES;
+use crate::key::{Key, StreamId};
+use crate::open::Connect;
+use crate::status::Wants;
+
+/// How many sends one connection gets in one go while the kernel takes all.
+const SENDS: usize = 4;
+
+impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
+    type Io = Y;
+
+    #[inline]
+    fn engine(&mut self) -> &mut Engine<S> {
+        &mut self.engine
+    }
+
+    fn io(&mut self) -> &mut Y {
+        &mut self.io
+    }
+
+    fn with_source<R>(&mut self, key: Key, f: impl FnOnce(&mut Y, &mut Y::Source) -> R) -> Option<R> {
+        let conn = self.conns.get_mut(key)?;
+        Some(f(&mut self.io, &mut conn.source))
+    }
+
+    fn flush(&mut self, key: Key) {
+        for _ in 0..SENDS {
+            let Some(transport) = self.engine.transport(key) else { return };
+            let Some(conn) = self.conns.get_mut(key) else { return };
+            if conn.flags & BLOCKED != 0 {
+                return;
+            }
+            match transport.wants_send() {
+                Wants::Nothing => return,
+                Wants::Fin => {
+                    let result = self.io.shutdown_write(&mut conn.source);
+                    self.engine.shut_down(key, result);
+                    return;
+                }
+                Wants::Bytes => {}
+            }
+            let mut slices: [&[u8]; MAX_PIECES] = [&[]; MAX_PIECES];
+            let count = transport.gather(&mut slices);
+            let offered = slices[..count].iter().map(|slice| slice.len()).sum();
+            match self.io.send(&mut conn.source, &slices[..count]) {
+                Ok(Some(n)) if n == offered => self.engine.sent(key, n),
+                Ok(taken) => {
+                    // The kernel's buffer is full; that it has room again is told.
+                    conn.flags |= BLOCKED;
+                    self.engine.sent(key, taken.unwrap_or(0));
+                    return;
+                }
+                Err(error) => {
+                    self.engine.send_failed(key, error);
+                    return;
+                }
+            }
+        }
+        // Others first; what is left is sent in the next iteration.
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.flags |= FLUSH;
+        }
+        self.queue(key);
+    }
+
+    fn refresh(&mut self, key: Key) {
+        self.flush(key);
+        self.engine.deliver_eof(key);
+        if self.has(key, READABLE) && self.engine.wants_read(key).is_some() {
+            self.queue(key);
+        }
+        if self.level {
+            self.rearm(key);
+        }
+    }
+
+    fn connect(&mut self, id: StreamId, to: &Connect) {
+        if self.engine.transport(id.key()).is_none() {
+            return; // Given up meanwhile.
+        }
+        let begun = self.io.connect(to).and_then(|source| self.keep(id.key(), source, CONNECTING));
+        match begun {
+            // It is named by this address if it fails; a connection that is made has its own.
+            Ok(()) => self.engine.hub().set_ends(id.key(), Ends::new(None, Some(to.addr()))),
+            Err(error) => {
+                self.engine.connected(id, Some(address_of_failure(to, error)), Err(error));
+            }
+        }
+    }
+
+    fn keep_stream(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+        self.keep(key, source, 0)
+    }
+
+    fn keep_listener(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+        self.keep(key, source, LISTENING)
+    }
+
+    fn accept(&mut self, key: Key) {
+        // Whatever came before it listened, or while it rested, is not told again.
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.flags |= READABLE;
+        }
+        self.queue(key);
+    }
+
+    fn close(&mut self, key: Key) {
+        if let Some(conn) = self.conns.remove(key) {
+            self.io.close(conn.source, key);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a backend supplies: a poller's words, and calls that never block.
+
+use crate::addr::Ends;
+use crate::driver::Sockets;
+use crate::engine::ReadResult;
+use crate::error::Error;
+use crate::key::Key;
+use crate::open::Connect;
+
+/// What a poller said of a source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "made by backends, field by field")]
+pub struct Ready {
+    /// A receive, or an accept, would not block.
+    pub readable: bool,
+    /// A send would not block, or a connect has come to its end.
+    pub writable: bool,
+    /// The peer has finished sending.
+    pub read_closed: bool,
+    /// Sending is over.
+    pub write_closed: bool,
+    /// An error waits to be fetched.
+    pub error: bool,
+}
+
+/// What a level-triggered poller is to tell of a source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "a poller knows nothing else")]
+pub struct Interest {
+    /// That a receive would not block.
+    pub readable: bool,
+    /// That a send would not block.
+    pub writable: bool,
+}
+
+/// How a poller tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a poller tells once or on and on")]
+pub enum Trigger {
+    /// Once, when something becomes possible: nothing ever has to be armed.
+    Edge,
+    /// As long as it is possible: what is not wanted now has to be disarmed.
+    Level,
+}
+
+/// Calls that never block: `Ok(None)` says that they would have. An interrupted call is to be repeated inside, or told as that.
+pub trait ReadinessIo: Sockets {
+    /// How the poller tells.
+    fn trigger(&self) -> Trigger;
+
+    /// Receives into `buf`; `Some(0)` is the end.
+    ///
+    /// # Errors
+    /// The system's: they end the connection.
+    fn recv(&mut self, source: &mut Self::Source, buf: &mut [u8]) -> ReadResult;
+
+    /// Sends the foremost bytes of `bufs`, at most [`MAX_PIECES`] slices; how many the kernel took.
+    ///
+    /// # Errors
+    /// The system's: they end the connection.
+    fn send(&mut self, source: &mut Self::Source, bufs: &[&[u8]]) -> ReadResult;
+
+    /// Finishes the sending half.
+    ///
+    /// # Errors
+    /// The system's.
+    fn shutdown_write(&mut self, source: &mut Self::Source) -> Result<(), Error>;
+
+    /// Begins to connect; it is writable when that has come to its end.
+    ///
+    /// # Errors
+    /// If it cannot even begin.
+    fn connect(&mut self, to: &Connect) -> Result<Self::Source, Error>;
+
+    /// What has become of a connect; `None`: it is under way.
+    ///
+    /// # Errors
+    /// Why it failed.
+    fn connect_result(&mut self, source: &mut Self::Source) -> Result<Option<Ends>, Error>;
+
+    /// Accepts a connection.
+    ///
+    /// # Errors
+    /// Of one connection (`ConnectionAborted`, `PermissionDenied` …) or for lack of something, which lets accepting rest.
+    fn accept(&mut self, source: &mut Self::Source) -> Result<Option<(Self::Source, Ends)>, Error>;
+
+    /// Tells a level-triggered poller what to tell; nothing at all means: not even errors. Never called for an edge-triggered one.
+    ///
+    /// # Errors
+    /// The system's.
+    fn arm(&mut self, source: &Self::Source, key: Key, interest: Interest) -> Result<(), Error>;
+}

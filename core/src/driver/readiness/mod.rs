@@ -1,0 +1,195 @@
+//! The driver of pollers that say when a call would not block.
+
+mod drive;
+mod io;
+mod serve;
+
+pub use io::{Interest, ReadinessIo, Ready, Trigger};
+
+use super::{Drive, Phase, Table};
+use crate::engine::Engine;
+use crate::key::{Key, ServerId, StreamId};
+use crate::open::Listen;
+use crate::time::Instant;
+use crate::{Addr, ListenError, Protocol};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bytes::BytesMut;
+
+/// It is in the run queue.
+const QUEUED: u8 = 1;
+/// A receive would not block, as far as is known.
+const READABLE: u8 = 1 << 1;
+/// The peer has finished: a short receive does not mean that nothing is left.
+const READ_CLOSED: u8 = 1 << 2;
+/// A send would block, as far as is known.
+const BLOCKED: u8 = 1 << 3;
+/// A send would not block any more: there may be something to send.
+const FLUSH: u8 = 1 << 4;
+const CONNECTING: u8 = 1 << 5;
+const LISTENING: u8 = 1 << 6;
+
+struct Conn<Y> {
+    source: Y,
+    flags: u8,
+    armed: Interest,
+}
+
+/// An engine over a poller that says when a call would not block.
+///
+/// Readiness is remembered until a call says otherwise, so a paused reader loses nothing, spurious readiness changes nothing, and on an
+/// edge-triggered poller pausing and resuming cost no system call.
+pub struct ReadinessDriver<S, Y: ReadinessIo> {
+    engine: Engine<S>,
+    io: Y,
+    conns: Table<Conn<Y::Source>>,
+    /// What is to be served in the next pass: marked by the poller, or left over from a budget.
+    run: Vec<Key>,
+    /// What is served in this pass, and how far that has come.
+    pass: Vec<Key>,
+    served: usize,
+    /// What is received into, for all connections.
+    block: BytesMut,
+    phase: Phase,
+    level: bool,
+}
+
+impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
+    /// Puts the two together.
+    pub fn new(engine: Engine<S>, io: Y) -> Self {
+        let level = io.trigger() == Trigger::Level;
+        Self {
+            engine,
+            io,
+            conns: Table::new(),
+            run: Vec::new(),
+            pass: Vec::new(),
+            served: 0,
+            block: BytesMut::new(),
+            phase: Phase::Between,
+            level,
+        }
+    }
+
+    /// The engine: its hub, its state, its reports.
+    pub fn engine(&mut self) -> &mut Engine<S> {
+        &mut self.engine
+    }
+
+    /// The calls.
+    pub fn io(&mut self) -> &mut Y {
+        &mut self.io
+    }
+
+    /// The calls, to look at.
+    pub const fn io_ref(&self) -> &Y {
+        &self.io
+    }
+
+    /// Runs the ready queue as it stands, and everything that it led to. If it unwinds, call it again.
+    pub fn prepare(&mut self, now: Instant) {
+        if self.phase != Phase::Preparing {
+            self.engine.begin_round(now);
+            self.phase = Phase::Preparing;
+        }
+        self.run_ready();
+        self.phase = Phase::Between;
+    }
+
+    /// When something is to be done although nothing happens; a time that has passed: at once.
+    pub fn timeout(&mut self) -> Option<Instant> {
+        if self.run.is_empty() { self.engine.poll_timeout() } else { Some(Instant::ZERO) }
+    }
+
+    /// The poller said something of the source at this index (of the key that it was attached with). Calls nothing of the application's; to be called
+    /// between a wait and [`process`](Self::process).
+    #[inline]
+    pub fn mark(&mut self, index: usize, ready: Ready) {
+        let Some(Some((generation, conn))) = self.conns.rows.get_mut(index) else { return };
+        let mut flags = conn.flags;
+        if flags == 0 && ready.readable && !(ready.read_closed || ready.error) {
+            // A message for a connection that was waiting for one: nearly every event.
+            conn.flags = READABLE | QUEUED;
+            self.run.push(Key::new(index as u32, *generation));
+            return;
+        }
+        if ready.readable || ready.read_closed || ready.error {
+            flags |= READABLE;
+        }
+        if ready.read_closed || ready.error {
+            flags |= READ_CLOSED;
+        }
+        if flags & (BLOCKED | CONNECTING) != 0 && (ready.writable || ready.write_closed || ready.error) {
+            flags = flags & !BLOCKED | FLUSH;
+        }
+        if flags & QUEUED == 0 && flags & (READABLE | FLUSH) != 0 {
+            flags |= QUEUED;
+            self.run.push(Key::new(index as u32, *generation));
+        }
+        conn.flags = flags;
+    }
+
+    /// Serves what was marked, then the timers that are due, and everything that it led to. If it unwinds, call it again.
+    pub fn process(&mut self, now: Instant) {
+        if self.phase != Phase::Processing {
+            self.engine.set_now(now);
+            core::mem::swap(&mut self.run, &mut self.pass);
+            self.phase = Phase::Processing;
+        }
+        self.drain_due();
+        while let Some(&key) = self.pass.get(self.served) {
+            self.served += 1;
+            self.serve(key);
+        }
+        self.pass.clear();
+        self.served = 0;
+        self.run_timers();
+        self.phase = Phase::Between;
+    }
+
+    /// Binds and listens at once, for callers outside of callbacks: as [`Hub::listen_with`](crate::Hub::listen_with).
+    ///
+    /// # Errors
+    /// The address that cannot be bound, and why.
+    pub fn listen(
+        &mut self,
+        listen: &Listen,
+        make: impl FnMut(&mut S, Addr) -> Option<Box<dyn Protocol<S>>> + 'static,
+    ) -> Result<ServerId, ListenError> {
+        self.listen_now(listen, make)
+    }
+
+    /// As [`listen`](Self::listen), on a socket that is taken over.
+    ///
+    /// # Errors
+    /// Why it cannot be listened on.
+    pub fn listen_on(
+        &mut self,
+        socket: crate::Resource,
+        make: impl FnMut(&mut S, Addr) -> Option<Box<dyn Protocol<S>>> + 'static,
+    ) -> Result<ServerId, ListenError> {
+        self.listen_on_now(socket, make)
+    }
+
+    /// The source of a connection, for callers outside of callbacks.
+    pub fn source(&mut self, id: StreamId) -> Option<&Y::Source> {
+        self.engine.hub().stream(id)?;
+        self.conns.get_mut(id.key()).map(|conn| &conn.source)
+    }
+
+    /// Ends everything without a callback and closes every socket (contract LIFE-18).
+    pub fn close(&mut self) {
+        self.engine.close();
+        self.carry_out_all();
+        self.run.clear();
+        self.pass.clear();
+        self.served = 0;
+        self.phase = Phase::Between;
+    }
+}
+
+impl<S, Y: ReadinessIo> core::fmt::Debug for ReadinessDriver<S, Y> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ReadinessDriver").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,289 @@
+//! Serving what is ready: the hot path of every message, and what is rare beside it.
+
+use super::{BLOCKED, CONNECTING, Conn, FLUSH, LISTENING, QUEUED, READ_CLOSED, READABLE, ReadinessDriver, ReadinessIo};
+use crate::driver::readiness::Interest;
+use crate::driver::{Drive, concerns_one_connection};
+use crate::endpoint::LENDS;
+use crate::engine::{Engine, ReadResult};
+use crate::error::Error;
+use crate::flow::data::Data;
+use crate::key::Key;
+use crate::status::Wants;
+use bytes::BytesMut;
+
+/// How many blocks of one connection are read in one go while they come back full (contract READ-3).
+const READS: usize = 4;
+
+/// What has become of a read.
+enum Read {
+    /// Bytes were delivered, and the answer sent: there is nothing left to do.
+    Answered { more: bool },
+    /// Bytes were delivered; something is left to be sent, or follows from what was.
+    Delivered { more: bool },
+    /// Bytes were delivered; sending the answer failed.
+    AnswerFailed(Error),
+    /// There were no bytes.
+    Nothing(ReadResult),
+    /// The protocol lends memory to read into.
+    Lends,
+    /// Nobody wants to know.
+    Unwanted,
+}
+
+impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
+    pub(super) fn queue(&mut self, key: Key) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            if conn.flags & QUEUED == 0 {
+                conn.flags |= QUEUED;
+                self.run.push(key);
+            }
+        }
+    }
+
+    pub(super) fn has(&mut self, key: Key, flag: u8) -> bool {
+        self.conns.get_mut(key).is_some_and(|conn| conn.flags & flag != 0)
+    }
+
+    fn clear(&mut self, key: Key, flag: u8) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.flags &= !flag;
+        }
+    }
+
+    /// Serves what was marked. A connection that brings a message and sends one is the way of nearly every event: each table is
+    /// looked into as seldom as can be there, and what is rare is done elsewhere.
+    #[inline]
+    pub(super) fn serve(&mut self, key: Key) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let flags = conn.flags;
+        conn.flags &= !(QUEUED | FLUSH);
+        if flags & (CONNECTING | LISTENING | FLUSH | READABLE) != READABLE {
+            self.serve_rest(key, flags);
+        } else {
+            let read = Self::read(&mut self.engine, &mut self.io, &mut self.block, conn, key);
+            if self.after_read(key, read) {
+                self.read_on(key);
+            }
+        }
+        if self.level {
+            self.rearm(key);
+        }
+    }
+
+    /// Serves what is not just there to be read.
+    #[inline(never)]
+    fn serve_rest(&mut self, key: Key, flags: u8) {
+        if flags & CONNECTING != 0 {
+            self.check_connect(key);
+        } else if flags & LISTENING != 0 {
+            self.accept_some(key);
+        } else {
+            self.flush(key);
+            self.drain_due();
+            if flags & READABLE != 0 && self.read_one(key) {
+                self.read_on(key);
+            }
+        }
+    }
+
+    /// Reads on while the blocks come back full, and tells each one before the next is read.
+    #[inline(never)]
+    fn read_on(&mut self, key: Key) {
+        for _ in 1..READS {
+            if !self.read_one(key) {
+                return;
+            }
+        }
+        // Others first; what is left is read in the next iteration.
+        self.queue(key);
+    }
+
+    /// One read, and what follows from it; whether there may be more.
+    fn read_one(&mut self, key: Key) -> bool {
+        let Some(conn) = self.conns.get_mut(key) else { return false };
+        let read = Self::read(&mut self.engine, &mut self.io, &mut self.block, conn, key);
+        self.after_read(key, read)
+    }
+
+    /// Reads, tells the protocol, and sends its answer if that is one piece, as it mostly is. No callback can reach the sockets, so `conn` is
+    /// good all the way.
+    #[inline(always)]
+    fn read(engine: &mut Engine<S>, io: &mut Y, block: &mut BytesMut, conn: &mut Conn<Y::Source>, key: Key) -> Read {
+        if block.is_empty() {
+            // The last one was claimed.
+            *block = engine.pool().take_block();
+        }
+        let Some(stream) = engine.wanting(key) else { return Read::Unwanted };
+        if stream.has(LENDS) {
+            return Read::Lends;
+        }
+        let n = match io.recv(&mut conn.source, block) {
+            Ok(Some(n)) if n > 0 => n,
+            other => return Read::Nothing(other),
+        };
+        // A short receive has emptied the socket; what comes later is told again.
+        let more = n == block.len() || conn.flags & READ_CLOSED != 0;
+        if !more {
+            conn.flags &= !READABLE;
+        }
+        let Some(protocol) = stream.protocol.take() else { return Read::Unwanted };
+        let Some((stream, pool)) = engine.deliver(key, protocol, Data::new(block, n)) else { return Read::Unwanted };
+        let transport = &mut stream.transport;
+        let idle = match transport.as_one_slice() {
+            Some(slice) if conn.flags & BLOCKED == 0 => {
+                let offered = slice.len();
+                match io.send(&mut conn.source, &[slice]) {
+                    Ok(Some(n)) if n == offered => transport.handle_all_sent(pool),
+                    Ok(taken) => {
+                        // The kernel's buffer is full; that it has room again is told.
+                        conn.flags |= BLOCKED;
+                        transport.handle_sent(taken.unwrap_or(0), pool);
+                        false
+                    }
+                    Err(error) => return Read::AnswerFailed(error),
+                }
+            }
+            _ => transport.is_idle(),
+        };
+        if idle && !engine.is_observed() { Read::Answered { more } } else { Read::Delivered { more } }
+    }
+
+    /// What follows from a read; whether there may be more.
+    #[inline(always)]
+    fn after_read(&mut self, key: Key, read: Read) -> bool {
+        let more = match read {
+            Read::Answered { more } => more,
+            other => self.after_rare_read(key, other),
+        };
+        self.drain_due();
+        more
+    }
+
+    #[inline(never)]
+    fn after_rare_read(&mut self, key: Key, read: Read) -> bool {
+        match read {
+            Read::Answered { more } => more,
+            Read::Delivered { more } => {
+                self.engine.after_sent(key);
+                self.flush(key);
+                more
+            }
+            Read::AnswerFailed(error) => {
+                self.engine.send_failed(key, error);
+                false
+            }
+            Read::Lends => self.read_lent(key),
+            Read::Nothing(result) => self.read_nothing(key, result),
+            Read::Unwanted => false,
+        }
+    }
+
+    /// As [`read`](Self::read), into memory of the protocol's.
+    fn read_lent(&mut self, key: Key) -> bool {
+        let Some(conn) = self.conns.get_mut(key) else { return false };
+        let (io, source) = (&mut self.io, &mut conn.source);
+        let mut size = 0;
+        let result = self.engine.read_into(key, |memory| {
+            size = memory.len();
+            io.recv(source, memory)
+        });
+        match result {
+            Ok(Some(n)) if n > 0 => {
+                let emptied = n < size && !self.has(key, READ_CLOSED);
+                if emptied {
+                    self.clear(key, READABLE);
+                }
+                self.flush(key);
+                !emptied
+            }
+            other => self.read_nothing(key, other),
+        }
+    }
+
+    /// A read that brought no bytes: it would have blocked, or it is the end, or an error.
+    #[cold]
+    fn read_nothing(&mut self, key: Key, result: ReadResult) -> bool {
+        self.clear(key, READABLE);
+        match result {
+            Ok(None) => self.flush(key),
+            Ok(Some(_)) => self.engine.read_eof(key),
+            Err(error) => self.engine.read_failed(key, error),
+        }
+        false
+    }
+
+    fn check_connect(&mut self, key: Key) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let id = self.engine.hub().stream_id(key);
+        match self.io.connect_result(&mut conn.source) {
+            Ok(None) => {}
+            Ok(Some(ends)) => {
+                conn.flags &= !CONNECTING;
+                self.engine.connected(id, None, Ok(ends));
+            }
+            Err(error) => {
+                conn.flags &= !CONNECTING;
+                let to = self.engine.hub().about(key).ends.peer;
+                self.engine.connected(id, to, Err(error));
+            }
+        }
+    }
+
+    /// Accepts a bounded batch (contract LOOP-22).
+    fn accept_some(&mut self, key: Key) {
+        for _ in 0..self.engine.accept_batch(key) {
+            let Some(conn) = self.conns.get_mut(key) else { return };
+            match self.io.accept(&mut conn.source) {
+                Ok(Some((source, ends))) => self.accepted(key, source, ends),
+                Ok(None) => {
+                    conn.flags &= !READABLE;
+                    return;
+                }
+                Err(error) if concerns_one_connection(error) => {}
+                Err(error) => {
+                    self.engine.accept_failed(key, error);
+                    return;
+                }
+            }
+        }
+        if self.engine.accept_batch(key) > 0 {
+            self.queue(key);
+        }
+    }
+
+    /// Tells a level-triggered poller what to tell from now on: nothing that would only be remembered.
+    pub(super) fn rearm(&mut self, key: Key) {
+        let wants = match self.engine.transport(key) {
+            Some(transport) => (transport.wants_read(), transport.wants_send() != Wants::Nothing),
+            None => (self.engine.accept_batch(key) > 0, false),
+        };
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let interest = if conn.flags & CONNECTING != 0 {
+            Interest { readable: false, writable: true }
+        } else {
+            Interest { readable: wants.0 && conn.flags & READABLE == 0, writable: wants.1 && conn.flags & BLOCKED != 0 }
+        };
+        if conn.armed != interest {
+            conn.armed = interest;
+            if let Err(error) = self.io.arm(&conn.source, key, interest) {
+                // It would never be told of again.
+                match self.engine.transport(key) {
+                    Some(_) => self.engine.read_failed(key, error),
+                    None => self.engine.accept_failed(key, error),
+                }
+            }
+        }
+    }
+
+    pub(super) fn keep(&mut self, key: Key, source: Y::Source, flags: u8) -> Result<(), Error> {
+        if let Some((gone, conn)) = self.conns.evict(key) {
+            self.io.close(conn.source, gone);
+        }
+        self.io.attach(&source, key)?;
+        self.conns.insert(key, Conn { source, flags, armed: Interest::default() });
+        if self.level {
+            self.rearm(key);
+        }
+        Ok(())
+    }
+}
