@@ -3,7 +3,7 @@
 use super::{Engine, MOST_EDGES};
 use crate::addr::{Addr, Ends};
 use crate::endpoint::{IN_DUE, Stream};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::flow::data::Data;
 use crate::flow::pool::BufPool;
 use crate::flow::read_gate::Hold;
@@ -187,7 +187,8 @@ impl<S> Engine<S> {
     pub fn shut_down(&mut self, key: Key, result: Result<(), Error>) {
         if let Some((stream, pool)) = self.hub.stream_and_pool(key) {
             let dropped = stream.transport.handle_shutdown(result, pool);
-            if stream.transport.is_losing() && result.is_err() {
+            let fatal = result.is_err_and(|error| error.kind() != ErrorKind::NotConnected);
+            if stream.transport.is_losing() && fatal {
                 self.hub.force_closed(key, dropped);
             } else {
                 self.hub.touch(key);
