@@ -1,13 +1,13 @@
 //! The driver of kernel interfaces that carry operations out and say when they are done.
 
-use super::{Drive, Phase, Sockets, Table, address_of_failure, concerns_one_connection};
+use super::{Drive, Phase, Sockets, Table, concerns_one_connection};
 use crate::addr::{Addr, Ends};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::flow::data::Data;
 use crate::flow::queue::InFlight;
 use crate::hub::ListenError;
-use crate::key::{Key, ServerId, StreamId};
+use crate::key::{Key, ServerId};
 use crate::open::{Connect, Listen};
 use crate::protocol::Protocol;
 use crate::status::Wants;
@@ -306,18 +306,9 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
         self.receive(key);
     }
 
-    fn connect(&mut self, id: StreamId, to: &Connect) {
-        if self.engine.transport(id.key()).is_none() {
-            return; // Given up meanwhile.
-        }
-        let begun = self.io.connect(id.key(), to).and_then(|source| self.keep(id.key(), source));
-        match begun {
-            // It is named by this address if it fails; a connection that is made has its own.
-            Ok(()) => self.engine.hub().set_ends(id.key(), Ends::new(None, Some(to.addr()))),
-            Err(error) => {
-                self.engine.connected(id, Some(address_of_failure(to, error)), Err(error));
-            }
-        }
+    fn begin_connect(&mut self, key: Key, to: &Connect) -> Result<(), Error> {
+        let source = self.io.connect(key, to)?;
+        self.keep(key, source)
     }
 
     fn keep_stream(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {

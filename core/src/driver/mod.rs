@@ -131,8 +131,8 @@ trait Drive<S> {
     /// Looks at an endpoint that may want something.
     fn refresh(&mut self, key: Key);
 
-    /// Begins to connect; the answer comes later, or is told at once if it is an error.
-    fn connect(&mut self, id: StreamId, to: &Connect);
+    /// Begins to connect, and keeps the socket; what becomes of it is told later.
+    fn begin_connect(&mut self, key: Key, to: &Connect) -> Result<(), Error>;
 
     /// Keeps a connected socket; `false` if it could not be attached.
     fn keep_stream(&mut self, key: Key, source: <Self::Io as Sockets>::Source) -> Result<(), Error>;
@@ -218,6 +218,19 @@ trait Drive<S> {
             Op::Close(key) => self.close(key),
             Op::SetOption(id, option) => self.set_option(id, option),
             Op::Visit(id, visitor) => self.visit(id, visitor),
+        }
+    }
+
+    fn connect(&mut self, id: StreamId, to: &Connect) {
+        if self.engine().transport(id.key()).is_none() {
+            return; // Given up meanwhile.
+        }
+        match self.begin_connect(id.key(), to) {
+            // It is named by this address if it fails; a connection that is made has its own.
+            Ok(()) => self.engine().hub().set_ends(id.key(), Ends::new(None, Some(to.addr()))),
+            Err(error) => {
+                self.engine().connected(id, Some(address_of_failure(to, error)), Err(error));
+            }
         }
     }
 

@@ -1,12 +1,11 @@
 //! What the order of an iteration asks of this driver.
 
 use super::{BLOCKED, CONNECTING, FLUSH, LISTENING, READABLE, ReadinessDriver, ReadinessIo};
-use crate::addr::Ends;
-use crate::driver::{Drive, address_of_failure};
+use crate::driver::Drive;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::flow::queue::MAX_PIECES;
-use crate::key::{Key, StreamId};
+use crate::key::Key;
 use crate::open::Connect;
 use crate::status::Wants;
 
@@ -81,18 +80,9 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
         }
     }
 
-    fn connect(&mut self, id: StreamId, to: &Connect) {
-        if self.engine.transport(id.key()).is_none() {
-            return; // Given up meanwhile.
-        }
-        let begun = self.io.connect(to).and_then(|source| self.keep(id.key(), source, CONNECTING));
-        match begun {
-            // It is named by this address if it fails; a connection that is made has its own.
-            Ok(()) => self.engine.hub().set_ends(id.key(), Ends::new(None, Some(to.addr()))),
-            Err(error) => {
-                self.engine.connected(id, Some(address_of_failure(to, error)), Err(error));
-            }
-        }
+    fn begin_connect(&mut self, key: Key, to: &Connect) -> Result<(), Error> {
+        let source = self.io.connect(to)?;
+        self.keep(key, source, CONNECTING)
     }
 
     fn keep_stream(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {

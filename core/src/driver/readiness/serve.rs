@@ -253,26 +253,32 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
 
     /// Tells a level-triggered poller what to tell from now on: nothing that would only be remembered.
     pub(super) fn rearm(&mut self, key: Key) {
+        let Err(error) = self.arm(key) else { return };
+        // It would never be told of again.
+        match self.engine.transport(key) {
+            // Nothing is received while closing, so nobody would hear of it there.
+            Some(transport) if transport.is_closing() => self.engine.send_failed(key, error),
+            Some(_) => self.engine.read_failed(key, error),
+            None => self.engine.accept_failed(key, error),
+        }
+    }
+
+    fn arm(&mut self, key: Key) -> Result<(), Error> {
         let wants = match self.engine.transport(key) {
             Some(transport) => (transport.wants_read(), transport.wants_send() != Wants::Nothing),
             None => (self.engine.accept_batch(key) > 0, false),
         };
-        let Some(conn) = self.conns.get_mut(key) else { return };
+        let Some(conn) = self.conns.get_mut(key) else { return Ok(()) };
         let interest = if conn.flags & CONNECTING != 0 {
             Interest { readable: false, writable: true }
         } else {
             Interest { readable: wants.0 && conn.flags & READABLE == 0, writable: wants.1 && conn.flags & BLOCKED != 0 }
         };
         if conn.armed != interest {
+            self.io.arm(&conn.source, key, interest)?;
             conn.armed = interest;
-            if let Err(error) = self.io.arm(&conn.source, key, interest) {
-                // It would never be told of again.
-                match self.engine.transport(key) {
-                    Some(_) => self.engine.read_failed(key, error),
-                    None => self.engine.accept_failed(key, error),
-                }
-            }
         }
+        Ok(())
     }
 
     pub(super) fn keep(&mut self, key: Key, source: Y::Source, flags: u8) -> Result<(), Error> {
@@ -282,7 +288,11 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         self.io.attach(&source, key)?;
         self.conns.insert(key, Conn { source, flags, armed: Interest::default() });
         if self.level {
-            self.rearm(key);
+            if let Err(error) = self.arm(key) {
+                // Whoever opens it is told, as of every other call that fails.
+                self.close(key);
+                return Err(error);
+            }
         }
         Ok(())
     }
