@@ -2,10 +2,11 @@
 //!
 //! Members know each other by id only: plain values, inert when their connection is gone.
 
+use core::net::SocketAddr;
 use plimsoll_examples::Example;
 use plimsoll_mio::{CloseReason, Context, Data, Protocol, Selector, StreamId};
 use std::io;
-use std::net::SocketAddr;
+use std::process::ExitCode;
 
 /// Who is here.
 type Room = Vec<StreamId>;
@@ -60,6 +61,6 @@ impl Example for Chat {
     }
 }
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
     plimsoll_examples::main(Chat, &["127.0.0.1:8888"])
 }

@@ -2,11 +2,13 @@
 //!
 //! The original registers one end of a socket pair; TCP has no pairs, so this one connects two sockets by hand.
 
+use core::net::SocketAddr;
+use core::time::Duration;
 use plimsoll_examples::Example;
 use plimsoll_mio::{CloseReason, Context, Data, HubExt, OpenError, Protocol, Selector};
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::net::{TcpListener, TcpStream};
+use std::process::ExitCode;
 
 struct Reader;
 
@@ -50,6 +52,6 @@ impl Example for Main {
     }
 }
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
     plimsoll_examples::main(Main, &["127.0.0.1:0"])
 }

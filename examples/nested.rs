@@ -3,14 +3,16 @@
 //! The foreign loop is mio's poll, as a game or a GUI would have one. It watches our loop like any descriptor, sleeps no longer than our
 //! next timer allows, and has a heartbeat of its own.
 
+use core::net::SocketAddr;
+use core::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use plimsoll_examples::Example;
 use plimsoll_mio::{Context, Data, Protocol, Selector};
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::ExitCode;
+use std::time::Instant;
 
 struct Echo;
 
@@ -29,7 +31,7 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 struct Nested;
 
 impl Example for Nested {
-    fn run<P: Selector>(self, addrs: &[SocketAddr]) -> io::Result<()> {
+    fn run<P: Selector + AsFd>(self, addrs: &[SocketAddr]) -> io::Result<()> {
         let mut event_loop = plimsoll_sys::EventLoop::<(), P>::new(())?;
         let server = event_loop.listen(addrs[0], |_, _| Echo)?;
 
@@ -62,6 +64,6 @@ fn retry(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
 }
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
     plimsoll_examples::main(Nested, &["127.0.0.1:8888"])
 }

@@ -2,10 +2,11 @@
 //!
 //! A side that reads slowly slows the other side down, and each half of a connection is finished when its source is.
 
+use core::net::SocketAddr;
 use plimsoll_examples::Example;
 use plimsoll_mio::{CloseReason, Context, Data, OpenError, Protocol, Selector, StreamId};
 use std::io;
-use std::net::SocketAddr;
+use std::process::ExitCode;
 
 /// One side of a connection through the proxy.
 struct Half {
@@ -73,6 +74,6 @@ impl Example for Proxy {
     }
 }
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
     plimsoll_examples::main(Proxy, &["127.0.0.1:8889", "127.0.0.1:8888"])
 }

@@ -1,9 +1,10 @@
 //! Sends a message, prints the echo, and ends: `tcp_echo_client [--backend mio|polling] [ADDR]`.
 
+use core::net::SocketAddr;
 use plimsoll_examples::Example;
 use plimsoll_mio::{CloseReason, Context, Data, OpenError, Protocol, Selector};
 use std::io;
-use std::net::SocketAddr;
+use std::process::ExitCode;
 
 const MESSAGE: &str = "Hello World!";
 
@@ -38,7 +39,7 @@ impl Protocol<Outcome> for Client {
     fn connection_lost(self: Box<Self>, cx: &mut Context<'_, Outcome>, reason: CloseReason) {
         println!("the connection is {reason}");
         let complete = self.received == MESSAGE.as_bytes();
-        *cx.state = Some(if complete { Ok(()) } else { Err(io::Error::other(reason.to_string())) });
+        *cx.state = Some(if complete { Ok(()) } else { Err(io::Error::other("that is not the echo of what was sent")) });
         cx.hub.stop();
     }
 }
@@ -54,6 +55,6 @@ impl Example for Main {
     }
 }
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
     plimsoll_examples::main(Main, &["127.0.0.1:8888"])
 }

@@ -1,9 +1,10 @@
 //! Sends back what it gets: `tcp_echo_server [--backend mio|polling] [ADDR]`.
 
+use core::net::SocketAddr;
 use plimsoll_examples::Example;
 use plimsoll_mio::{CloseReason, Context, Data, Protocol, Selector};
 use std::io;
-use std::net::SocketAddr;
+use std::process::ExitCode;
 
 struct Echo;
 
@@ -38,6 +39,6 @@ impl Example for Server {
     }
 }
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
     plimsoll_examples::main(Server, &["127.0.0.1:8888"])
 }

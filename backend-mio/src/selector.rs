@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 /// No endpoint has this index.
 const RING: Token = Token(usize::MAX);
 
-/// mio's poller.
+/// mio's poller: epoll, or kqueue. Where mio makes do with poll(2) it is edge-triggered for its own sockets only, and this does not compile.
 #[derive(Debug)]
 pub struct Mio {
     poll: Poll,

@@ -9,6 +9,7 @@ use plimsoll_core::driver::{Interest, Ready, Trigger};
 use plimsoll_sys::{Selector, Watched};
 use polling::{Events, PollMode, Poller};
 use std::io;
+#[cfg(not(polling_test_poll_backend))]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Weak};
 
@@ -115,6 +116,7 @@ impl Selector for Polling {
     }
 }
 
+#[cfg(not(polling_test_poll_backend))]
 impl AsFd for Polling {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.registry.poller().as_fd()

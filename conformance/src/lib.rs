@@ -3,7 +3,9 @@
 //! - [`choices`]: where every decision of a generated test comes from (a seed, a fuzzer, an odometer, a saved case), and the shrinker;
 //! - [`harness`]: runs a generated test many times and makes a replayable [`Failure`](harness::Failure) of what goes wrong;
 //! - [`model`]: the contract's tables 17.9–17.12, written down again without a look at the machines;
-//! - [`machines`]: each machine beside its model, compared after every step.
+//! - [`machines`]: each machine beside its model, compared after every step;
+//! - [`sim`]: a kernel and a network under virtual time, for the production engine and drivers;
+//! - [`simulate`]: random runs of whole loops on it.
 //!
 //! ```
 //! use plimsoll_conformance::{harness, machines};
@@ -19,3 +21,4 @@ pub mod harness;
 pub mod machines;
 pub mod model;
 pub mod sim;
+pub mod simulate;

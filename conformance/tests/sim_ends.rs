@@ -350,7 +350,7 @@ fn late_writes_are_discarded_and_the_fifth_is_reported() {
 fn a_stale_id_never_reaches_the_connection_that_got_its_slot() {
     //= RUST-10, LIFE-17, LIFE-13
     on_every_host(|sim| {
-        serve(sim, || script());
+        serve(sim, script);
         let mut old = Vec::new();
         for n in 0..20 {
             let peer = sim.sim().connect_peer(here());

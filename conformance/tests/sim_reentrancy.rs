@@ -75,7 +75,10 @@ fn run(host: Host, at: In, act: impl Fn(&mut Cx<'_>) + Copy + 'static) -> (Strin
     (trace, got, reports)
 }
 
-fn traces(act: impl Fn(&mut Cx<'_>) + Copy + 'static) -> Vec<(In, Host, String, Vec<u8>, Vec<Report>)> {
+/// Where, on what host; the trace, what the peer received, the reports.
+type Cell = (In, Host, String, Vec<u8>, Vec<Report>);
+
+fn traces(act: impl Fn(&mut Cx<'_>) + Copy + 'static) -> Vec<Cell> {
     let mut all = Vec::new();
     for at in ALL {
         for host in Host::ALL {

@@ -61,7 +61,7 @@ fn closing_a_server_keeps_its_connections_and_drops_those_not_accepted_yet() {
 fn no_connection_is_made_after_the_server_was_closed_in_the_same_pass() {
     //= LOOP-18
     on_every_host(|sim| {
-        let server = serve(sim, || script());
+        let server = serve(sim, script);
         let peers: Vec<_> = (0..5).map(|_| sim.sim().connect_peer(here())).collect();
         // Accepted in one pass; `connection_made` would come in the next one.
         while sim.sim().descriptors() < 2 {
@@ -102,7 +102,7 @@ fn wait_closed_is_told_after_the_last_connection_is_lost() {
 fn aborting_the_clients_of_a_server_touches_no_other_connection() {
     //= LOOP-20
     on_every_host(|sim| {
-        let server = serve(sim, || script());
+        let server = serve(sim, script);
         let other = sim.listen(addr("127.0.0.1:7001"), |_: &mut Notes, _| script()).unwrap();
         let (one, two) = (sim.sim().connect_peer(here()), sim.sim().connect_peer(addr("127.0.0.1:7001")));
         sim.settle();

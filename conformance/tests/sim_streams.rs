@@ -59,7 +59,7 @@ impl Protocol<Notes> for Half {
             cx.hub.resume_reading(other);
             return;
         }
-        let up = cx.hub.connect(addr("127.0.0.1:9000"), Half { other: Some(cx.id) });
+        let up = cx.hub.connect(addr("127.0.0.1:9000"), Self { other: Some(cx.id) });
         self.other = Some(up);
         cx.pause_reading();
     }
@@ -251,7 +251,7 @@ fn an_adopted_socket_is_a_connection_like_any_other() {
             sim.settle();
             assert_eq!(peer.recv(), b"hi");
             assert_eq!(sim.hub().peer_addr(id), Some(peer.addr().into()));
-            let options = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+            let options = std::rc::Rc::new(core::cell::RefCell::new(Vec::new()));
             let seen = options.clone();
             sim.hub().visit(id, Resource::new(SocketVisitor::new(move |view| *seen.borrow_mut() = view.options.clone())));
             sim.settle();

@@ -5,6 +5,9 @@ use crate::time::Instant;
 use alloc::collections::BinaryHeap;
 use core::cmp::Reverse;
 
+/// The number of a timer that has no entry in the heap.
+const PARKED: u64 = u64::MAX;
+
 /// Entries of the heap that no longer mean anything are swept out when there are more than this many, and more than half.
 const SWEEP: usize = 100;
 
@@ -48,7 +51,7 @@ impl<T> Timers<T> {
     /// Moves a deadline; whether there was such a timer.
     pub(crate) fn reset(&mut self, key: Key, deadline: Instant) -> bool {
         let Some(timer) = self.timers.get_mut(key) else { return false };
-        let earlier = deadline < timer.deadline;
+        let earlier = deadline < timer.deadline || timer.seq == PARKED;
         timer.deadline = deadline;
         if earlier {
             timer.seq = self.seq;
@@ -57,6 +60,21 @@ impl<T> Timers<T> {
             self.sweep();
         }
         true
+    }
+
+    /// Lets a timer wait, however due it is, until it is [set again](Self::unpark), reset or cancelled.
+    pub(crate) fn park(&mut self, key: Key) {
+        if let Some(timer) = self.timers.get_mut(key) {
+            timer.seq = PARKED;
+        }
+    }
+
+    /// Sets a timer again that was parked, at the deadline that it had.
+    pub(crate) fn unpark(&mut self, key: Key) {
+        if let Some(timer) = self.timers.get_mut(key).filter(|timer| timer.seq == PARKED) {
+            let deadline = timer.deadline;
+            self.reset(key, deadline);
+        }
     }
 
     pub(crate) fn cancel(&mut self, key: Key) -> Option<T> {
@@ -88,10 +106,8 @@ impl<T> Timers<T> {
             match self.timers.get_mut(key) {
                 Some(timer) if timer.seq == seq && timer.deadline == due => return Some(due),
                 Some(timer) if timer.seq == seq => {
-                    // Moved later since: it takes its new place now.
-                    timer.seq = self.seq;
-                    let entry = Reverse((timer.deadline, timer.seq, key));
-                    self.seq += 1;
+                    // Moved later since: it takes its new place now, with the number that it has, lest it count as set after a mark.
+                    let entry = Reverse((timer.deadline, seq, key));
                     self.heap.pop();
                     self.heap.push(entry);
                 }
@@ -107,8 +123,8 @@ impl<T> Timers<T> {
         self.heap.is_empty()
     }
 
-    /// Takes a timer that is due at `now` and was set before `mark`.
-    pub(crate) fn pop_due(&mut self, now: Instant, mark: u64) -> Option<(Key, T)> {
+    /// A timer that is due at `now` and was set before `mark`: to be taken by [`cancel`](Self::cancel), or parked.
+    pub(crate) fn pop_due(&mut self, now: Instant, mark: u64) -> Option<Key> {
         if self.next_deadline()? > now {
             return None;
         }
@@ -117,7 +133,7 @@ impl<T> Timers<T> {
             return None;
         }
         self.heap.pop();
-        self.timers.remove(key).map(|timer| (key, timer.what))
+        Some(key)
     }
 
     #[cfg(test)]
@@ -137,7 +153,7 @@ mod tests {
 
     fn fire(timers: &mut Timers<u32>, now: u64) -> Vec<u32> {
         let mark = timers.mark();
-        core::iter::from_fn(|| timers.pop_due(at(now), mark)).map(|(_, what)| what).collect()
+        core::iter::from_fn(|| timers.pop_due(at(now), mark).and_then(|key| timers.cancel(key))).collect()
     }
 
     #[test]
@@ -170,6 +186,36 @@ mod tests {
         assert_eq!(fire(&mut timers, 6), []);
         assert_eq!(fire(&mut timers, 7), [2]);
         assert_eq!(timers.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_timer_moved_later_is_due_in_the_iteration_that_its_time_has_come_in() {
+        //= LOOP-31
+        let mut timers = Timers::new();
+        timers.set(at(4), 1);
+        let moved = timers.set(at(5), 2).unwrap();
+        timers.set(at(20), 3);
+        timers.reset(moved, at(10));
+        assert_eq!(fire(&mut timers, 1000), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_parked_timer_waits_until_it_is_set_again() {
+        //= LOOP-31
+        let mut timers = Timers::new();
+        let keys: Vec<_> = (1..4).map(|what| timers.set(at(1), what).unwrap()).collect();
+        for &key in &keys {
+            assert_eq!(timers.pop_due(at(2), timers.mark()), Some(key));
+            timers.park(key);
+        }
+        assert_eq!((timers.next_deadline(), fire(&mut timers, 9)), (None, Vec::new()));
+        timers.cancel(keys[0]);
+        timers.reset(keys[1], at(5));
+        for key in keys {
+            timers.unpark(key);
+        }
+        assert_eq!(fire(&mut timers, 4), [3]);
+        assert_eq!(fire(&mut timers, 5), [2]);
     }
 
     #[test]

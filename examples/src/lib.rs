@@ -1,9 +1,11 @@
 //! What every example has in common: its arguments, and the choice of a backend.
 
+use core::net::SocketAddr;
 use plimsoll_mio::Mio;
 use plimsoll_polling::Polling;
 use std::io;
-use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
 
 /// The poller below an example.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,18 +23,23 @@ pub trait Example {
     ///
     /// # Errors
     /// Whatever stops it: it is printed, and the program fails.
-    fn run<P: plimsoll_mio::Selector>(self, addrs: &[SocketAddr]) -> io::Result<()>;
+    fn run<P: plimsoll_mio::Selector + AsFd>(self, addrs: &[SocketAddr]) -> io::Result<()>;
 }
 
-/// Reads the arguments, `[--backend mio|polling] [ADDR ...]`, and runs an example with the addresses given, or else with `default`.
-///
-/// # Errors
-/// The example's, or what is wrong with the arguments.
-pub fn main(example: impl Example, default: &[&str]) -> io::Result<()> {
-    let (backend, addrs) = arguments(std::env::args().skip(1), default)?;
-    match backend {
-        Backend::Mio => example.run::<Mio>(&addrs),
-        Backend::Polling => example.run::<Polling>(&addrs),
+/// Reads the arguments, `[--backend mio|polling] [ADDR ...]`, and runs an example with the addresses given, or else with `default`. What goes
+/// wrong is said on the standard error output, and the program fails.
+pub fn main(example: impl Example, default: &[&str]) -> ExitCode {
+    let result = match arguments(std::env::args().skip(1), default) {
+        Ok((Backend::Mio, addrs)) => example.run::<Mio>(&addrs),
+        Ok((Backend::Polling, addrs)) => example.run::<Polling>(&addrs),
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -43,9 +50,15 @@ fn arguments(args: impl Iterator<Item = String>, default: &[&str]) -> io::Result
     let mut addrs: Vec<String> = Vec::new();
     let mut args = args;
     while let Some(arg) = args.next() {
-        if arg != "--backend" {
+        if !arg.starts_with('-') {
             addrs.push(arg);
             continue;
+        }
+        if arg != "--backend" {
+            return Err(invalid(format!(
+                "no {arg}: the arguments are [--backend mio|polling] and {} addresses at most",
+                default.len()
+            )));
         }
         backend = match args.next().as_deref() {
             Some("mio") => Backend::Mio,
@@ -81,6 +94,7 @@ mod tests {
     fn what_is_wrong_with_an_argument_is_named() {
         assert!(parse(&["localhost"]).unwrap_err().to_string().contains("localhost is no address"));
         assert!(parse(&["--backend", "io_uring"]).unwrap_err().to_string().contains("not io_uring"));
+        assert!(parse(&["--help"]).unwrap_err().to_string().contains("[--backend mio|polling]"));
         assert!(parse(&["--backend"]).unwrap_err().to_string().contains("not nothing"));
         assert!(parse(&["[::1]:1"; 3]).unwrap_err().to_string().contains("at most 2"));
     }

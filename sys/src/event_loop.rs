@@ -41,6 +41,7 @@ const EVENTS: usize = 1024;
 /// A loop stays on its thread, with everything that can cause an effect; other threads reach it through its [`Remote`] (contract THREAD-1).
 ///
 /// ```compile_fail,E0277
+/// //= THREAD-1
 /// fn is_send<T: Send>() {}
 ///
 /// fn event_loop<P: plimsoll_sys::Selector + Send>() where P::Events: Send {
@@ -49,12 +50,14 @@ const EVENTS: usize = 1024;
 /// ```
 ///
 /// ```compile_fail,E0277
+/// //= THREAD-1
 /// fn is_send<T: Send>() {}
 ///
 /// is_send::<plimsoll_core::Hub<()>>();
 /// ```
 ///
 /// ```compile_fail,E0277
+/// //= THREAD-1
 /// fn is_send<T: Send>() {}
 ///
 /// is_send::<plimsoll_core::Context<'static, ()>>();
@@ -63,6 +66,7 @@ const EVENTS: usize = 1024;
 /// Ids are plain values, and a remote is meant to be sent:
 ///
 /// ```
+/// //= THREAD-1, THREAD-2
 /// fn is_send<T: Send + Sync>() {}
 ///
 /// is_send::<plimsoll_core::StreamId>();
@@ -162,18 +166,24 @@ impl<S, P: Selector> EventLoop<S, P> {
     /// The poller's, or that the loop is closed. It can be called again.
     pub fn run(&mut self) -> io::Result<()> {
         loop {
-            self.run_once(None)?;
+            self.iterate(self.stopping.then_some(Duration::ZERO))?;
             if self.take_stop() {
                 return Ok(());
             }
         }
     }
 
-    /// One iteration, that waits for at most `limit`, and not at all if there is something to call at once.
+    /// One iteration, that waits for at most `limit`, and not at all if there is something to call at once: so it returns soon after it has called
+    /// something.
     ///
     /// # Errors
     /// The poller's, or that the loop is closed. It can be called again.
     pub fn run_once(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        let busy = self.poll_timeout() == Some(Duration::ZERO);
+        self.iterate(if busy { Some(Duration::ZERO) } else { limit })
+    }
+
+    fn iterate(&mut self, limit: Option<Duration>) -> io::Result<()> {
         self.check_open()?;
         let deadline = self.driver.timeout();
         // With nothing to call it does not matter what time it is.
@@ -394,13 +404,13 @@ impl<S, P: Selector> EventLoop<S, P> {
     }
 }
 
-impl<S, P: Selector> AsFd for EventLoop<S, P> {
+impl<S, P: Selector + AsFd> AsFd for EventLoop<S, P> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.driver.io_ref().selector.as_fd()
     }
 }
 
-impl<S, P: Selector> AsRawFd for EventLoop<S, P> {
+impl<S, P: Selector + AsFd> AsRawFd for EventLoop<S, P> {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
     }

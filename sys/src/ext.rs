@@ -8,7 +8,18 @@ use std::os::fd::OwnedFd;
 /// Verbs of a hub for sockets that the application made, and for a look at those that the loop made.
 ///
 /// A socket is moved in: from then on the loop owns it, on every path (contract RUST-11). So no two connections can have the same one (contract
-/// LOOP-33), unless it was duplicated before.
+/// LOOP-33), unless it was duplicated before:
+///
+/// ```compile_fail,E0382
+/// //= LOOP-33
+/// use plimsoll_core::{Hub, Protocol};
+/// use plimsoll_sys::HubExt;
+///
+/// fn twice<S>(hub: &mut Hub<S>, socket: std::net::TcpStream, one: impl Protocol<S> + 'static, other: impl Protocol<S> + 'static) {
+///     hub.adopt_stream(socket, one);
+///     hub.adopt_stream(socket, other);
+/// }
+/// ```
 pub trait HubExt<S> {
     /// Makes a connection of a connected stream socket: `connection_made` follows, or `open_failed` with `InvalidInput` if it is something else
     /// (contract LOOP-3, LOOP-4). It is made non-blocking.

@@ -1,7 +1,8 @@
 //! Panics of the application's code, made harmless.
 
 use core::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 
 /// Runs `f`; if it panics, the message.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Box<str>> {

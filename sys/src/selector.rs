@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 ///
 /// A descriptor is known by the index under which it was registered. Readiness that nobody asked for, or that comes too late for a descriptor that is gone, is
 /// harmless: whoever is told of it makes a call that does not block, and looks. Readiness that is kept silent is not.
-pub trait Selector: AsFd + Sized {
+///
+/// A poller that has a descriptor of its own is also [`AsFd`]: then a loop over it can be watched by another loop.
+pub trait Selector: Sized {
     /// Where a wait puts what it saw.
     type Events;
 

@@ -7,13 +7,13 @@ mod option;
 use crate::error::{error, io_error};
 use crate::panic;
 use crate::selector::{Selector, Watched};
+use core::net::SocketAddr;
 use plimsoll_core::driver::{Interest, ReadinessIo, Sockets, Trigger};
 use plimsoll_core::{Addr, Call, Connect, Ends, Error, Key, Listen, MAX_PIECES, ReadResult, Resource, Role, SocketOption};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrAny};
 use socket2::SockRef;
 use std::io::IoSlice;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// An owned socket, in four bytes: what an idle connection keeps beside its slot is this and a few flags.

@@ -3,7 +3,7 @@
 use super::How;
 use bytes::{Bytes, BytesMut};
 use core::cell::Cell;
-use plimsoll_core::{BufPool, Data, StreamTransport, WriteStatus};
+use plimsoll_core::{BufPool, Data, Hub, StreamId, StreamTransport, WriteStatus};
 use std::sync::LazyLock;
 
 /// A prime, so that it is in step with no block size.
@@ -67,6 +67,11 @@ macro_rules! write_as {
 /// Writes to a transport.
 pub(crate) fn write(to: &mut StreamTransport, how: How, data: &[u8], pool: &mut BufPool) -> WriteStatus {
     write_as!(how, data, |form| to.write(form, pool))
+}
+
+/// Writes to a connection of a loop.
+pub(crate) fn write_to<S>(hub: &mut Hub<S>, id: StreamId, how: How, data: &[u8]) -> WriteStatus {
+    write_as!(how, data, |form| hub.write(id, form))
 }
 
 /// Writes to a queue.

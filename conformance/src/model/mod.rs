@@ -2,12 +2,14 @@
 //!
 //! Nothing here is taken from the machines. Where the contract is silent, the ruling stands at the place, with the word *ruling*.
 
+mod engine;
 mod flow;
 mod gate;
 mod queue;
 mod stream;
 mod trace;
 
+pub use engine::{Back, EngineModel, Ep, Outcome, Phase, Reported, ServerState, Turn};
 pub use flow::FlowModel;
 pub use gate::GateModel;
 pub(crate) use gate::HOLDS;

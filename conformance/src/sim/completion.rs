@@ -86,7 +86,7 @@ impl CompletionIo for SimCompletion {
     }
 
     fn send(&mut self, source: &mut SimSocket, key: Key, bytes: InFlight) {
-        self.begin(source, key, Begin::Send(bytes));
+        self.begin(source, key, Begin::Send(Box::new(bytes)));
     }
 
     fn shutdown_write(&mut self, source: &mut SimSocket, key: Key) {

@@ -8,13 +8,14 @@ use super::ring::Ring;
 use super::watch::{Log, Watcher};
 use core::cell::RefCell;
 use core::fmt;
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use plimsoll_core::driver::{CompletionDriver, ReadinessDriver, Ready, Trigger};
 use plimsoll_core::testing::TraceChecker;
 use plimsoll_core::{
     Addr, BufPool, Engine, Hub, Instant, Listen, ListenError, LoopTag, Observer, Protocol, Report, ServerId, StreamId,
 };
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::rc::Rc;
 
 /// How often a loop may find nothing to do without sleeping: more often than that it spins.
@@ -78,6 +79,16 @@ impl<S> SimLoop<S> {
     /// The same; at most `block_size` bytes are read in one go.
     #[must_use]
     pub fn with_block_size(sim: &Sim, host: Host, state: S, block_size: usize) -> Self {
+        Self::build(sim, host, state, block_size, true)
+    }
+
+    /// The same, and nobody watches: neither traces nor checks. An engine without an observer may take shorter ways.
+    #[must_use]
+    pub fn unobserved(sim: &Sim, host: Host, state: S, block_size: usize) -> Self {
+        Self::build(sim, host, state, block_size, false)
+    }
+
+    fn build(sim: &Sim, host: Host, state: S, block_size: usize, observed: bool) -> Self {
         let number = {
             let net = sim.net();
             net.pollers.len() + net.rings.len()
@@ -86,7 +97,9 @@ impl<S> SimLoop<S> {
         let log = Rc::new(RefCell::new(Log::default()));
         let observer = Rc::new(RefCell::new(None));
         let checker = TraceChecker::new();
-        engine.set_observer(Box::new(Watcher { log: log.clone(), checker: checker.observer(), next: observer.clone() }));
+        if observed {
+            engine.set_observer(Box::new(Watcher { log: log.clone(), checker: checker.observer(), next: observer.clone() }));
+        }
         let (driver, poller) = match host {
             Host::Edge | Host::Level => {
                 let poller = sim.net().pollers.len();

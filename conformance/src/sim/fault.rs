@@ -86,6 +86,12 @@ impl Faults {
         }
     }
 
+    /// The fewest bytes that move at a time.
+    #[must_use]
+    pub fn narrowest(&self) -> usize {
+        (*self.segment.end()).min(*self.send_space.end()).min(*self.receive_space.end())
+    }
+
     /// Each fault is on or off in this run, and as likely as this run has it: uniform likelihoods never reach the rare combinations.
     #[must_use]
     pub fn swarm(rng: &mut fastrand::Rng) -> Self {
@@ -205,6 +211,8 @@ pub(crate) struct Seam {
     pub(crate) logged: bool,
     pub(crate) count: usize,
     pub(crate) inject: Option<(usize, Failure)>,
+    /// And every later one of its kind, until further notice.
+    pub(crate) persist: Option<Syscall>,
 }
 
 impl Seam {
@@ -217,6 +225,7 @@ impl Seam {
         }
         match self.inject {
             Some((n, failure)) if n == number && call.failures().contains(&failure) => Some(failure),
+            Some((n, failure)) if n < number && self.persist == Some(call) => Some(failure),
             _ => None,
         }
     }

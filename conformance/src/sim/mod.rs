@@ -31,6 +31,7 @@
 
 mod clock;
 mod completion;
+mod dial;
 mod event_loop;
 mod fault;
 mod net;

@@ -8,14 +8,11 @@ use super::wire::{Fin, Tcp, TcpState};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use fastrand::Rng;
-use plimsoll_core::{Addr, Call, Connect, Ends, Error, ErrorKind, Instant, Listen, Slab, SocketOption};
+use plimsoll_core::{Call, Error, ErrorKind, Instant, Listen, Slab, SocketOption};
 use std::collections::VecDeque;
 
 /// A socket of the kernel's: it may outlive its descriptor, and is never mistaken for another one.
 pub(crate) type SockId = plimsoll_core::Key;
-
-/// A connection request is repeated after one second, two, four …; after this many it is given up: Linux's `tcp_syn_retries`.
-const SYN_RETRIES: u32 = 6;
 
 /// The first of the ports that the kernel picks.
 const EPHEMERAL: u16 = 32_768;
@@ -85,6 +82,8 @@ pub(crate) struct Net {
     pub(crate) hosts: Vec<IpAddr>,
     pub(crate) black_holes: Vec<IpAddr>,
     pub(crate) unreachable: Vec<IpAddr>,
+    /// Where an end-of-file was read although the peer had not finished, as (local, remote).
+    pub(crate) untrue_ends: Vec<(SocketAddr, SocketAddr)>,
     /// Descriptors that the process has opened and closed so far.
     pub(crate) opened: u64,
     pub(crate) closed: u64,
@@ -107,6 +106,7 @@ impl Net {
             hosts: vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), IpAddr::V6(Ipv6Addr::LOCALHOST)],
             black_holes: Vec::new(),
             unreachable: Vec::new(),
+            untrue_ends: Vec::new(),
             opened: 0,
             closed: 0,
         }
@@ -194,7 +194,7 @@ impl Net {
         self.opened - self.closed < self.faults.descriptors as u64
     }
 
-    fn new_socket(&mut self, kind: Kind, local: SocketAddr, owner: Owner) -> SockId {
+    pub(crate) fn new_socket(&mut self, kind: Kind, local: SocketAddr, owner: Owner) -> SockId {
         if owner == Owner::Process {
             self.opened += 1;
         }
@@ -252,7 +252,7 @@ impl Net {
 
     // ---- addresses ----
 
-    fn pick_port(&mut self) -> u16 {
+    pub(crate) fn pick_port(&mut self) -> u16 {
         loop {
             let port = self.next_port;
             self.next_port = if port == u16::MAX { EPHEMERAL } else { port + 1 };
@@ -262,7 +262,7 @@ impl Net {
         }
     }
 
-    fn own_address(target: IpAddr) -> IpAddr {
+    pub(crate) fn own_address(target: IpAddr) -> IpAddr {
         match target {
             IpAddr::V4(ip) if ip.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
@@ -270,7 +270,7 @@ impl Net {
         }
     }
 
-    fn listener_for(&self, to: SocketAddr) -> Option<SockId> {
+    pub(crate) fn listener_for(&self, to: SocketAddr) -> Option<SockId> {
         let mut any = None;
         for &id in &self.listeners {
             let Some(socket) = self.sockets.get(id) else { continue };
@@ -339,210 +339,6 @@ impl Net {
             None => *listening = Some(Listening { backlog, queue: VecDeque::new(), coming: 0 }),
         }
         Ok(())
-    }
-
-    // ---- connecting ----
-
-    /// Begins to connect.
-    pub(crate) fn connect(&mut self, to: &Connect, owner: Owner) -> Result<SockId, ErrorKind> {
-        let Some(target) = to.addr().inet() else { return Err(ErrorKind::Unsupported) };
-        if owner == Owner::Process && !self.has_descriptor_left() {
-            return Err(ErrorKind::DescriptorLimit);
-        }
-        if self.unreachable.contains(&target.ip()) {
-            return Err(ErrorKind::Unreachable);
-        }
-        let given = to.local().and_then(|addr| addr.inet());
-        let mut local = given.unwrap_or(SocketAddr::new(Self::own_address(target.ip()), 0));
-        if local.is_ipv4() != target.is_ipv4() {
-            return Err(ErrorKind::InvalidInput);
-        }
-        if given.is_some() && owner == Owner::Process && !self.hosts.contains(&local.ip()) && !local.ip().is_unspecified() {
-            return Err(ErrorKind::AddrNotAvailable);
-        }
-        if local.ip().is_unspecified() {
-            local.set_ip(Self::own_address(target.ip()));
-        }
-        if local.port() == 0 {
-            local.set_port(self.pick_port());
-        } else if self.sockets.iter().any(|(_, socket)| socket.local == local) {
-            return Err(ErrorKind::AddrInUse);
-        }
-        if owner == Owner::Process && self.listener_for(target).is_none() && !self.black_holes.contains(&target.ip()) {
-            let often = self.faults.refuse_at_once;
-            if self.chance(often) {
-                return Err(ErrorKind::ConnectionRefused);
-            }
-        }
-        let tcp = self.new_tcp(target);
-        let id = self.new_socket(Kind::Tcp(tcp), local, owner);
-        for &option in to.options() {
-            self.apply(id, option);
-        }
-        let at = self.arrival();
-        self.clock.push(at, Happening::Syn { from: id, attempt: 0 });
-        Ok(id)
-    }
-
-    fn new_tcp(&mut self, remote: SocketAddr) -> Tcp {
-        let send_space = self.rng.usize(self.faults.send_space.clone());
-        let receive_space = self.rng.usize(self.faults.receive_space.clone());
-        Tcp::new(remote, send_space.max(1), receive_space.max(1))
-    }
-
-    fn syn_arrives(&mut self, from: SockId, attempt: u32) {
-        let Some(socket) = self.sockets.get(from) else { return };
-        let Kind::Tcp(Tcp { remote, state: TcpState::Connecting, .. }) = socket.kind else { return };
-        let (local, by_peer) = (socket.local, socket.owner == Owner::Peer);
-        let (lose, refuse) = (self.faults.lose_syn, self.faults.refuse);
-        let lost = self.black_holes.contains(&remote.ip()) || (attempt == 0 && !by_peer && self.chance(lose));
-        let listener = self.listener_for(remote);
-        let at = self.arrival();
-        let Some(listener) = listener.filter(|_| !lost && (by_peer || !self.chance(refuse))) else {
-            if lost {
-                self.syn_again(from, attempt);
-            } else {
-                self.clock.push(at, Happening::Refused { client: from, kind: ErrorKind::ConnectionRefused });
-            }
-            return;
-        };
-        let Some(Socket { kind: Kind::Bound { listening: Some(listening), .. }, .. }) = self.sockets.get_mut(listener) else {
-            return;
-        };
-        // As on Linux, one more than the backlog fits; a request too many is dropped and comes again.
-        if listening.queue.len() + listening.coming > listening.backlog {
-            self.syn_again(from, attempt);
-            return;
-        }
-        listening.coming += 1;
-        let mut tcp = self.new_tcp(local);
-        tcp.state = TcpState::Open;
-        tcp.peer = from;
-        let (space, listener_local) = (tcp.receive_space, self.sockets.get(listener).map_or(remote, |socket| socket.local));
-        let child = self.new_socket(Kind::Tcp(tcp), SocketAddr::new(remote.ip(), listener_local.port()), Owner::Kernel);
-        let Some(client) = self.tcp(from) else { return };
-        client.peer = child;
-        client.credit = space;
-        let window = client.receive_space;
-        if let Some(child) = self.tcp(child) {
-            child.credit = window;
-            // What it sends arrives behind the answer to the request.
-            child.last_arrival = at;
-        }
-        self.clock.push(at, Happening::Established { client: from });
-        let there = self.after(self.faults.latency.clone()).max(at);
-        if let Some(client) = self.tcp(from) {
-            client.last_arrival = there;
-        }
-        self.clock.push(there, Happening::Queued { listener, child });
-    }
-
-    fn syn_again(&mut self, from: SockId, attempt: u32) {
-        let wait = self.now().saturating_add(Duration::from_secs(1 << attempt));
-        if attempt == SYN_RETRIES {
-            self.clock.push(wait, Happening::Refused { client: from, kind: ErrorKind::TimedOut });
-        } else {
-            self.clock.push(wait, Happening::Syn { from, attempt: attempt + 1 });
-        }
-    }
-
-    fn established(&mut self, id: SockId) {
-        if let Some(tcp) = self.tcp(id) {
-            if tcp.state == TcpState::Connecting {
-                tcp.state = TcpState::Open;
-                self.wake(id);
-                self.transmit(id);
-            }
-        }
-    }
-
-    fn refused(&mut self, id: SockId, kind: ErrorKind) {
-        if let Some(tcp) = self.tcp(id) {
-            if tcp.state == TcpState::Connecting {
-                tcp.die(Some(kind));
-                self.wake(id);
-            }
-        }
-    }
-
-    fn queued(&mut self, listener: SockId, child: SockId) {
-        match self.sockets.get_mut(listener) {
-            Some(Socket { kind: Kind::Bound { listening: Some(listening), .. }, .. }) => {
-                listening.coming -= 1;
-                let client = self.tcp(child).map(|tcp| tcp.peer);
-                let given_up = client.is_none_or(|client| self.sockets.get(client).is_none());
-                if given_up {
-                    self.sockets.remove(child);
-                } else {
-                    if let Some(Socket { kind: Kind::Bound { listening: Some(listening), .. }, .. }) =
-                        self.sockets.get_mut(listener)
-                    {
-                        listening.queue.push_back(child);
-                    }
-                    self.wake(listener);
-                }
-            }
-            _ => self.send_rst(child),
-        }
-    }
-
-    /// What has become of a connect; `None`: it is under way.
-    pub(crate) fn connect_result(&mut self, id: SockId) -> Result<Option<Ends>, ErrorKind> {
-        let Some(socket) = self.sockets.get_mut(id) else { return Err(ErrorKind::NotConnected) };
-        let local = socket.local;
-        let Kind::Tcp(tcp) = &mut socket.kind else { return Err(ErrorKind::NotConnected) };
-        match (tcp.error.take(), tcp.state) {
-            (Some(kind), _) => Err(kind),
-            (None, TcpState::Connecting) => Ok(None),
-            (None, TcpState::Open) => Ok(Some(Ends::new(Some(Addr::from(local)), Some(Addr::from(tcp.remote))))),
-            (None, TcpState::Resetting | TcpState::Dead) => Err(ErrorKind::NotConnected),
-        }
-    }
-
-    /// Accepts; as on Linux, a descriptor is taken before anything else is looked at.
-    pub(crate) fn accept(&mut self, id: SockId, owner: Owner) -> Result<Option<(SockId, Ends)>, ErrorKind> {
-        if owner == Owner::Process && !self.has_descriptor_left() {
-            return Err(ErrorKind::DescriptorLimit);
-        }
-        let Some(Socket { kind: Kind::Bound { listening: Some(listening), .. }, .. }) = self.sockets.get_mut(id) else {
-            return Err(ErrorKind::InvalidInput);
-        };
-        let Some(child) = listening.queue.pop_front() else { return Ok(None) };
-        let Some(socket) = self.sockets.get_mut(child) else { return Ok(None) };
-        let local = socket.local;
-        let Kind::Tcp(tcp) = &socket.kind else { return Ok(None) };
-        let (dead, remote) = (tcp.state == TcpState::Dead, tcp.remote);
-        let (aborts, nameless) = (self.faults.accept_aborted, self.faults.accept_nameless);
-        if dead && self.chance(aborts) {
-            self.sockets.remove(child);
-            return Err(ErrorKind::ConnectionAborted);
-        }
-        let peer = if owner == Owner::Process && self.chance(nameless) { None } else { Some(Addr::from(remote)) };
-        if let Some(socket) = self.sockets.get_mut(child) {
-            socket.owner = owner;
-        }
-        if owner == Owner::Process {
-            self.opened += 1;
-        }
-        Ok(Some((child, Ends::new(Some(Addr::from(local)), peer))))
-    }
-
-    /// Both ends of a connection that was made outside of any loop: ours and the test's.
-    pub(crate) fn pair(&mut self) -> (SockId, SockId) {
-        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let (a, b) = (SocketAddr::new(ip, self.pick_port()), SocketAddr::new(ip, self.pick_port()));
-        let (mut ours, mut theirs) = (self.new_tcp(b), self.new_tcp(a));
-        ours.state = TcpState::Open;
-        theirs.state = TcpState::Open;
-        (ours.credit, theirs.credit) = (theirs.receive_space, ours.receive_space);
-        let ours = self.new_socket(Kind::Tcp(ours), a, Owner::Process);
-        let theirs = self.new_socket(Kind::Tcp(theirs), b, Owner::Peer);
-        for (end, other) in [(ours, theirs), (theirs, ours)] {
-            if let Some(tcp) = self.tcp(end) {
-                tcp.peer = other;
-            }
-        }
-        (ours, theirs)
     }
 
     /// Sets an option.

@@ -129,6 +129,20 @@ impl Sim {
         net.opened - net.closed
     }
 
+    /// Where an end-of-file was read although the peer had not finished, as (local, remote) addresses: a reset whose error a send had taken.
+    #[must_use]
+    pub fn untrue_ends(&self) -> Vec<(SocketAddr, SocketAddr)> {
+        self.net().untrue_ends.clone()
+    }
+
+    /// What the process holds, in words.
+    #[must_use]
+    pub fn sockets(&self) -> String {
+        let net = self.net();
+        let held = net.sockets.iter().filter(|(_, socket)| socket.owner == Owner::Process);
+        held.map(|(id, socket)| format!("{id:?} {socket:?}\n")).collect()
+    }
+
     /// Numbers the calls of the process that may fail, from now on from 0.
     pub fn number_calls(&self) {
         let seam = &mut self.net().seam;
@@ -145,10 +159,23 @@ impl Sim {
 
     /// Lets the call with that number fail.
     pub fn fail_call(&self, number: usize, failure: Failure) {
-        self.net().seam.inject = Some((number, failure));
+        let seam = &mut self.net().seam;
+        (seam.inject, seam.persist) = (Some((number, failure)), None);
     }
 
-    /// Bytes of the kernel's send buffer that a peer offers, or a listener's peers.
+    /// Lets the call with that number fail, and every later one of that kind.
+    pub fn fail_calls(&self, number: usize, kind: Syscall, failure: Failure) {
+        self.fail_call(number, failure);
+        self.net().seam.persist = Some(kind);
+    }
+
+    /// No call fails any more for that reason.
+    pub fn fail_no_call(&self) {
+        let seam = &mut self.net().seam;
+        (seam.inject, seam.persist) = (None, None);
+    }
+
+    /// Sets an option of a peer's socket.
     pub fn set_option(&self, peer: &Peer, option: SocketOption) {
         self.net().apply(peer.id, option);
     }
@@ -198,9 +225,9 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Sends; there is room for everything.
-    pub fn send(&self, bytes: impl AsRef<[u8]>) {
-        self.sim.net().peer_send(self.id, bytes.as_ref());
+    /// Sends; there is room for everything. `false`: the connection is gone.
+    pub fn send(&self, bytes: impl AsRef<[u8]>) -> bool {
+        self.sim.net().peer_send(self.id, bytes.as_ref())
     }
 
     /// Takes what it has received so far.
@@ -277,6 +304,15 @@ impl Peer {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.sim.net().sockets.get(self.id).expect("it is there").local
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Panics
+    /// Never: it lives as long as this.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        self.sim.net().tcp(self.id).expect("it is there").remote
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Ops {
     ring: usize,
     recv: Option<(Key, BytesMut)>,
-    send: Option<(Key, InFlight)>,
+    send: Option<(Key, Box<InFlight>)>,
     shutdown: Option<Key>,
     connect: Option<Key>,
     accept: Option<Key>,
@@ -51,7 +51,7 @@ pub(crate) struct Ring {
 /// An operation to begin.
 pub(crate) enum Begin {
     Recv(BytesMut),
-    Send(InFlight),
+    Send(Box<InFlight>),
     Shutdown,
     Connect,
     Accept,
@@ -118,8 +118,13 @@ impl Net {
             let result = self.shutdown_write(id);
             self.complete(ring, key, Outcome::ShutDown(result));
         }
+        let over = ops.closing && ops.is_idle();
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.ops = Some(ops);
+        }
+        if over {
+            // The last of what was in flight succeeded before it could be cancelled.
+            self.close_now(id);
         }
     }
 

@@ -137,7 +137,14 @@ impl Net {
                 }
                 (false, None, TcpState::Open) => Ok(None),
                 (false, None, TcpState::Connecting) => Err(ErrorKind::NotConnected),
-                (false, None, TcpState::Dead | TcpState::Resetting) => Ok(Some(0)),
+                (false, None, TcpState::Dead | TcpState::Resetting) => {
+                    // A send took the error, and all that is left to say is "no more": so does Linux.
+                    let remote = tcp.remote;
+                    if let Some(local) = self.sockets.get(id).map(|socket| socket.local) {
+                        self.untrue_ends.push((local, remote));
+                    }
+                    Ok(Some(0))
+                }
             };
         }
         let n = buf.len().min(tcp.input.len()).min(cut);
@@ -391,8 +398,11 @@ impl Net {
             TcpState::Open => ErrorKind::ConnectionReset,
         };
         tcp.die(Some(kind));
-        if loses {
+        if loses && !tcp.input.is_empty() {
+            // Whoever loses bytes does not make an end of it.
             tcp.input.clear();
+            tcp.fin_received = false;
+            tcp.error = Some(ErrorKind::ConnectionReset);
         }
         self.wake(id);
         self.sweep(id);
@@ -425,13 +435,13 @@ impl Net {
     }
 
     /// Takes bytes of a peer of the test's, without a bound.
-    pub(crate) fn peer_send(&mut self, id: SockId, bytes: &[u8]) {
-        if let Some(tcp) = self.tcp(id) {
-            if matches!(tcp.state, TcpState::Open | TcpState::Connecting) {
-                tcp.out.extend(bytes);
-                self.transmit(id);
-            }
-        }
+    pub(crate) fn peer_send(&mut self, id: SockId, bytes: &[u8]) -> bool {
+        let Some(tcp) = self.tcp(id).filter(|tcp| matches!(tcp.state, TcpState::Open | TcpState::Connecting)) else {
+            return false;
+        };
+        tcp.out.extend(bytes);
+        self.transmit(id);
+        true
     }
 }
 

@@ -1,12 +1,12 @@
 //! Protocols whose callbacks are closures, and a state that keeps what happened.
 #![allow(dead_code, unreachable_pub, reason = "every test uses a part of it")]
 
+use core::net::SocketAddr;
+use core::num::NonZeroUsize;
 use plimsoll_conformance::sim::{Host, Peer, SimLoop};
 use plimsoll_core::{
     Addr, Buffered, BufferedProtocol, CloseReason, Context, Data, Hub, OpenError, Protocol, Report, ServerId, StreamId, TimerId,
 };
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 
 /// What happened so far.
 #[derive(Default)]
@@ -35,16 +35,18 @@ pub type Sim = SimLoop<Notes>;
 pub type Cx<'a> = Context<'a, Notes>;
 
 type On = Box<dyn FnMut(&mut Cx<'_>)>;
+type OnData = Box<dyn FnMut(&mut Cx<'_>, Data<'_>)>;
+type OnLost = Box<dyn FnMut(&mut Cx<'_>, &CloseReason)>;
 
 /// A protocol made of closures. Without any it keeps what it receives, and closes when the peer finishes.
 pub struct Script {
     made: On,
-    data: Box<dyn FnMut(&mut Cx<'_>, Data<'_>)>,
+    data: OnData,
     eof: Box<dyn FnMut(&mut Cx<'_>) -> bool>,
     pause: On,
     resume: On,
     timer: On,
-    lost: Box<dyn FnMut(&mut Cx<'_>, &CloseReason)>,
+    lost: OnLost,
     failed: On,
 }
 

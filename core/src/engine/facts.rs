@@ -201,7 +201,13 @@ impl<S> Engine<S> {
     pub fn deliver_edge(&mut self, key: Key) {
         let round = self.hub.round;
         let Some(stream) = self.hub.stream_at(key) else { return };
+        // Not before: what was sent meanwhile must not take a second place in the list.
+        stream.flags &= !IN_DUE;
         if !stream.transport.is_edge_due() {
+            // It may have waited for this iteration, and a write has undone its resume since.
+            if stream.transport.release_reading(Hold::Edges) {
+                self.hub.look_at(key);
+            }
             return;
         }
         if stream.edge_round != round {
@@ -220,6 +226,8 @@ impl<S> Engine<S> {
         if may_read {
             self.hub.look_at(key);
         }
+        // The resume of a queue that has drained is due from here on, before anything that the callback makes due (contract RUST-4).
+        self.hub.touch_edges(key);
         match edge {
             Some(Edge::Pause) => {
                 self.hub.observe(key, &Event::PauseWriting);

@@ -15,7 +15,7 @@ use crate::protocol::Protocol;
 use crate::report::Report;
 use crate::stream::StreamTransport;
 use crate::time::Instant;
-use crate::{Addr, endpoint::Endpoint, endpoint::IN_DIRTY, endpoint::IN_DUE};
+use crate::{Addr, endpoint::Endpoint, endpoint::IN_DIRTY};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -136,11 +136,7 @@ impl<S> Engine<S> {
     /// An endpoint that owes its protocol a pause or resume: send what it has to send, then [`deliver_edge`](Self::deliver_edge).
     #[inline]
     pub fn next_due(&mut self) -> Option<Key> {
-        let key = self.hub.due.pop_front()?;
-        if let Some(stream) = self.hub.stream_at(key) {
-            stream.flags &= !IN_DUE;
-        }
-        Some(key)
+        self.hub.due.pop_front()
     }
 
     /// The machine of a connection: what it wants to send, and whether it wants to be read.

@@ -62,7 +62,12 @@ impl<S> Engine<S> {
     }
 
     fn run_next_timer(&mut self) -> bool {
-        let Some((key, work)) = self.hub.timers.pop_due(self.hub.now, self.timer_mark) else { return false };
+        let Some(key) = self.hub.timers.pop_due(self.hub.now, self.timer_mark) else { return false };
+        if self.hub.is_of_an_opening(key) {
+            self.hub.timers.park(key); // Nothing comes before `connection_made` (contract LIFE-1): it waits for that.
+            return true;
+        }
+        let Some(work) = self.hub.timers.cancel(key) else { return true };
         self.hub.unlink_timer(key, &work);
         match work {
             Work::Call(job) => self.run_job(job),
@@ -129,6 +134,7 @@ impl<S> Engine<S> {
         self.hub.observe(key, &Event::Made);
         self.call(key, |protocol, cx| protocol.connection_made(cx));
         self.hub.touch(key);
+        self.hub.unpark_timers_of(key);
         // Reading begins now (contract LIFE-7).
         self.hub.look_at(key);
     }
@@ -149,9 +155,10 @@ impl<S> Engine<S> {
     }
 
     fn open_failed(&mut self, key: Key, error: OpenError) {
+        // Cancelled meanwhile: nobody is told, observers neither.
+        let Some(Endpoint::Stream(stream)) = self.hub.remove(key) else { return };
         let id = self.hub.stream_id(key);
         self.hub.observe(key, &Event::OpenFailed);
-        let Some(Endpoint::Stream(stream)) = self.hub.remove(key) else { return };
         let Some(protocol) = stream.protocol else { return };
         let mut turn = Turn { hub: &mut self.hub, origin: Origin::Stream(id), returned: false };
         protocol.open_failed(&mut Context { id, hub: turn.hub, state: &mut self.state }, error);

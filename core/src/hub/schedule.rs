@@ -47,7 +47,8 @@ impl<S> Hub<S> {
     }
 
     /// Calls [`Protocol::timer`](crate::Protocol::timer) of the connection's present protocol after that time. Replacing the
-    /// protocol and losing the connection cancel it. `None` if the connection is lost.
+    /// protocol and losing the connection cancel it; while the connection is being opened, it waits for `connection_made`. `None` if
+    /// the connection is lost.
     pub fn set_timer(&mut self, id: StreamId, after: Duration) -> Option<TimerId> {
         if self.stream(id)?.transport.is_over() {
             return None;
@@ -73,6 +74,24 @@ impl<S> Hub<S> {
             if let Some(work) = self.timers.cancel(timer.key) {
                 self.unlink_timer(timer.key, &work);
             }
+        }
+    }
+
+    /// Whether a timer belongs to a connection that is not made yet.
+    pub(crate) fn is_of_an_opening(&mut self, timer: Key) -> bool {
+        let Some(&mut Work::Stream { stream, .. }) = self.timers.get_mut(timer) else { return false };
+        self.stream_at(stream).is_some_and(|stream| !stream.transport.is_made())
+    }
+
+    /// Timers that became due before `connection_made`.
+    pub(crate) fn unpark_timers_of(&mut self, key: Key) {
+        let mut next = self.stream_at(key).and_then(|stream| stream.cold.as_mut()?.timers);
+        while let Some(timer) = next {
+            self.timers.unpark(timer);
+            next = match self.timers.get_mut(timer) {
+                Some(&mut Work::Stream { behind, .. }) => behind,
+                _ => None,
+            };
         }
     }
 

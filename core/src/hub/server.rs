@@ -258,6 +258,10 @@ impl<S> Hub<S> {
         let Some(server) = self.servers.get_mut(id.key) else { return };
         let done = server.done.take();
         let start = server.start;
+        // Before whoever waits for its end: the listening came first.
+        if let Some(done) = done {
+            self.ready.push_back(Ready::Listening(done, result.map(|()| id)));
+        }
         match result {
             Ok(()) if start => {
                 // Cannot fail: it is there and not closed, or closed by the application meanwhile.
@@ -265,9 +269,6 @@ impl<S> Hub<S> {
             }
             Ok(()) => {}
             Err(_) => self.server_close(id),
-        }
-        if let Some(done) = done {
-            self.ready.push_back(Ready::Listening(done, result.map(|()| id)));
         }
     }
 

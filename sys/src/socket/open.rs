@@ -2,10 +2,10 @@
 
 use super::{Source, addr, local_addr, option};
 use crate::error::{error, refused};
+use core::net::SocketAddr;
 use plimsoll_core::{Addr, Call, Connect, Ends, Error, ErrorKind, Listen, SocketOption};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
-use std::net::SocketAddr;
 
 /// Every socket is made so, and never made otherwise later.
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);

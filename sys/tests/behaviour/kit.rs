@@ -4,7 +4,7 @@
 use crate::backend::testing::TraceChecker;
 use crate::backend::{CloseReason, Context, Data, EventLoop, OpenError, Protocol, Report, Server, StreamId, event_loop};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub(crate) struct State {
     /// What was called, as `name what`; data that follows data is not repeated.
     pub(crate) log: Vec<String>,
     /// What was received, by name.
-    pub(crate) bytes: HashMap<&'static str, Vec<u8>>,
+    pub(crate) bytes: BTreeMap<&'static str, Vec<u8>>,
     /// The connections that were made, in order, with their names.
     pub(crate) made: Vec<(&'static str, StreamId)>,
     /// Why connections were lost, in order.
@@ -61,12 +61,12 @@ pub(crate) struct Tap {
     name: &'static str,
     echo: bool,
     keep_open: bool,
-    acts: HashMap<&'static str, Act>,
+    acts: BTreeMap<&'static str, Act>,
 }
 
 impl Tap {
     pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, echo: false, keep_open: false, acts: HashMap::new() }
+        Self { name, echo: false, keep_open: false, acts: BTreeMap::new() }
     }
 
     /// Sends back what it receives.

@@ -6,6 +6,8 @@ mod ending;
 mod info;
 mod iteration;
 mod kit;
+#[cfg(not(polling_test_poll_backend))]
+mod nested;
 mod opening;
 mod panics;
 mod peers;

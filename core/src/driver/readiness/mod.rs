@@ -193,3 +193,14 @@ impl<S, Y: ReadinessIo> core::fmt::Debug for ReadinessDriver<S, Y> {
         f.debug_struct("ReadinessDriver").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_takes_little_room_beside_its_slot() {
+        // A descriptor is an `i32`.
+        assert!(size_of::<Option<(u32, Conn<i32>)>>() <= 16);
+    }
+}

@@ -254,8 +254,10 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     /// Tells a level-triggered poller what to tell from now on: nothing that would only be remembered.
     pub(super) fn rearm(&mut self, key: Key) {
         let Err(error) = self.arm(key) else { return };
-        // It would never be told of again.
         match self.engine.transport(key) {
+            // Connected, and not made yet: it is armed again then.
+            Some(transport) if !transport.is_made() => {}
+            // It would never be told of again.
             // Nothing is received while closing, so nobody would hear of it there.
             Some(transport) if transport.is_closing() => self.engine.send_failed(key, error),
             Some(_) => self.engine.read_failed(key, error),
@@ -290,7 +292,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         if self.level {
             if let Err(error) = self.arm(key) {
                 // Whoever opens it is told, as of every other call that fails.
-                self.close(key);
+                Drive::close(self, key);
                 return Err(error);
             }
         }

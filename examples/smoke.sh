@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Runs every example once on each backend, in release, as a user would, and looks at what can be seen.
+set -eu
+cd "$(dirname "$0")/.."
+bin="${CARGO_TARGET_DIR:-target}/release/examples"
+dir=$(mktemp -d)
+started=()
+clean_up() {
+    [ "${#started[@]}" = 0 ] || kill "${started[@]}" 2>/dev/null || true
+    rm -rf "$dir"
+}
+trap clean_up EXIT
+
+fail() {
+    echo "FAILED: $1"
+    tail -n 20 "$dir"/* 2>/dev/null || true
+    exit 1
+}
+
+# Waits until a file contains a text: `await NAME TEXT`.
+await() {
+    for _ in $(seq 300); do
+        grep -qF -- "$2" "$dir/$1" 2>/dev/null && return
+        sleep 0.1
+    done
+    fail "$1 does not say: $2"
+}
+
+# Starts a server and waits until it listens: `serve NAME COMMAND ...` leaves its address in $addr.
+serve() {
+    local name=$1
+    shift
+    "$@" >"$dir/$name" 2>&1 &
+    started+=($!)
+    await "$name" "listening on "
+    addr=$(sed -n 's/^listening on //p' "$dir/$name")
+    port=${addr##*:}
+}
+
+# Sends a line to $port and expects it back: `echoes TEXT`.
+echoes() {
+    local back
+    exec 3<>"/dev/tcp/127.0.0.1/$port"
+    echo "$1" >&3
+    read -r -t 10 back <&3 || fail "nothing came back"
+    exec 3>&-
+    [ "$back" = "$1" ] || fail "$back came back, not $1"
+}
+
+# The client against whatever is at $addr: `client BACKEND`.
+client() {
+    "$bin/tcp_echo_client" --backend "$1" "$addr" >"$dir/client" 2>&1 || fail "the client fails"
+    grep -qF "data received: Hello World!" "$dir/client" || fail "the client gets no echo"
+}
+
+command=$(sed -n '/<!-- run -->/,/<!-- \/run -->/s/^    //p' README.md)
+[ -n "$command" ] || fail "README.md does not say how to run the server"
+cargo build --release --quiet --examples
+
+for backend in mio polling; do
+    serve "tcp_echo_server-$backend" $command -- --backend "$backend" 127.0.0.1:0
+    echoes "one line"
+    echo "$command -- --backend $backend: a line comes back"
+
+    client "$backend"
+    await "tcp_echo_server-$backend" "finished by the peer"
+    echo "tcp_echo_client on $backend: $(tail -n 2 "$dir/client" | head -n 1)"
+
+    serve "proxy-$backend" "$bin/proxy" --backend "$backend" 127.0.0.1:0 "$addr"
+    client "$backend"
+    echo "proxy on $backend: the client gets its echo through it"
+
+    said=$("$bin/existing_socket" --backend "$backend") || fail "existing_socket fails"
+    [ "$said" = "received: abc" ] || fail "existing_socket says: $said"
+    echo "existing_socket on $backend: $said"
+
+    serve "chat-$backend" "$bin/chat" --backend "$backend" 127.0.0.1:0
+    exec 4<>"/dev/tcp/127.0.0.1/$port" 5<>"/dev/tcp/127.0.0.1/$port"
+    for member in 4 5; do
+        read -r -t 10 here <&"$member" || fail "the chat does not greet"
+    done
+    echo "good morning" >&4
+    read -r -t 10 heard <&5 || fail "nobody hears anything"
+    exec 4>&- 5>&-
+    [ "$heard" = "good morning" ] || fail "the other member hears: $heard"
+    echo "chat on $backend: \"$here\", and hears \"$heard\""
+
+    serve "nested-$backend" "$bin/nested" --backend "$backend" 127.0.0.1:0
+    echoes "from the inner loop"
+    await "nested-$backend" "the outer loop is alive"
+    echoes "still from the inner loop"
+    echo "nested on $backend: lines come back, and the outer loop is alive"
+done
+
+# As README.md says it, word for word, if nobody else has the port.
+if ! (exec 3<>/dev/tcp/127.0.0.1/8888) 2>/dev/null; then
+    serve tcp_echo_server-default $command
+    [ "$addr" = 127.0.0.1:8888 ] || fail "the default address is $addr"
+    client mio
+    echo "$command: serves $addr"
+else
+    echo "SKIPPED: port 8888 is somebody else's, so $command alone is not run"
+fi
+echo "all examples run (${SECONDS}s)"

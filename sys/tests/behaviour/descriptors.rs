@@ -1,0 +1,99 @@
+//! Every descriptor that is opened is closed. It counts those of the whole process, so it has one of its own.
+
+use crate::backend::HubExt;
+use crate::kit::{Rig, Tap, any_port, closed_port, connect, reset};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+fn open_now() -> Vec<String> {
+    let mut all: Vec<String> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|entry| {
+            let path = entry.unwrap().path();
+            let target = std::fs::read_link(&path).ok()?.to_string_lossy().into_owned();
+            (!target.starts_with("/proc/")).then(|| format!("{} {target}", path.display()))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// A bit of everything; what is still open is dropped with the loop, or closed by it.
+fn a_day_in_the_life(close: bool) {
+    let mut rig = Rig::new();
+    let (server, addr) = rig.serve(|| Tap::new("server").echo());
+    let (paused, _) = rig.serve(|| Tap::new("other"));
+    // An ordinary life, a reset, and one that is left open.
+    let mut peers: Vec<TcpStream> = (0..5).map(|_| connect(addr)).collect();
+    rig.until(|state| state.made.len() == 5);
+    peers[0].write_all(b"x").unwrap();
+    rig.until(|state| state.received("server") == b"x");
+    peers[0].read_exact(&mut [0]).unwrap();
+    reset(peers.pop().unwrap());
+    drop(peers.pop());
+    rig.until(|state| state.reasons.len() == 2);
+    let id = rig.state().id("server");
+    rig.event_loop.hub().abort(id);
+    // Openings: made, refused, given up, of the wrong kind.
+    rig.event_loop.hub().connect(addr, Tap::new("client"));
+    let (_kept, nobody) = closed_port();
+    rig.event_loop.hub().connect(nobody, Tap::new("client"));
+    let given_up = rig.event_loop.hub().connect(addr, Tap::new("client"));
+    rig.event_loop.hub().call_soon(move |hub, _| hub.abort(given_up));
+    rig.event_loop.hub().adopt_stream(UdpSocket::bind(any_port()).unwrap(), Tap::new("client"));
+    rig.event_loop.hub().adopt_stream(TcpListener::bind(any_port()).unwrap(), Tap::new("client"));
+    rig.event_loop.hub().adopt_stream(TcpStream::connect(addr).unwrap(), Tap::new("client"));
+    rig.event_loop.listen(any_port(), |_, _| Tap::new("server")).unwrap();
+    assert!(rig.event_loop.listen(addr, |_, _| Tap::new("server")).is_err());
+    assert!(rig.event_loop.listen_on(UdpSocket::bind(any_port()).unwrap(), |_, _| Tap::new("server")).is_err());
+    rig.until(|state| state.refusals.len() == 3);
+    // A callback that panics, a factory that does, a panic at the end.
+    let (_, victim) = rig.serve_one(|| Tap::new("victim").on("made", |_| panic!("made")).on("lost", |_| panic!("lost")));
+    let broken = rig.event_loop.listen_with(any_port(), |_, _| panic!("factory")).unwrap();
+    let _refused = connect(broken.addr().inet().unwrap());
+    rig.settle();
+    drop(victim);
+    rig.event_loop.hub().server_close(paused.id());
+    // A connection that waits to be accepted by a server that closes.
+    let _waiting = connect(addr);
+    rig.event_loop.hub().server_close(server.id());
+    let remote = rig.event_loop.remote();
+    rig.event_loop.run_once(Some(Duration::ZERO)).unwrap();
+    rig.reports.borrow_mut().clear();
+    // Ops that are never carried out.
+    rig.event_loop.hub().adopt_stream(TcpListener::bind(any_port()).unwrap(), Tap::new("client"));
+    if close {
+        rig.event_loop.close();
+    }
+    drop(rig);
+    assert!(remote.is_closed());
+    // A remote outlives its loop, and holds nothing of it.
+    KEPT.with_borrow_mut(|kept| kept.push(Box::new(remote)));
+}
+
+thread_local! {
+    static KEPT: std::cell::RefCell<Vec<Box<dyn std::any::Any>>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+#[test]
+fn as_many_are_open_afterwards_as_before() {
+    //= LIFE-13, LIFE-18, RUST-9, RUST-11, LIFE-12
+    a_day_in_the_life(false);
+    let before = open_now();
+    for n in 0..4 {
+        a_day_in_the_life(n % 2 == 0);
+    }
+    assert_eq!(open_now(), before);
+
+    // A loop that is closed, and not dropped yet, has nothing but its poller.
+    let mut rig = Rig::new();
+    let idle = open_now().len();
+    let (_, mut peer) = rig.serve_one(|| Tap::new("server"));
+    rig.event_loop.close();
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    drop(peer);
+    assert_eq!(open_now().len(), idle);
+    drop(rig);
+    assert_eq!(open_now(), before);
+}
