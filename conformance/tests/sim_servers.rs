@@ -88,6 +88,10 @@ fn wait_closed_is_told_after_the_last_connection_is_lost() {
         sim.hub().server_close(server);
         sim.settle();
         assert!(sim.state().said.is_empty());
+        let first = sim.state().ids[0];
+        sim.hub().abort(first);
+        sim.settle();
+        assert_eq!(sim.state().said, ["lost"]);
         sim.hub().close_clients(server);
         sim.settle();
         assert_eq!(sim.state().said, ["lost", "lost", "closed"]);

@@ -1,12 +1,12 @@
 //! A slot that is given to another endpoint before the driver got round to closing the source of the one before.
 
+use core::net::{Ipv4Addr, SocketAddr};
 use plimsoll_core::driver::{Interest, ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
 use plimsoll_core::{
     Addr, Connect, Context, Data, Ends, Engine, Error, Instant, Key, Listen, Protocol, ReadResult, Resource, Role, SocketOption,
     StreamId,
 };
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 
 fn addr() -> Addr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 7)).into()

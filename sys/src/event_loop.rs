@@ -6,6 +6,7 @@ use crate::panic;
 use crate::selector::Selector;
 use crate::server::Server;
 use crate::socket::Sys;
+use crate::view::SocketView;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
@@ -13,7 +14,6 @@ use plimsoll_core::driver::ReadinessDriver;
 use plimsoll_core::{
     Addr, BufPool, Engine, Hub, Inbox, Instant, Listen, LoopTag, Observer, Origin, Protocol, Remote, Report, Resource, StreamId,
 };
-use socket2::SockRef;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -320,8 +320,8 @@ impl<S, P: Selector> EventLoop<S, P> {
     /// to be left alone: its bytes, its non-blocking mode, and whether it is open.
     ///
     /// Inside of callbacks it is [`HubExt::with_socket`](crate::HubExt::with_socket).
-    pub fn socket(&mut self, id: StreamId) -> Option<SockRef<'_>> {
-        self.driver.source(id).map(SockRef::from)
+    pub fn socket(&mut self, id: StreamId) -> Option<SocketView<'_>> {
+        self.driver.source(id).map(|source| SocketView::new(source.as_fd()))
     }
 
     /// Reports go to `hook` from now on. Without one they are a line each on the standard error output.

@@ -21,9 +21,10 @@ mod panic;
 mod selector;
 mod server;
 mod socket;
+mod view;
 
 pub use event_loop::{Builder, EventLoop};
 pub use ext::HubExt;
 pub use selector::{Selector, Watched};
 pub use server::Server;
-pub use socket2::SockRef;
+pub use view::SocketView;

@@ -2,17 +2,17 @@
 
 mod adopt;
 mod open;
-mod option;
+pub(crate) mod option;
 
 use crate::error::{error, io_error};
 use crate::panic;
 use crate::selector::{Selector, Watched};
+use crate::view::SocketView;
 use core::net::SocketAddr;
 use plimsoll_core::driver::{Interest, ReadinessIo, Sockets, Trigger};
 use plimsoll_core::{Addr, Call, Connect, Ends, Error, Key, Listen, MAX_PIECES, ReadResult, Resource, Role, SocketOption};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrAny};
-use socket2::SockRef;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -27,7 +27,7 @@ impl AsFd for Source {
 }
 
 /// Looks at a socket from a callback's hub.
-pub(crate) struct Visitor(pub(crate) Box<dyn FnOnce(SockRef<'_>)>);
+pub(crate) struct Visitor(pub(crate) Box<dyn FnOnce(SocketView<'_>)>);
 
 /// Sockets, and the poller that watches them.
 pub(crate) struct Sys<P> {
@@ -63,7 +63,7 @@ impl<P: Selector> Sockets for Sys<P> {
 
     fn visit(&mut self, source: &Source, visitor: Resource) {
         let Ok(Visitor(visit)) = visitor.downcast() else { return };
-        if let Err(message) = panic::catch(|| visit(SockRef::from(source))) {
+        if let Err(message) = panic::catch(|| visit(SocketView::new(source.as_fd()))) {
             self.panics.push(message);
         }
     }
@@ -145,13 +145,13 @@ fn send_pieces(source: &Source, bufs: &[&[u8]]) -> Result<usize, Errno> {
 }
 
 /// An address in the core's words; none if it is of a family that the core does not name.
-fn addr(any: SocketAddrAny) -> Option<Addr> {
+pub(crate) fn socket_addr(any: SocketAddrAny) -> Option<Addr> {
     SocketAddr::try_from(any).ok().map(Addr::from)
 }
 
 /// The address that a socket has here.
 fn local_addr(source: &Source) -> Option<Addr> {
-    rustix::net::getsockname(&source.0).ok().and_then(addr)
+    rustix::net::getsockname(&source.0).ok().and_then(socket_addr)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use plimsoll_core::testing::TraceChecker;
 use plimsoll_core::{Hub, Report, Resource, StreamId};
-use plimsoll_sys::{EventLoop, Selector, SockRef};
+use plimsoll_sys::{EventLoop, Selector};
 use socket2::{Domain, Socket, Type};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -200,7 +200,7 @@ impl PeerEnd for RealPeer {
 
     fn reset(self: Box<Self>) {
         // Closing it resets the connection now; if that cannot be set, the lanes will show it.
-        let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
+        let _ = rustix::net::sockopt::set_socket_linger(&self.0, Some(Duration::ZERO));
     }
 
     fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {

@@ -36,19 +36,17 @@ pub fn deadline() -> Duration {
 /// # Errors
 /// What is wrong beside the lanes: the grammar was broken, a descriptor is left, or the host failed.
 pub fn run(host: &str, scenario: &Rc<Scenario>, seed: u64) -> Result<Record, String> {
-    let outside = super::host::is_simulated(host).then_some(0).unwrap_or_else(super::host_real::open_descriptors);
+    let before = super::host_real::open_descriptors();
+    let simulated = super::host::is_simulated(host);
     let host = make(host, scenario, seed).map_err(|error| error.to_string())?;
     let (record, left) = caught(move || {
         let mut play = Play::new(host, scenario.clone());
         let result = play.all();
-        (result, play)
-    })
-    .and_then(|(result, mut play)| {
-        let left = play.end()?;
-        Ok((result?, left))
-    })?;
-    let outside = if left.1 { outside } else { 0 };
-    if left.0 != outside { Err(format!("{} descriptors are left open", left.0 as i64 - outside as i64)) } else { Ok(record) }
+        let left = play.end();
+        Ok::<_, String>((result?, left?))
+    })??;
+    let left = if simulated { left } else { super::host_real::open_descriptors().saturating_sub(before) };
+    if left > 0 { Err(format!("{left} descriptors are left open")) } else { Ok(record) }
 }
 
 /// A step that cannot be finished.
@@ -97,8 +95,8 @@ impl Play {
         if self.broken.is_empty() { Ok(record) } else { Err(self.broken.join("\n")) }
     }
 
-    /// Ends whatever is left; how many descriptors there are then, and whether they are those of this process.
-    fn end(mut self) -> Result<(u64, bool), String> {
+    /// Ends whatever is left; how many descriptors the host says there are then.
+    fn end(mut self) -> Result<u64, String> {
         self.peers.clear();
         if !self.closed {
             let (hub, stage) = self.host.hub();
@@ -112,20 +110,17 @@ impl Play {
             for _ in 0..QUIET {
                 self.turn(Duration::ZERO);
             }
-            let late = self.stage().connections.iter().position(|connection| {
-                let made = connection.id.is_some();
-                made && !connection.lost
-            });
-            let opened_late = self.scenario.link.way == Way::Connect;
-            if let (Some(index), false) = (late, opened_late) {
-                return Err(format!("{} was aborted and is not lost", self.scenario.lane_of(Actor::App(index))));
+            let scenario = self.scenario.clone();
+            for index in 0..scenario.connections.len() {
+                let lane = scenario.lane_of(Actor::App(index));
+                let record = &self.stage().record;
+                if record.amount(&lane, "cm") > 0 && !self.stage().connections[index].lost {
+                    self.broken.push(format!("{lane} was aborted, and is not lost"));
+                }
             }
         }
         self.host.close();
-        let left = self.host.descriptors();
-        let simulated = left == 0;
-        drop(self.host);
-        Ok(if simulated { (0, false) } else { (super::host_real::open_descriptors(), true) })
+        if self.broken.is_empty() { Ok(self.host.descriptors()) } else { Err(self.broken.join("\n")) }
     }
 
     fn turn(&mut self, patience: Duration) -> bool {

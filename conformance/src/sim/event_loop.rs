@@ -49,6 +49,7 @@ enum Driver<S> {
 /// [`TraceChecker`]: what breaks it panics at the end of the iteration. Dropping the loop closes it.
 pub struct SimLoop<S> {
     sim: Sim,
+    host: Host,
     driver: Driver<S>,
     poller: usize,
     events: Vec<(usize, Ready)>,
@@ -117,6 +118,7 @@ impl<S> SimLoop<S> {
         };
         Self {
             sim: sim.clone(),
+            host,
             driver,
             poller,
             events: Vec::new(),
@@ -139,6 +141,12 @@ impl<S> SimLoop<S> {
     #[must_use]
     pub const fn sim(&self) -> &Sim {
         &self.sim
+    }
+
+    /// What kind of kernel interface it runs on.
+    #[must_use]
+    pub const fn host(&self) -> Host {
+        self.host
     }
 
     /// The engine under it.

@@ -76,13 +76,15 @@ pub struct CompletionDriver<S, Y: CompletionIo> {
     done: VecDeque<(Key, Completion<Y::Source>)>,
     /// How many of them belong to this iteration.
     left: usize,
+    /// Whose bytes are being delivered: not over if a callback panics, perhaps another's.
+    delivering: Option<Key>,
     phase: Phase,
 }
 
 impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
     /// Puts the two together.
     pub fn new(engine: Engine<S>, io: Y) -> Self {
-        Self { engine, io, conns: Table::new(), done: VecDeque::new(), left: 0, phase: Phase::Between }
+        Self { engine, io, conns: Table::new(), done: VecDeque::new(), left: 0, delivering: None, phase: Phase::Between }
     }
 
     /// The engine: its hub, its state, its reports.
@@ -101,6 +103,7 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
             self.engine.begin_round(now);
             self.phase = Phase::Preparing;
         }
+        self.go_on();
         self.run_ready();
         self.phase = Phase::Between;
     }
@@ -122,6 +125,7 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
             self.left = self.done.len();
             self.phase = Phase::Processing;
         }
+        self.go_on();
         self.drain_due();
         while self.left > 0 {
             self.left -= 1;
@@ -153,6 +157,13 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
         self.done.clear();
         self.left = 0;
         self.phase = Phase::Between;
+    }
+
+    /// A callback panicked while bytes were delivered: what is left to be done of that is found again.
+    fn go_on(&mut self) {
+        if let Some(key) = self.delivering.take() {
+            self.engine.hub().look_at(key);
+        }
     }
 
     fn serve(&mut self, key: Key, completion: Completion<Y::Source>) {
@@ -219,6 +230,12 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
 
     /// Delivers what is held, one piece a step, as long as it is wanted.
     fn deliver_held(&mut self, key: Key) {
+        self.delivering = Some(key);
+        self.deliver_all_held(key);
+        self.delivering = None;
+    }
+
+    fn deliver_all_held(&mut self, key: Key) {
         while let Some(lends) = self.engine.wants_read(key) {
             let Some(conn) = self.conns.get_mut(key) else { return };
             let Some(mut held) = conn.held.take() else { return };

@@ -132,6 +132,8 @@ impl<S> Engine<S> {
             return;
         }
         self.hub.observe(key, &Event::Made);
+        // A pause owed since before is due from here on, before anything that the callback makes due.
+        self.hub.touch_edges(key);
         self.call(key, |protocol, cx| protocol.connection_made(cx));
         self.hub.touch(key);
         self.hub.unpark_timers_of(key);

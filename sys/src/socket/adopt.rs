@@ -1,6 +1,6 @@
 //! Sockets that the application made.
 
-use super::{Source, addr, local_addr};
+use super::{Source, local_addr, socket_addr};
 use crate::error::{error, refused};
 use plimsoll_core::{Call, Ends, Error, ErrorKind, Resource, Role};
 use rustix::io::{Errno, ioctl_fionbio};
@@ -31,7 +31,7 @@ fn connected(source: &Source) -> Result<Ends, Error> {
         return Err(refused(Call::Adopt));
     }
     match getpeername(source) {
-        Ok(peer) => Ok(Ends::new(local_addr(source), peer.and_then(addr))),
+        Ok(peer) => Ok(Ends::new(local_addr(source), peer.and_then(socket_addr))),
         Err(Errno::NOTCONN) => Err(refused(Call::Adopt)),
         Err(errno) => Err(error(Call::Adopt, errno)),
     }
@@ -46,6 +46,7 @@ fn bound(source: &Source) -> Result<Ends, Error> {
     if !matches!(local.address_family(), AddressFamily::INET | AddressFamily::INET6) {
         return Err(Error::new(Call::Adopt, ErrorKind::Unsupported));
     }
-    let local = addr(local).filter(|local| local.inet().is_some_and(|local| local.port() != 0)).ok_or(refused(Call::Adopt))?;
+    let local =
+        socket_addr(local).filter(|local| local.inet().is_some_and(|local| local.port() != 0)).ok_or(refused(Call::Adopt))?;
     Ok(Ends::new(Some(local), None))
 }

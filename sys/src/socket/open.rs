@@ -1,6 +1,6 @@
 //! How sockets come about: bound, accepted, connected.
 
-use super::{Source, addr, local_addr, option};
+use super::{Source, local_addr, option, socket_addr};
 use crate::error::{error, refused};
 use core::net::SocketAddr;
 use plimsoll_core::{Addr, Call, Connect, Ends, Error, ErrorKind, Listen, SocketOption};
@@ -61,7 +61,7 @@ pub(super) fn accept(source: &Source) -> Result<Option<(Source, Ends)>, Error> {
         match rustix::net::acceptfrom_with(source, FLAGS) {
             Ok((descriptor, peer)) => {
                 let accepted = Source(descriptor);
-                let ends = Ends::new(local_addr(&accepted), peer.and_then(addr));
+                let ends = Ends::new(local_addr(&accepted), peer.and_then(socket_addr));
                 return Ok(Some((accepted, ends)));
             }
             Err(Errno::AGAIN) => return Ok(None),
@@ -97,7 +97,7 @@ pub(super) fn connect_result(source: &Source) -> Result<Option<Ends>, Error> {
         Ok(Err(errno)) | Err(errno) => return Err(error(Call::Connect, errno)),
     }
     match rustix::net::getpeername(source) {
-        Ok(peer) => Ok(Some(Ends::new(local_addr(source), peer.and_then(addr)))),
+        Ok(peer) => Ok(Some(Ends::new(local_addr(source), peer.and_then(socket_addr)))),
         Err(Errno::NOTCONN) => Ok(None),
         Err(errno) => Err(error(Call::Connect, errno)),
     }

@@ -1,11 +1,11 @@
 //! Options of sockets.
 
-use super::Source;
 use crate::error::error;
 use plimsoll_core::{Call, Error, ErrorKind, SocketOption};
 use rustix::net::sockopt;
+use std::os::fd::AsFd;
 
-pub(super) fn set(source: &Source, option: SocketOption) -> Result<(), Error> {
+pub(crate) fn set(source: impl AsFd + Copy, option: SocketOption) -> Result<(), Error> {
     let done = match option {
         SocketOption::NoDelay(yes) => sockopt::set_tcp_nodelay(source, yes),
         SocketOption::KeepAlive(Some(idle)) => {

@@ -26,13 +26,16 @@ fn a_connected_socket_becomes_a_connection() {
     assert!(!ours.nodelay().unwrap());
     let local = ours.local_addr().unwrap();
     theirs.write_all(b"waiting").unwrap();
+    let twin = ours.try_clone().unwrap();
     let id = rig.event_loop.hub().adopt_stream(ours, Tap::new("client").echo());
     rig.until(|state| state.received("client") == b"waiting");
     assert_eq!(rig.state().log, ["client made", "client data"]);
     assert_eq!(rig.event_loop.hub().local_addr(id).unwrap().inet(), Some(local));
     assert_eq!(rig.event_loop.hub().peer_addr(id).unwrap().inet(), Some(theirs.local_addr().unwrap()));
     let socket = rig.event_loop.socket(id).unwrap();
-    assert!(socket.tcp_nodelay().unwrap() && socket.nonblocking().unwrap());
+    assert!(socket.no_delay().unwrap());
+    assert!(socket2::SockRef::from(&twin).nonblocking().unwrap());
+    drop(twin);
     theirs.read_exact(&mut [0; 7]).unwrap();
     // It is the loop's, which closes it.
     rig.event_loop.hub().close(id);
@@ -65,7 +68,7 @@ fn a_socket_accepted_elsewhere_belongs_to_no_server() {
     let (server, _) = rig.serve(|| Tap::new("server"));
     let id = rig.event_loop.hub().connect_accepted(accepted, Tap::new("accepted").echo());
     rig.until_saw("accepted made");
-    assert!(rig.event_loop.socket(id).unwrap().tcp_nodelay().unwrap());
+    assert!(rig.event_loop.socket(id).unwrap().no_delay().unwrap());
     rig.event_loop.hub().abort_clients(server.id());
     rig.event_loop.hub().server_close(server.id());
     rig.event_loop.hub().wait_closed(server.id(), |_, state| state.note("over"));
@@ -141,7 +144,7 @@ fn a_listener_is_taken_over_whether_it_listens_yet_or_not() {
         let _peer = connect(addr);
         rig.until(|state| state.made.len() > before);
         let id = rig.state().made[before].1;
-        assert!(rig.event_loop.socket(id).unwrap().tcp_nodelay().unwrap());
+        assert!(rig.event_loop.socket(id).unwrap().no_delay().unwrap());
         rig.event_loop.hub().server_close(server.id());
         rig.settle();
     }
@@ -197,6 +200,6 @@ fn every_stream_sends_small_segments_at_once() {
     rig.event_loop.hub().adopt_stream(TcpStream::connect(addr).unwrap(), Tap::new("adopted"));
     rig.until(|state| state.made.len() == 4);
     for (name, id) in rig.state().made.clone() {
-        assert!(rig.event_loop.socket(id).unwrap().tcp_nodelay().unwrap(), "{name}");
+        assert!(rig.event_loop.socket(id).unwrap().no_delay().unwrap(), "{name}");
     }
 }

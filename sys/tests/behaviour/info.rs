@@ -39,7 +39,7 @@ fn a_socket_is_shown_after_the_callback_that_asked() {
         Tap::new("server").on("made", move |cx| {
             let seen = sender.clone();
             cx.hub.with_socket(cx.id, move |socket| {
-                seen.send(format!("{}", socket.peer_addr().unwrap().as_socket().unwrap())).unwrap();
+                seen.send(format!("{}", socket.peer_addr().unwrap())).unwrap();
             });
             sender.send("callback over".into()).unwrap();
         })

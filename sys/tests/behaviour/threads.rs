@@ -126,7 +126,7 @@ fn another_thread_writes_to_a_connection_by_its_id() {
         remote
             .call_soon(move |hub, state| {
                 hub.write(id, b"from afar");
-                hub.with_socket(id, |socket| assert!(socket.nonblocking().unwrap()));
+                hub.with_socket(id, |socket| assert!(socket.no_delay().unwrap()));
                 state.note("written");
             })
             .unwrap();

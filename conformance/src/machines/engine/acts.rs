@@ -1,5 +1,6 @@
 //! Commands: given to the model first, then to the loop, and the answers compared.
 
+use super::marks;
 use super::net::{client_addr, server_addr};
 use super::protocol::{Actor, boxed, end, factory, listening, turn};
 use super::script::{Act, MOST_LIVE, Plan, Who};
@@ -71,6 +72,7 @@ pub(super) fn perform(world: &Shared, hub: &mut Hub<()>, act: Act) {
         | Act::SetTimer(who, _) => {
             let resolved = world.borrow().resolve(who);
             if let Some((ep, id)) = resolved {
+                marks::command(&mut world.borrow_mut(), act, ep);
                 on_stream(world, hub, act, ep, id);
                 world.borrow_mut().compare_one(hub, ep);
             }

@@ -1,8 +1,8 @@
 //! Rare branches of a run: a generator that never gets there tests nothing.
 
-use super::script::Script;
+use super::script::{Act, Script};
 use super::world::World;
-use crate::model::{Phase, State, Turn};
+use crate::model::{Ep, Outcome, Phase, State, Turn};
 use plimsoll_core::Cause;
 
 /// A rare branch.
@@ -131,18 +131,29 @@ pub(super) fn before(world: &mut World, turn: Turn) {
     }
 }
 
-/// Its script has run.
-pub(super) fn after(world: &mut World, turn: Turn, script: &Script) {
-    if !script.panics {
-        if matches!(turn, Turn::Eof(_)) && script.yes {
-            world.mark(Mark::KeptOpen);
-        }
-        return;
-    }
-    match turn {
-        Turn::Lost(..) => world.mark(Mark::PanicInLost),
-        Turn::Job(_) | Turn::Later(_) => world.mark(Mark::PanicInJob),
-        _ => world.mark(Mark::Panic),
+/// Its script has run, and it is about to end.
+pub(super) fn ending(world: &mut World, script: &Script, outcome: Outcome) {
+    let Some(turn) = world.model.running() else { return };
+    let mark = match (turn, outcome) {
+        (Turn::Factory(_), _) if script.panics => Mark::PanicInFactory,
+        (Turn::Lend(_), _) if script.panics => Mark::PanicInLend,
+        (Turn::Lost(..), _) if script.panics => Mark::PanicInLost,
+        (Turn::Job(_) | Turn::Later(_), _) if script.panics => Mark::PanicInJob,
+        _ if script.panics => Mark::Panic,
+        (Turn::Factory(_), Outcome::Refused) => Mark::Refused,
+        (Turn::Lend(_), Outcome::Lent(0)) => Mark::NothingLent,
+        (Turn::Eof(_), Outcome::KeepOpen(true)) => Mark::KeptOpen,
+        _ => return,
+    };
+    world.mark(mark);
+}
+
+/// A command for an endpoint.
+pub(super) fn command(world: &mut World, act: Act, ep: Ep) {
+    if world.model.is_stale(ep) {
+        world.mark(Mark::Stale);
+    } else if matches!(act, Act::Close(_) | Act::Abort(_)) && world.model.stream(ep).state() == State::Made {
+        world.mark(Mark::CancelledWhenMade);
     }
 }
 
@@ -150,5 +161,8 @@ pub(super) fn after(world: &mut World, turn: Turn, script: &Script) {
 pub(super) fn between(world: &mut World) {
     if world.model.phase() == Phase::Between && (0..world.model.endpoints()).any(|ep| world.model.is_late(ep)) {
         world.mark(Mark::NinthEdge);
+    }
+    if world.model.orphans() > 0 {
+        world.mark(Mark::Orphan);
     }
 }

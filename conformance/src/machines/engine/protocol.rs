@@ -38,7 +38,6 @@ pub(super) fn turn(world: &Shared, hub: &mut Hub<()>, turn: Turn, seen: Option<(
         script.acts.insert(0, Act::Limits(Who::Me, low, high));
     }
     act_all(world, hub, &script.acts);
-    marks::after(&mut world.borrow_mut(), turn, &script);
     script
 }
 
@@ -56,6 +55,7 @@ pub(super) fn act_all(world: &Shared, hub: &mut Hub<()>, acts: &[Act]) {
 
 /// Ends a turn as its script says.
 pub(super) fn end(world: &Shared, script: &Script, outcome: Outcome) {
+    marks::ending(&mut world.borrow_mut(), script, outcome);
     if script.panics {
         world.borrow_mut().end(Outcome::Panicked);
         resume_unwind(Box::new(Scripted));
@@ -236,7 +236,7 @@ pub(super) fn factory(world: &Shared) -> impl FnMut(&mut (), Addr) -> Option<Box
         let ep = super::net::client_of(peer);
         let script = world.borrow_mut().begin(Turn::Factory(ep), None);
         if script.refuses && !script.panics {
-            world.borrow_mut().end(Outcome::Refused);
+            end(&world, &script, Outcome::Refused);
             return None;
         }
         let tag = world.borrow_mut().model.new_tag();

@@ -238,7 +238,7 @@ impl Loop {
             for server in 0..world.model.servers() {
                 world.model.server_close(server);
             }
-            for ep in 0..world.ids.len() {
+            for ep in (0..world.ids.len()).filter(|&ep| world.id(ep).is_some()).collect::<Vec<_>>() {
                 world.model.close(ep);
             }
         }

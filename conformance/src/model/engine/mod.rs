@@ -125,6 +125,7 @@ pub struct EngineModel {
     timer_numbers: u32,
     /// Timers set later than that wait for the next iteration.
     timer_mark: u32,
+    orphans: u32,
     completions: bool,
     /// What came back and has not been served: completions only.
     back: VecDeque<facts::Back>,
@@ -152,6 +153,7 @@ impl EngineModel {
             tags: 0,
             timer_numbers: 0,
             timer_mark: 0,
+            orphans: 0,
             completions,
             back: VecDeque::new(),
         }
@@ -245,6 +247,12 @@ impl EngineModel {
     #[must_use]
     pub fn is_runnable(&self) -> bool {
         !self.ready.is_empty() || !self.late.is_empty()
+    }
+
+    /// How many accepted connections were dropped because their server was closed before their turn.
+    #[must_use]
+    pub const fn orphans(&self) -> u32 {
+        self.orphans
     }
 
     /// A name for a protocol.

@@ -288,6 +288,7 @@ impl EngineModel {
                     self.ready.pop_front();
                     self.snapshot -= 1;
                     self.endpoints[ep].stream.abort();
+                    self.orphans += 1;
                     self.touch(ep);
                     continue;
                 }

@@ -135,6 +135,9 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             self.engine.set_now(now);
             core::mem::swap(&mut self.run, &mut self.pass);
             self.phase = Phase::Processing;
+        } else if let Some(&key) = self.served.checked_sub(1).and_then(|last| self.pass.get(last)) {
+            // A callback panicked while that one was served, perhaps another's: what is left to be done of it is found again.
+            self.engine.hub().look_at(key);
         }
         self.drain_due();
         while let Some(&key) = self.pass.get(self.served) {

@@ -1,0 +1,101 @@
+//! A look at a socket that belongs to the loop.
+
+use crate::error::error;
+use crate::socket::{option, socket_addr};
+use core::fmt;
+use core::time::Duration;
+use plimsoll_core::{Addr, Call, Error, SocketOption};
+use rustix::io::Errno;
+use rustix::net::sockopt;
+use std::os::fd::BorrowedFd;
+
+/// The socket of a connection, to look at its options and addresses and to set options (contract INFO-4).
+///
+/// It cannot read, write, close it, or make it blocking: that is the loop's. It does not give the descriptor away either:
+///
+/// ```compile_fail,E0599
+/// //= INFO-4
+/// use std::os::fd::AsFd;
+///
+/// fn steal(view: plimsoll_sys::SocketView<'_>) {
+///     let _ = view.as_fd();
+/// }
+/// ```
+#[derive(Clone, Copy)]
+pub struct SocketView<'a>(BorrowedFd<'a>);
+
+impl<'a> SocketView<'a> {
+    pub(crate) const fn new(descriptor: BorrowedFd<'a>) -> Self {
+        Self(descriptor)
+    }
+
+    /// Our address now; none if the system cannot tell it.
+    #[must_use]
+    pub fn local_addr(self) -> Option<Addr> {
+        rustix::net::getsockname(self.0).ok().and_then(socket_addr)
+    }
+
+    /// The peer's address now; none if the system cannot tell it, for example because the peer has gone.
+    #[must_use]
+    pub fn peer_addr(self) -> Option<Addr> {
+        rustix::net::getpeername(self.0).ok().flatten().and_then(socket_addr)
+    }
+
+    /// Whether small segments are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    /// The system's, as of all of these.
+    pub fn no_delay(self) -> Result<bool, Error> {
+        told(sockopt::tcp_nodelay(self.0))
+    }
+
+    /// After how long an idle peer is probed (`SO_KEEPALIVE`, `TCP_KEEPIDLE`); `None` if it is not.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn keep_alive(self) -> Result<Option<Duration>, Error> {
+        if told(sockopt::socket_keepalive(self.0))? { told(sockopt::tcp_keepidle(self.0)).map(Some) } else { Ok(None) }
+    }
+
+    /// What closing does with unsent bytes (`SO_LINGER`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn linger(self) -> Result<Option<Duration>, Error> {
+        told(sockopt::socket_linger(self.0))
+    }
+
+    /// The kernel's send buffer in bytes (`SO_SNDBUF`); Linux tells twice what was set.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn send_buffer(self) -> Result<usize, Error> {
+        told(sockopt::socket_send_buffer_size(self.0))
+    }
+
+    /// The kernel's receive buffer in bytes (`SO_RCVBUF`); Linux tells twice what was set.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn receive_buffer(self) -> Result<usize, Error> {
+        told(sockopt::socket_recv_buffer_size(self.0))
+    }
+
+    /// Sets an option.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set(self, option: SocketOption) -> Result<(), Error> {
+        option::set(self.0, option)
+    }
+}
+
+fn told<T>(result: Result<T, Errno>) -> Result<T, Error> {
+    result.map_err(|errno| error(Call::Option, errno))
+}
+
+impl fmt::Debug for SocketView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketView").field("local", &self.local_addr()).field("peer", &self.peer_addr()).finish()
+    }
+}
