@@ -45,7 +45,7 @@ impl core::error::Error for Refusal {}
 pub enum Wants {
     /// Nothing.
     Nothing,
-    /// Bytes: [`StreamTransport::gather`] or [`StreamTransport::in_flight`].
+    /// Bytes: [`StreamTransport::gather`](crate::StreamTransport::gather) or [`StreamTransport::in_flight`](crate::StreamTransport::in_flight).
     Bytes,
     /// The end of the sending half: `shutdown`.
     Fin,
@@ -61,7 +61,7 @@ pub enum StreamEvent {
     PauseWriting,
     /// `resume_writing`.
     ResumeWriting,
-    /// `eof_received`; answer it with [`StreamTransport::keep_open`].
+    /// `eof_received`; answer it with [`StreamTransport::keep_open`](crate::StreamTransport::keep_open).
     Eof,
     /// `connection_lost`: the last event.
     Lost(Ending),

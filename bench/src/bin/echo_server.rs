@@ -2,10 +2,10 @@
 //!
 //! `raw-mio` is the peer to measure against: the same work by hand, without a loop, protocols or flow control.
 
+use core::net::SocketAddr;
 use plimsoll_mio::{CloseReason, Context, Data, Protocol};
 use std::env;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::SocketAddr;
 
 /// How many clients there are.
 #[derive(Default)]

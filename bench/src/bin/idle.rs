@@ -2,13 +2,14 @@
 //!
 //! Starts the server, opens the connections, and reads the server's resident set before them, with them, and after each has echoed once.
 
+use core::net::SocketAddr;
+use core::time::Duration;
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
 
 fn main() -> io::Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();

@@ -1,9 +1,11 @@
 //! Echo clients, in rounds: `load ADDR CONNECTIONS ROUNDS SIZE`. In a round every connection sends one message, then every connection receives it.
 
+use core::net::SocketAddr;
+use core::time::Duration;
 use std::env;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::net::TcpStream;
+use std::time::Instant;
 
 fn main() -> io::Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();

@@ -80,7 +80,6 @@ impl<S> Hub<S> {
     /// The endpoint goes: it neither follows nor is followed any more.
     pub(crate) fn unfollow(&mut self, key: Key) {
         let id = self.stream_id(key);
-        self.release_followers(key);
         let Some(cold) = self.stream_at(key).and_then(|stream| stream.cold.as_mut()) else { return };
         let followers: Vec<StreamId> = core::mem::take(&mut cold.followers);
         let following: Vec<StreamId> = core::mem::take(&mut cold.following);
@@ -88,6 +87,8 @@ impl<S> Hub<S> {
             if let Some(cold) = self.stream_mut(reader).and_then(|stream| stream.cold.as_mut()) {
                 cold.following.retain(|&writer| writer != id);
             }
+            // An opening that failed may still count as paused: only without it can its reader go on.
+            self.release_follower(reader);
         }
         for writer in following {
             if let Some(cold) = self.stream_mut(writer).and_then(|stream| stream.cold.as_mut()) {

@@ -54,7 +54,7 @@ pub trait ReadinessIo: Sockets {
     /// The system's: they end the connection.
     fn recv(&mut self, source: &mut Self::Source, buf: &mut [u8]) -> ReadResult;
 
-    /// Sends the foremost bytes of `bufs`, at most [`MAX_PIECES`] slices; how many the kernel took.
+    /// Sends the foremost bytes of `bufs`, at most [`MAX_PIECES`](crate::MAX_PIECES) slices; how many the kernel took.
     ///
     /// # Errors
     /// The system's: they end the connection.
