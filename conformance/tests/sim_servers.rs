@@ -122,12 +122,14 @@ fn aborting_the_clients_of_a_server_touches_no_other_connection() {
 fn a_server_without_descriptors_reports_once_rests_for_a_second_and_recovers() {
     //= LOOP-23, RUST-12
     on_every_host(|sim| {
-        let server = serve(sim, echo);
+        // Two sockets of one server, which rest together.
+        let six = addr("[::1]:7000");
+        let server = sim.listen(Listen::on(here()).and(six), |_: &mut Notes, _| echo()).unwrap();
         let first = sim.sim().connect_peer(here());
         sim.settle();
         let taken = sim.sim().descriptors() as usize;
         sim.sim().change_faults(|faults| faults.descriptors = taken);
-        let waiting: Vec<_> = (0..3).map(|_| sim.sim().connect_peer(here())).collect();
+        let waiting: Vec<_> = [here(), six, here()].into_iter().map(|at| sim.sim().connect_peer(at)).collect();
         sim.settle();
         let rests = |reports: Vec<Report>| {
             let failed = |report: &Report| matches!(report, Report::AcceptFailed { server: of, error } if *of == server && error.kind() == ErrorKind::DescriptorLimit);
@@ -181,17 +183,16 @@ fn a_connection_that_was_reset_in_the_queue_does_not_stop_the_batch() {
     on_every_host(|sim| {
         for aborted in [0, 1000] {
             sim.sim().change_faults(|faults| faults.accept_aborted = aborted);
-            let server = sim.listen(Listen::on(here()).paused(), |_: &mut Notes, _| echo()).unwrap();
             // It listens, and nobody accepts yet.
-            sim.hub().server_start(server).unwrap();
-            sim.run_once(Some(Duration::ZERO));
+            let socket = sim.sim().bound_socket(here(), true);
             let doomed = sim.sim().connect_peer(here());
             let good = sim.sim().connect_peer(here());
-            while !doomed.is_connected() {
-                sim.run_once(Some(Duration::ZERO));
-            }
+            sim.settle();
             doomed.reset();
             good.send("x");
+            sim.settle();
+            let make = |_: &mut Notes, _| Some(Box::new(echo()) as Box<dyn plimsoll_core::Protocol<Notes>>);
+            let server = sim.hub().listen_on(Resource::new(socket), make, |_, _, result| assert!(result.is_ok()));
             sim.settle();
             assert_eq!(good.recv(), b"x");
             sim.hub().server_close(server);

@@ -306,7 +306,9 @@ impl StreamModel {
         self.is_usable() && self.gate.is_open()
     }
 
-    fn is_eof_due(&self) -> bool {
+    /// End-of-file has come, was not told, and can be told.
+    #[must_use]
+    pub fn is_eof_due(&self) -> bool {
         self.is_usable() && self.gate.is_eof_due()
     }
 

@@ -95,6 +95,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, St
             "--list" => options.list = true,
             "--explain" => options.explain = Some(value()?),
             "--schema" => return Ok(None),
+            "--help" => return Err(USAGE.into()),
             _ => return Err(format!("`{option}` is unknown\n{USAGE}")),
         }
     }
@@ -131,7 +132,7 @@ fn explain(scenario: &Scenario) {
     for (lane, expect) in &scenario.expect {
         println!("  {lane}: {}", expect.lines().join(", "));
     }
-    for (who, departure) in &scenario.departs {
+    for (who, departure) in scenario.departs.iter().flat_map(|(who, list)| list.iter().map(move |departure| (who, departure))) {
         println!("  but {who}: {}", departure.why);
         for (lane, expect) in &departure.expect {
             println!("    {lane}: {}", expect.lines().join(", "));
@@ -152,7 +153,9 @@ fn run_all(options: &Options, scenarios: &[Rc<Scenario>]) -> bool {
                 let _ = std::io::stderr().flush();
             }
             match options.format.as_str() {
-                "text" if outcome.verdict.is_failure() => println!("{}{}", if progress { "\r\x1b[K" } else { "" }, report::text(&outcome)),
+                "text" if outcome.verdict.is_failure() => {
+                    println!("{}{}", if progress { "\r\x1b[K" } else { "" }, report::text(&outcome))
+                }
                 "json" => println!("{}", report::json(&outcome)),
                 _ => {}
             }
@@ -179,17 +182,26 @@ fn summary(options: &Options, outcomes: &[Outcome], progress: bool, time: Durati
     let passed = outcomes.len() - failed - skipped;
     let mut lines = Vec::new();
     for host in &options.hosts {
-        let of = |pick: &dyn Fn(&Verdict) -> bool| outcomes.iter().filter(|outcome| outcome.host == *host && pick(&outcome.verdict)).count();
+        let of = |pick: &dyn Fn(&Verdict) -> bool| {
+            outcomes.iter().filter(|outcome| outcome.host == *host && pick(&outcome.verdict)).count()
+        };
         let departed = of(&|verdict| matches!(verdict, Verdict::Departed(_)));
         let ms: f64 = outcomes.iter().filter(|outcome| outcome.host == *host).map(|outcome| outcome.time.as_secs_f64()).sum();
         let departures = if departed > 0 { format!(" ({departed} as they are known to depart)") } else { String::new() };
         let good = of(&|verdict| matches!(verdict, Verdict::Passed | Verdict::Departed(_)));
-        lines.push(format!("{host:<11} {good} passed{departures}, {} failed, {} skipped, {ms:.2} s", of(&Verdict::is_failure), of(&|verdict| matches!(verdict, Verdict::Skipped(_)))));
+        lines.push(format!(
+            "{host:<11} {good} passed{departures}, {} failed, {} skipped, {ms:.2} s",
+            of(&Verdict::is_failure),
+            of(&|verdict| matches!(verdict, Verdict::Skipped(_)))
+        ));
     }
-    let mut skips: Vec<String> = outcomes.iter().filter_map(|outcome| match &outcome.verdict {
-        Verdict::Skipped(why) => Some(format!("skipped on {}: {why}", outcome.host)),
-        _ => None,
-    }).collect();
+    let mut skips: Vec<String> = outcomes
+        .iter()
+        .filter_map(|outcome| match &outcome.verdict {
+            Verdict::Skipped(why) => Some(format!("skipped on {}: {why}", outcome.host)),
+            _ => None,
+        })
+        .collect();
     skips.sort();
     skips.dedup();
     lines.extend(skips);

@@ -24,7 +24,7 @@ pub fn is_simulated(name: &str) -> bool {
 #[must_use]
 pub fn can(name: &str, need: &str) -> bool {
     match need {
-        "reset" | "half-close" => true,
+        "reset" | "half-close" | "clients" => true,
         "threads" => !is_simulated(name),
         "clock" | "fixed-kernel" => is_simulated(name),
         "close-loop" => NAMES.contains(&name),
@@ -73,8 +73,6 @@ pub(crate) trait Host {
     fn connect_peer(&mut self, to: SocketAddr, link: &Link) -> Option<Box<dyn PeerEnd>>;
     /// Whether small segments are sent at once.
     fn nodelay(&mut self, id: StreamId) -> Option<bool>;
-    /// How many bytes wait in the kernel to be read by the application, if that can be said.
-    fn unread(&mut self, id: StreamId) -> Option<usize>;
     /// Lets another thread schedule jobs; `None`: the loop cannot do that; `false`: it is closed.
     fn threadsafe(&mut self, jobs: &[String]) -> Option<bool>;
     fn reports(&mut self) -> Vec<Report>;

@@ -114,12 +114,7 @@ impl<P: Selector> Host for Real<P> {
     }
 
     fn nodelay(&mut self, id: StreamId) -> Option<bool> {
-        self.event_loop.socket(id)?.tcp_nodelay().ok()
-    }
-
-    fn unread(&mut self, id: StreamId) -> Option<usize> {
-        let socket = self.event_loop.socket(id)?;
-        rustix::io::ioctl_fionread(&*socket).ok().map(|n| n as usize)
+        self.event_loop.socket(id)?.no_delay().ok()
     }
 
     fn threadsafe(&mut self, jobs: &[String]) -> Option<bool> {

@@ -116,10 +116,6 @@ impl Host for Simulated {
         seen.get()
     }
 
-    fn unread(&mut self, _: StreamId) -> Option<usize> {
-        None
-    }
-
     fn threadsafe(&mut self, _: &[String]) -> Option<bool> {
         None
     }

@@ -7,7 +7,7 @@ pub mod cli;
 pub mod host;
 mod host_real;
 mod host_sim;
-mod judge;
+pub mod judge;
 pub mod lane;
 mod model;
 mod node;

@@ -19,7 +19,7 @@ pub struct Scenario {
     /// What it needs of a host.
     pub needs: Vec<String>,
     /// Departures of other loops.
-    pub departs: BTreeMap<String, Departure>,
+    pub departs: BTreeMap<String, Vec<Departure>>,
     pub(crate) link: Link,
     /// The connections; the first has no name.
     pub(crate) connections: Vec<Connection>,

@@ -53,7 +53,9 @@ pub fn recorded(who: &str) -> PathBuf {
 pub fn python(who: &str) -> Result<String, String> {
     let python = env::var("PLIMSOLL_PYTHON").unwrap_or_else(|_| "python3".into());
     let import = if who == "uvloop" { "import uvloop" } else { "pass" };
-    let probe = format!("import sys\nif sys.version_info < (3, 11): sys.exit('Python ' + sys.version.split()[0] + ' is older than 3.11')\n{import}");
+    let probe = format!(
+        "import sys\nif sys.version_info < (3, 11): sys.exit('Python ' + sys.version.split()[0] + ' is older than 3.11')\n{import}"
+    );
     let output = Command::new(&python).args(["-c", &probe]).output().map_err(|error| format!("{python}: {error}"))?;
     if output.status.success() {
         return Ok(python);
@@ -106,7 +108,8 @@ fn read(line: &str) -> Option<Line> {
 fn record(value: &Value) -> Option<Record> {
     let mut record = Record::default();
     for (name, streams) in value.get("streams")?.as_object()? {
-        let of = |key: &str| streams.get(key)?.as_array()?.iter().map(piece).collect::<Option<Vec<_>>>().map(|parts| parts.concat());
+        let of =
+            |key: &str| streams.get(key)?.as_array()?.iter().map(piece).collect::<Option<Vec<_>>>().map(|parts| parts.concat());
         *record.streams(name) = Streams { written: of("written")?, sent: of("sent")? };
     }
     let streams: BTreeMap<String, Streams> = record.streams.clone();

@@ -5,8 +5,8 @@ use super::model::{Act, Actor, Behaviour, Command, Connection, Departure, Link, 
 use super::node::{Keys, Node, Source, Value};
 use super::parse_expect::{expect, expects};
 use super::words::{
-    APP, AREAS, CALLBACKS, FOLDERS, KINDS, KINDS_NOT_YET, LOOP, NEEDS, OTHERS, PEER, PROBES, Place, SERVER, SERVER_PROBES, Shape,
-    Verb, WAYS,
+    APP, AREAS, CALLBACKS, FOLDERS, KINDS, KINDS_NOT_YET, LOOP, NEEDS, OTHERS, PEER, PROBES, Place, SERVER, SERVER_PROBES, Verb,
+    WAYS,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -146,24 +146,34 @@ fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String>), Problem
     Ok((link, also))
 }
 
-fn departs(source: &Source<'_>, node: Option<&Node>, names: &Names) -> Result<BTreeMap<String, Departure>, Problem> {
+fn departs(source: &Source<'_>, node: Option<&Node>, names: &Names) -> Result<BTreeMap<String, Vec<Departure>>, Problem> {
     let mut departures = BTreeMap::new();
     let Some(node) = node else { return Ok(departures) };
     let keys = source.keys(node, "departs")?;
     for &who in OTHERS {
         let Some(node) = keys.get(who) else { continue };
-        let keys = source.keys(node, "a departure")?;
-        let why = source.text(keys.need(source, "why")?)?;
-        if !why.starts_with("DIS-") && !why.starts_with("finding: ") {
-            return Err(source.problem(node.line, "why a loop departs begins with the row of the table, `DIS-n`, or with `finding: `"));
-        }
-        let versions = words_of(source, keys.get("versions"), "version", |_| true)?;
-        let expect = expects(source, keys.need(source, "expect")?, names)?;
-        keys.end(source)?;
-        departures.insert(who.into(), Departure { why: why.into(), versions, line: node.line, expect });
+        let list = match &node.value {
+            Value::List(items) => items.iter().map(|item| departure(source, item, names)).collect::<Result<_, _>>()?,
+            _ => vec![departure(source, node, names)?],
+        };
+        departures.insert(who.into(), list);
     }
     keys.end(source)?;
     Ok(departures)
+}
+
+fn departure(source: &Source<'_>, node: &Node, names: &Names) -> Result<Departure, Problem> {
+    let keys = source.keys(node, "a departure")?;
+    let why = source.text(keys.need(source, "why")?)?;
+    if !why.starts_with("DIS-") && !why.starts_with("finding: ") {
+        return Err(
+            source.problem(node.line, "why a loop departs begins with the row of the table, `DIS-n`, or with `finding: `")
+        );
+    }
+    let versions = words_of(source, keys.get("versions"), "version", |_| true)?;
+    let expect = expects(source, keys.need(source, "expect")?, names)?;
+    keys.end(source)?;
+    Ok(Departure { why: why.into(), versions, line: node.line, expect })
 }
 
 /// Where a command stands.
@@ -264,7 +274,8 @@ impl Reader<'_> {
     }
 
     fn commands(&self, node: &Node, site: Site) -> Result<Vec<Command>, Problem> {
-        let commands: Vec<Command> = self.source.list(node)?.iter().map(|item| self.command(item, site)).collect::<Result<_, _>>()?;
+        let commands: Vec<Command> =
+            self.source.list(node)?.iter().map(|item| self.command(item, site)).collect::<Result<_, _>>()?;
         let last = commands.len().saturating_sub(1);
         let early = commands[..last].iter().find(|command| matches!(command.act, Act::Fail | Act::Raise));
         match early {
@@ -316,7 +327,8 @@ impl Reader<'_> {
         let mut answers = None;
         if let Some((Node { value: Value::Table(_), .. }, before)) = args.split_last() {
             let last = &args[args.len() - 1];
-            let (key, value) = if args.len() > verb.args.len() { source.single(last, "`{ answers = … }`")? } else { ("", last) };
+            let (key, value) =
+                if args.len() > verb.args.len() { source.single(last, "`{ answers = … }`")? } else { ("", last) };
             if key == "answers" {
                 let answer = source.text(value)?;
                 if !verb.answers.contains(&answer) {

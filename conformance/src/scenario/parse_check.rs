@@ -14,7 +14,7 @@ pub(crate) fn check(source: &Source<'_>, scenario: &Scenario) -> Result<(), Prob
     if scenario.link.way == Way::Server && scenario.connections.iter().any(|connection| connection.name == "server") {
         return Err(source.problem(1, "a connection cannot be called `server`"));
     }
-    for departure in scenario.departs.values() {
+    for departure in scenario.departs.values().flatten() {
         let same = |(lane, expect): (&String, &super::pattern::Expect)| {
             scenario.expect.get(lane).is_some_and(|own| own.lines() == expect.lines())
         };
@@ -77,7 +77,9 @@ impl Walk<'_> {
                         _ => {}
                     }
                 }
-                (Actor::Server, _) if link.way != Way::Server => return wrong("`server` goes with `link.by = \"server\"`".into()),
+                (Actor::Server, _) if link.way != Way::Server => {
+                    return wrong("`server` goes with `link.by = \"server\"`".into());
+                }
                 (Actor::Loop, Act::Threadsafe(_)) => self.need(command, "threads")?,
                 (Actor::Loop, Act::Close) => self.need(command, "close-loop")?,
                 _ => {}

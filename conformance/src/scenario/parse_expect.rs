@@ -72,7 +72,9 @@ impl Reader<'_> {
         match &node.value {
             Value::Text(name) => self.event(name, &[], node),
             Value::List(items) => {
-                let Some((name, args)) = items.split_first() else { return Err(self.source.problem(node.line, "an empty event")) };
+                let Some((name, args)) = items.split_first() else {
+                    return Err(self.source.problem(node.line, "an empty event"));
+                };
                 self.event(self.source.text(name)?, args, node)
             }
             _ => {
@@ -143,7 +145,10 @@ impl Reader<'_> {
             "written" if source.flag(inner)? => Ok(Bytes::Written),
             "sent" if source.flag(inner)? => Ok(Bytes::Sent),
             "prefix" => Ok(Bytes::Prefix(Box::new(self.bytes(inner)?))),
-            _ => Err(source.problem(node.line, format!("`{key}` is none of: pattern = n, written = true, sent = true, prefix = …"))),
+            _ => {
+                Err(source
+                    .problem(node.line, format!("`{key}` is none of: pattern = n, written = true, sent = true, prefix = …")))
+            }
         }
     }
 }

@@ -58,7 +58,10 @@ pub(crate) enum Want {
 /// What may happen in a lane.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Pattern {
-    Event { name: String, args: Vec<Want> },
+    Event {
+        name: String,
+        args: Vec<Want>,
+    },
     Opt(Vec<Self>),
     Alt(Vec<Vec<Self>>),
     Star(Vec<Self>),
@@ -71,7 +74,10 @@ pub(crate) enum Pattern {
 pub(crate) enum Expect {
     Sequence(Vec<Pattern>),
     /// Each of these once, in any order that keeps these pairs; `*` is every other one.
-    Once { once: Vec<Pattern>, order: Vec<(String, String)> },
+    Once {
+        once: Vec<Pattern>,
+        order: Vec<(String, String)>,
+    },
 }
 
 impl fmt::Display for Pattern {
@@ -146,8 +152,15 @@ impl Expect {
 enum Part {
     Whole(Pattern),
     /// Data of an event that was begun: so many bytes are left; `open`: or fewer.
-    Begun { name: String, left: Vec<u8>, open: bool },
-    Bytes { left: Vec<u8>, open: bool },
+    Begun {
+        name: String,
+        left: Vec<u8>,
+        open: bool,
+    },
+    Bytes {
+        left: Vec<u8>,
+        open: bool,
+    },
     Shuffle(Vec<Rest>),
 }
 
@@ -212,7 +225,9 @@ fn step(rest: &[Part], event: &Event, streams: &Streams, out: &mut BTreeSet<Rest
                 step(&rest_of(seq), event, streams, &mut heads);
             }
         }
-        Part::Whole(Pattern::Any(seqs)) => shuffle(&seqs.iter().map(|seq| rest_of(seq)).collect::<Vec<_>>(), event, streams, &mut heads),
+        Part::Whole(Pattern::Any(seqs)) => {
+            shuffle(&seqs.iter().map(|seq| rest_of(seq)).collect::<Vec<_>>(), event, streams, &mut heads)
+        }
         Part::Shuffle(rests) => shuffle(rests, event, streams, &mut heads),
         Part::Begun { name, left, open } => {
             if event.name == *name {
@@ -305,12 +320,15 @@ fn check_once(once: &[Pattern], order: &[(String, String)], lane: &[Event], stre
     let mut left: Vec<&Pattern> = once.iter().collect();
     let mut seen: Vec<String> = Vec::new();
     for (index, event) in lane.iter().enumerate() {
-        let fits = |pattern: &&Pattern| check_sequence(core::slice::from_ref(*pattern), core::slice::from_ref(event), streams).is_ok();
+        let fits =
+            |pattern: &&Pattern| check_sequence(core::slice::from_ref(*pattern), core::slice::from_ref(event), streams).is_ok();
         let Some(found) = left.iter().position(fits) else { return Err(index) };
         left.swap_remove(found);
         let name = event.to_string();
         // Whatever must come before something that is there already comes too late.
-        let is = |label: &str, what: &str, other: &str| if label == "*" { what != other && !is_label(other, what) } else { is_label(label, what) };
+        let is = |label: &str, what: &str, other: &str| {
+            if label == "*" { what != other && !is_label(other, what) } else { is_label(label, what) }
+        };
         let late = order.iter().any(|(first, then)| is(first, &name, then) && seen.iter().any(|seen| is(then, seen, first)));
         if late {
             return Err(index);

@@ -214,7 +214,16 @@ impl Play {
         let link = self.scenario.link.clone();
         let Some(to) = self.address else { return Err(Stuck) };
         match self.host.connect_peer(to, &link) {
-            Some(peer) => {
+            Some(mut peer) => {
+                let mut refused = false;
+                self.until(GLANCE, |_| {
+                    refused = !peer.is_connected() && matches!(peer.read(0), Seen::Reset);
+                    refused || peer.is_connected()
+                })?;
+                if refused {
+                    self.note_peer(index, Event::new("refused"));
+                    return Ok(());
+                }
                 self.stage().connections[index].ends = peer.ends().map(|(own, other)| (other.into(), own.into()));
                 self.peers[index] = Some(peer);
             }
@@ -310,7 +319,7 @@ impl Play {
             let (hub, stage) = self.host.hub();
             let Some(id) = stage.connections[index].id else { return Err(Stuck) };
             let held = hub.write_buffer_size(id);
-            if held >= size {
+            if held >= size || hub.is_closing(id) {
                 return Ok(());
             }
             let from = stage.connections[index].filled;
@@ -433,18 +442,14 @@ impl Play {
         (self.stage().record.volume(), sizes)
     }
 
-    /// Whether bytes have left one kernel and not reached the other.
+    /// Whether bytes that a peer sent have not been received: they may be on their way, or kept back.
     fn is_under_way(&mut self) -> bool {
-        (0..self.peers.len()).any(|index| {
-            let scenario = self.scenario.clone();
-            let (hub, stage) = self.host.hub();
-            let Some(id) = stage.connections[index].id.filter(|&id| !hub.is_closing(id)) else { return false };
-            let streams = stage.record.streams.get(&scenario.connections[index].name).cloned().unwrap_or_default();
-            let lane = stage.record.lane(&scenario.lane_of(Actor::App(index)));
-            let received: usize = lane.iter().filter_map(|event| event.bytes()).map(<[u8]>::len).sum();
-            let sent = streams.sent.len();
-            let unread = self.host.unread(id);
-            unread.is_some_and(|unread| received + unread < sent)
+        let scenario = self.scenario.clone();
+        let record = &self.stage().record;
+        scenario.connections.iter().enumerate().any(|(index, connection)| {
+            let lane = record.lane(&scenario.lane_of(Actor::App(index)));
+            let received: usize = lane.iter().filter_map(Event::bytes).map(<[u8]>::len).sum();
+            record.streams.get(&connection.name).is_some_and(|streams| received < streams.sent.len())
         })
     }
 }

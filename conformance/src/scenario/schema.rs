@@ -35,8 +35,10 @@ pub fn schema() -> Value {
     });
     let mut app = closed(behaviour.clone(), &[]);
     app["additionalProperties"] = json!({ "$ref": "#/$defs/behaviour" });
-    let departure = closed(json!({ "why": text, "versions": list(&text), "expect": { "$ref": "#/$defs/expect" } }), &["why", "expect"]);
-    let departs: serde_json::Map<String, Value> = OTHERS.iter().map(|&who| (who.into(), departure.clone())).collect();
+    let departure =
+        closed(json!({ "why": text, "versions": list(&text), "expect": { "$ref": "#/$defs/expect" } }), &["why", "expect"]);
+    let departs: serde_json::Map<String, Value> =
+        OTHERS.iter().map(|&who| (who.into(), json!({ "anyOf": [departure, list(&departure)] }))).collect();
     let needs: Vec<&str> = NEEDS.iter().map(|need| need.0).collect();
     let properties = json!({
         "id": { "type": "string", "pattern": format!("^({})/[a-z0-9-]+$", FOLDERS.join("|")) },
@@ -92,7 +94,8 @@ fn tuple(items: Vec<Value>) -> Value {
 /// All commands, with their actors before them, and as they stand in callbacks: also without.
 fn steps(with_actor: bool) -> Vec<Value> {
     let mut all = Vec::new();
-    for (actor, verbs) in [("^app(\\.[a-z0-9]+)?$", APP), ("^peer(\\.[a-z0-9]+)?$", PEER), ("^server$", SERVER), ("^loop$", LOOP)] {
+    for (actor, verbs) in [("^app(\\.[a-z0-9]+)?$", APP), ("^peer(\\.[a-z0-9]+)?$", PEER), ("^server$", SERVER), ("^loop$", LOOP)]
+    {
         for verb in verbs {
             all.extend(forms(Some(actor), verb));
         }
@@ -160,7 +163,8 @@ fn expect() -> Value {
 /// A lane. What stands inside of `opt`, `alt`, `star` and `any` is only seen by the parser.
 fn lane(events: &[(&str, EventShape)], classes: &[&str]) -> Value {
     let class = format!("^({0})(\\|({0}))*$", classes.join("|"));
-    let mut forms = vec![closed(json!({ "opt": { "type": "array" } }), &["opt"]), closed(json!({ "star": { "type": "array" } }), &["star"])];
+    let mut forms =
+        vec![closed(json!({ "opt": { "type": "array" } }), &["opt"]), closed(json!({ "star": { "type": "array" } }), &["star"])];
     for key in ["alt", "any"] {
         forms.push(closed(json!({ key: { "type": "array", "items": { "type": "array" } } }), &[key]));
     }

@@ -6,7 +6,8 @@ use super::perform::perform;
 use core::num::NonZeroUsize;
 use core::panic::AssertUnwindSafe;
 use plimsoll_core::{
-    Addr, Buffered, BufferedProtocol, CloseReason, Connect, Context, Data, ErrorKind, Hub, OpenError, Protocol, ServerId, StreamId, TimerId,
+    Addr, Buffered, BufferedProtocol, CloseReason, Connect, Context, Data, ErrorKind, Hub, OpenError, Protocol, ServerId,
+    StreamId, TimerId,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -153,9 +154,10 @@ impl Player {
         cx.state.connections[self.connection].id = Some(cx.id);
         let opens = cx.state.scenario.link.way == super::model::Way::Connect;
         self.called(cx, "cm", self.event("cm"));
-        let failed = cx.state.scenario.behaviour(self.connection, None).on.get("cm").is_some_and(|reaction| {
-            reaction.first.iter().chain(&reaction.each).any(|command| matches!(command.act, Act::Fail))
-        });
+        let failed =
+            cx.state.scenario.behaviour(self.connection, None).on.get("cm").is_some_and(|reaction| {
+                reaction.first.iter().chain(&reaction.each).any(|command| matches!(command.act, Act::Fail))
+            });
         if opens && !failed {
             cx.state.note(self.connection, Event::new("done").word("ok"));
         }

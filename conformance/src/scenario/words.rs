@@ -34,6 +34,7 @@ pub(crate) const NEEDS: &[(&str, &str)] = &[
     ("half-close", "one direction can end before the other"),
     ("threads", "other threads can reach the loop"),
     ("close-loop", "the loop can be closed under live connections, and says what it dropped"),
+    ("clients", "a server can close or abort all that it accepted"),
     ("clock", "time is the runner's: nobody waits for it"),
     ("fixed-kernel", "the kernel's buffers are exactly as large as the file says"),
 ];
@@ -158,18 +159,8 @@ pub(crate) const LOOP: &[Verb] = &[
 ];
 
 /// What `probe` may look at, and what it records.
-pub(crate) const PROBES: &[&str] = &[
-    "closing",
-    "reading",
-    "paused",
-    "size",
-    "limits",
-    "protocol",
-    "can_write_eof",
-    "local_addr",
-    "peer_addr",
-    "nodelay",
-];
+pub(crate) const PROBES: &[&str] =
+    &["closing", "reading", "paused", "size", "limits", "protocol", "can_write_eof", "local_addr", "peer_addr", "nodelay"];
 pub(crate) const SERVER_PROBES: &[&str] = &["serving", "sockets"];
 
 /// The callbacks of a protocol.
@@ -189,12 +180,8 @@ pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
     ("answered", EventShape::Any),
     ("raised", EventShape::Any),
 ];
-pub(crate) const PEER_EVENTS: &[(&str, EventShape)] = &[
-    ("data", EventShape::Payload),
-    ("eof", EventShape::Alone),
-    ("reset", EventShape::Alone),
-    ("refused", EventShape::Alone),
-];
+pub(crate) const PEER_EVENTS: &[(&str, EventShape)] =
+    &[("data", EventShape::Payload), ("eof", EventShape::Alone), ("reset", EventShape::Alone), ("refused", EventShape::Alone)];
 pub(crate) const SERVER_EVENTS: &[(&str, EventShape)] = &[
     ("factory", EventShape::Alone),
     ("closed", EventShape::Alone),

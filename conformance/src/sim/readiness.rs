@@ -4,7 +4,7 @@ use super::fault::{Failure, Syscall};
 use super::net::{Kind, Net, Owner, SockId, Socket, error};
 use super::ring::Ops;
 use super::wire::TcpState;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::fmt;
 use plimsoll_core::driver::{Interest, ReadinessIo, Sockets, Trigger};
 use plimsoll_core::{Addr, Call, Connect, Ends, Error, ErrorKind, Key, Listen, ReadResult, Resource, Role, SocketOption};
@@ -16,16 +16,20 @@ pub(crate) type World = Rc<RefCell<Net>>;
 pub struct SimSocket {
     world: World,
     pub(crate) id: SockId,
+    /// A loop was told about it: it has to be closed by a call then.
+    attached: Cell<bool>,
 }
 
 impl SimSocket {
     pub(crate) fn new(world: &World, id: SockId) -> Self {
-        Self { world: world.clone(), id }
+        Self { world: world.clone(), id, attached: Cell::new(false) }
     }
 }
 
 impl Drop for SimSocket {
     fn drop(&mut self) {
+        let forgotten = self.attached.get() && !std::thread::panicking();
+        assert!(!forgotten, "violation: {self:?} is attached, and dropped without a close");
         self.world.borrow_mut().close(self.id);
     }
 }
@@ -178,10 +182,13 @@ impl Sockets for Calls {
                 }
             }
             Ok(())
-        })
+        })?;
+        source.attached.set(true);
+        Ok(())
     }
 
     fn close(&mut self, source: SimSocket, _key: Key) {
+        source.attached.set(false);
         drop(source);
     }
 }

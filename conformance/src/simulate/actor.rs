@@ -233,8 +233,16 @@ fn act_once(hub: &mut Hub<World>, world: &mut World, id: StreamId, action: usize
         }
         15 => drop(open(hub, world)),
         16 => {
-            if let Some(other) = open(hub, world) {
-                // Given up before it is there.
+            // Given up before it is there: a new one, or one that is under way.
+            let under_way = world.opening.len();
+            let other = if under_way > 0 && world.rng.bool() {
+                let n = world.rng.usize(..under_way);
+                Some(world.opening.swap_remove(n))
+            } else {
+                open(hub, world)
+            };
+            if let Some(other) = other {
+                world.opening.retain(|&id| id != other);
                 if world.rng.bool() {
                     hub.abort(other);
                 } else {

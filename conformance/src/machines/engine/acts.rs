@@ -118,7 +118,7 @@ pub(super) fn perform(world: &Shared, hub: &mut Hub<()>, act: Act) {
 fn on_stream(world: &Shared, hub: &mut Hub<()>, act: Act, ep: Ep, id: StreamId) {
     match act {
         Act::Write(_, how, len) => {
-            let data = world.borrow().to_write(ep, 0, len);
+            let data = world.borrow().to_write(ep, len);
             let status = world.borrow_mut().model_write(ep, data);
             let answer = pattern::write_to(hub, id, how, data);
             world.borrow_mut().same("write", answer, status);
@@ -128,7 +128,7 @@ fn on_stream(world: &Shared, hub: &mut Hub<()>, act: Act, ep: Ep, id: StreamId) 
             let mut lines: Vec<&[u8]> = Vec::new();
             for len in lens {
                 let mut world = world.borrow_mut();
-                let data = world.to_write(ep, 0, len);
+                let data = world.to_write(ep, len);
                 lines.push(data);
                 status = world.model_write(ep, data);
             }
@@ -187,10 +187,7 @@ fn on_stream(world: &Shared, hub: &mut Hub<()>, act: Act, ep: Ep, id: StreamId) 
 }
 
 fn on_timer(world: &Shared, hub: &mut Hub<()>, act: Act) {
-    let n = match act {
-        Act::ResetTimer(n, _) | Act::CancelTimer(n) => n,
-        _ => return,
-    };
+    let (Act::ResetTimer(n, _) | Act::CancelTimer(n)) = act else { return };
     let count = world.borrow().timers.len();
     if count == 0 {
         return;

@@ -16,13 +16,15 @@ pub(super) fn incoming(ep: Ep, at: u64, len: usize) -> &'static [u8] {
     super::super::pattern::bytes(30_000 + ep as u64 * 104_729 + at, len)
 }
 
-/// The calls.
+/// The calls; a clone makes the same ones.
+#[derive(Clone)]
 pub(super) struct Io {
     pub(super) world: Shared,
     pub(super) level: bool,
 }
 
 /// A socket, owned: dropping it closes it.
+#[derive(Debug)]
 pub(super) struct Sock {
     pub(super) index: usize,
     world: Shared,
@@ -46,6 +48,21 @@ impl Io {
     pub(super) fn sock(&self, role: Role, plan: Option<Plan>) -> Sock {
         let index = self.world.borrow_mut().net.socket(role, plan);
         Sock { index, world: self.world.clone() }
+    }
+
+    /// Begins to connect, as it was planned.
+    pub(super) fn open(&self, ep: Ep) -> Result<Sock, Error> {
+        let plan = {
+            let mut world = self.world.borrow_mut();
+            let plan = world.net.plans.iter().find(|(of, _)| *of == ep).map_or(Plan::Succeeds, |plan| plan.1);
+            world.io(ep, IoStep::Connect);
+            if plan == Plan::FailsAtOnce {
+                world.model.connected(ep, false);
+                return Err(Error::new(Call::Connect, ErrorKind::Unreachable));
+            }
+            plan
+        };
+        Ok(self.sock(Role::Stream(ep), Some(plan)))
     }
 
     /// Runs `f` on the world, a socket's number and its endpoint.
@@ -212,18 +229,7 @@ impl ReadinessIo for Io {
     }
 
     fn connect(&mut self, to: &Connect) -> Result<Sock, Error> {
-        let ep = client_of(to.addr());
-        let plan = {
-            let mut world = self.world.borrow_mut();
-            let plan = world.net.plans.iter().find(|(of, _)| *of == ep).map_or(Plan::Succeeds, |plan| plan.1);
-            world.io(ep, IoStep::Connect);
-            if plan == Plan::FailsAtOnce {
-                world.model.connected(ep, false);
-                return Err(Error::new(Call::Connect, ErrorKind::Unreachable));
-            }
-            plan
-        };
-        Ok(self.sock(Role::Stream(ep), Some(plan)))
+        self.open(client_of(to.addr()))
     }
 
     fn connect_result(&mut self, source: &mut Sock) -> Result<Option<Ends>, Error> {

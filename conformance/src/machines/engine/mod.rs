@@ -4,15 +4,19 @@
 //! do what short scripts say; every turn must be the one that the model says comes next, and every command must answer as the model does.
 
 mod acts;
+mod driver;
 mod io;
 mod marks;
 mod net;
 mod protocol;
+mod ring;
 mod round;
 mod script;
+mod small;
 mod world;
 
 pub use marks::Mark;
+pub use small::small_world;
 
 use crate::harness::{Run, Violation};
 use crate::model::{Ep, Turn};
@@ -55,5 +59,22 @@ enum IoStep {
 /// If a turn is not the next one, an answer is another than the model's, or something is left at the end.
 pub fn readiness(run: &mut Run<'_>) -> Result<(), Violation> {
     let swarm = Swarm::draw(run.choices());
-    Loop::new(swarm).live(run)
+    Loop::new(swarm, false).live(run, Loop::lives)
+}
+
+/// One run under the completion driver.
+///
+/// # Errors
+/// As [`readiness`].
+pub fn completion(run: &mut Run<'_>) -> Result<(), Violation> {
+    let swarm = Swarm::draw(run.choices());
+    Loop::new(swarm, true).live(run, Loop::lives)
+}
+
+/// One run under either driver: for fuzzers, which find out themselves what the first choice means.
+///
+/// # Errors
+/// As [`readiness`].
+pub fn either(run: &mut Run<'_>) -> Result<(), Violation> {
+    if run.choices().pick(2) == 0 { readiness(run) } else { completion(run) }
 }

@@ -2,10 +2,10 @@
 
 use super::script::Plan;
 use crate::model::Ep;
+use core::net::{Ipv4Addr, SocketAddr};
 use plimsoll_core::driver::{Interest, Ready};
 use plimsoll_core::{Addr, Error, Key};
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
 
 /// Ports of clients' targets begin here; a server's number is added to the other.
 const CLIENTS: u16 = 20_000;
@@ -57,6 +57,7 @@ pub(super) struct Socket {
     pub(super) plan: Option<Plan>,
     pub(super) incoming: usize,
     pub(super) received: u64,
+    pub(super) sent: u64,
     pub(super) eof: bool,
     pub(super) read_error: Option<Error>,
     pub(super) room: usize,
@@ -126,6 +127,7 @@ impl Net {
             plan,
             incoming: 0,
             received: 0,
+            sent: 0,
             eof: false,
             read_error: None,
             room: self.room,
@@ -156,6 +158,13 @@ impl Net {
             socket.read_error = None;
             socket.send_error = None;
             socket.edge.writable = true;
+        }
+    }
+
+    /// The poller lagged: nobody could be served.
+    pub(super) fn forget_hunger(&mut self) {
+        for socket in &mut self.sockets {
+            (socket.hungry, socket.unsent, socket.unaccepted) = (0, 0, 0);
         }
     }
 

@@ -3,8 +3,9 @@
 use super::acts::{job, perform};
 use super::io::incoming;
 use super::script::{Act, Script, Who};
-use super::world::{Seen, Shared};
+use super::world::{Seen, Shared, World};
 use super::{Step, marks};
+use crate::machines::How;
 use crate::model::{Ep, Outcome, Turn};
 use core::num::NonZeroUsize;
 use plimsoll_core::{
@@ -37,8 +38,18 @@ pub(super) fn turn(world: &Shared, hub: &mut Hub<()>, turn: Turn, seen: Option<(
     if let Some((low, high)) = marks {
         script.acts.insert(0, Act::Limits(Who::Me, low, high));
     }
+    if let Some(len) = chatter(world, turn).filter(|_| script.acts.is_empty()) {
+        script.acts.push(Act::Write(Who::Me, How::Slice, len));
+    }
     act_all(world, hub, &script.acts);
     script
+}
+
+/// How much a flow callback writes of its own accord: over the high mark again.
+fn chatter(world: &Shared, turn: Turn) -> Option<usize> {
+    let world = world.borrow();
+    let (_, high) = world.swarm.marks.filter(|_| world.swarm.chatty && !world.calm)?;
+    matches!(turn, Turn::Pause(_) | Turn::Resume(_)).then_some(high + 1)
 }
 
 /// Each command, compared.
@@ -50,7 +61,20 @@ pub(super) fn act_all(world: &Shared, hub: &mut Hub<()>, acts: &[Act]) {
         world.borrow_mut().steps.push(Step::Act(act));
         perform(world, hub, act);
     }
-    world.borrow_mut().compare(hub);
+    let mut world = world.borrow_mut();
+    world.compare(hub);
+    for ep in 0..world.model.endpoints() {
+        check_installed(&mut world, hub, ep);
+    }
+}
+
+/// LIFE-15: the protocol that is installed. *Set:* while one that has a successor is being called, either.
+fn check_installed(world: &mut World, hub: &mut Hub<()>, ep: Ep) {
+    let Some(id) = world.id(ep).filter(|_| !world.is_broken() && !world.model.has_successor(ep)) else { return };
+    let called = world.model.running().and_then(Turn::ep) == Some(ep);
+    let model = world.model.protocol(ep).filter(|_| !called && !world.model.is_stale(ep)).map(|(tag, _)| tag);
+    let machine = hub.protocol::<Actor>(id).map(|actor| actor.tag);
+    world.same("LIFE-15: the protocol", machine, model);
 }
 
 /// Ends a turn as its script says.
@@ -84,7 +108,7 @@ impl Actor {
         turn(&self.world, cx.hub, what(ep), Some((cx.id, seen)))
     }
 
-    fn check_tag(&self, world: &mut super::world::World, ep: Ep) {
+    fn check_tag(&self, world: &mut World, ep: Ep) {
         if world.is_broken() {
             return;
         }

@@ -1,19 +1,21 @@
 //! A loop's life: what stirs it, its iterations, and its end.
 
 use super::acts::perform;
+use super::driver::{Driver, Watch};
 use super::io::{Io, SEND_ERROR};
 use super::net::{Arrival, Role};
 use super::protocol::{Scripted, act_all};
-use super::script::{Act, Plan, Stir, Swarm};
-use super::world::{Seen, Shared, World};
+use super::ring::Kind;
+use super::script::{Act, Plan, Script, Stir, Swarm};
+use super::world::{Shared, World};
 use super::{Mark, Step, marks};
 use crate::harness::{Run, Violation, ensure};
 use crate::machines::ops::{NOT_CONNECTED, RESET, SHUTDOWN};
 use crate::model::Reported;
 use core::panic::AssertUnwindSafe;
-use plimsoll_core::driver::{ReadinessDriver, Ready};
+use plimsoll_core::driver::{CompletionDriver, ReadinessDriver, Ready};
 use plimsoll_core::testing::TraceChecker;
-use plimsoll_core::{BufPool, Engine, Event, Instant, LoopTag, Observer, Origin, Report, StreamId};
+use plimsoll_core::{BufPool, Engine, Instant, LoopTag, Origin, Report, Wants};
 use std::panic::{catch_unwind, resume_unwind};
 use std::rc::Rc;
 
@@ -22,65 +24,36 @@ const LAST_ROUNDS: usize = 8;
 /// Something that could go on and does not, for so many iterations, is stuck.
 const STUCK: u8 = 3;
 
-/// Tells the world what an observer is told, and a checker of its own.
-struct Watch {
-    world: Shared,
-    checker: Box<dyn Observer>,
-}
-
-impl Observer for Watch {
-    fn round(&mut self, now: Instant) {
-        self.checker.round(now);
-    }
-
-    fn event(&mut self, now: Instant, id: StreamId, event: &Event<'_>) {
-        self.checker.event(now, id, event);
-        let seen = match *event {
-            Event::Made => Seen::Made,
-            Event::Data(bytes) => Seen::Data(bytes.len()),
-            Event::GetBuffer(len) => Seen::Lent(len),
-            Event::BufferUpdated(bytes) => Seen::Filled(bytes.len()),
-            Event::Eof => Seen::Eof,
-            Event::PauseWriting => Seen::Pause,
-            Event::ResumeWriting => Seen::Resume,
-            Event::Timer => Seen::Timer,
-            Event::Lost(_) => Seen::Lost,
-            Event::OpenFailed => Seen::OpenFailed,
-            Event::Sent { size } => {
-                let mut world = self.world.borrow_mut();
-                let ep = world.ep_of(id);
-                let model = world.model.stream(ep).queue.len();
-                world.same("the observer of a send", size, model);
-                return;
-            }
-            _ => return,
-        };
-        // Nothing lent: no read follows that would ask for it.
-        self.world.borrow_mut().seen = (seen != Seen::Lent(0)).then_some((id, seen));
-    }
-}
-
 pub(super) struct Loop {
     world: Shared,
-    driver: ReadinessDriver<(), Io>,
+    driver: Driver,
     checker: TraceChecker,
     now: u64,
 }
 
 impl Loop {
-    pub(super) fn new(swarm: Swarm) -> Self {
+    pub(super) fn new(swarm: Swarm, completions: bool) -> Self {
         let (block, level) = (swarm.block, swarm.level);
-        let world = World::new(swarm, false);
+        let world = World::new(swarm, completions);
         let mut engine = Engine::with((), LoopTag::default(), BufPool::with_block_size(block));
         let checker = TraceChecker::new();
         engine.set_observer(Box::new(Watch { world: world.clone(), checker: checker.observer() }));
-        let driver = ReadinessDriver::new(engine, Io { world: world.clone(), level });
+        let io = Io { world: world.clone(), level };
+        let driver = if completions {
+            Driver::Completion(Box::new(CompletionDriver::new(engine, io)))
+        } else {
+            Driver::Readiness(Box::new(ReadinessDriver::new(engine, io)))
+        };
         Self { world, driver, checker, now: 0 }
     }
 
     /// From the first connect to the last loss.
-    pub(super) fn live(mut self, run: &mut Run<'_>) -> Result<(), Violation> {
-        let result = self.lives(run);
+    pub(super) fn live(
+        mut self,
+        run: &mut Run<'_>,
+        lives: impl FnOnce(&mut Self, &mut Run<'_>) -> Result<(), Violation>,
+    ) -> Result<(), Violation> {
+        let result = lives(&mut self, run);
         {
             let mut world = self.world.borrow_mut();
             for step in world.steps.drain(..) {
@@ -95,13 +68,15 @@ impl Loop {
         result?;
         ensure!(problems.is_empty(), "the checker: {}", problems.join("; "));
         drop(self.driver);
+        self.world.borrow_mut().ring.clear();
         let world = self.world.borrow();
         ensure!(world.net.opened == world.net.closed, "I-FD: {} opened, {} closed", world.net.opened, world.net.closed);
         ensure!(Rc::strong_count(&self.world) == 1, "protocols are left: {}", Rc::strong_count(&self.world));
         Ok(())
     }
 
-    fn lives(&mut self, run: &mut Run<'_>) -> Result<(), Violation> {
+    /// A life as its swarm has it.
+    pub(super) fn lives(&mut self, run: &mut Run<'_>) -> Result<(), Violation> {
         let (clients, server, buffered) = {
             let world = self.world.borrow();
             (world.swarm.clients, world.swarm.server, world.swarm.buffered > 1)
@@ -121,12 +96,13 @@ impl Loop {
             let lag = self.world.borrow().swarm.lag;
             let lags = lag > 0 && run.choices().pick(lag) == 1;
             self.now += [0, 1, 5, 1000][run.choices().weighted(&[6, 2, 2, 1])] * 1_000_000;
-            self.iterate(!lags)?;
+            let first = run.choices().pick(4);
+            self.iterate(!lags, first)?;
         }
         self.finish()
     }
 
-    fn act(&mut self, act: Act) {
+    pub(super) fn act(&mut self, act: Act) {
         let world = self.world.clone();
         perform(&world, self.driver.engine().hub(), act);
     }
@@ -143,19 +119,33 @@ impl Loop {
         }
         for _ in 0..run.choices().pick(4) {
             let stir = swarm.stir(run.choices());
-            self.world.borrow_mut().steps.push(Step::Stir(stir));
-            if stir == Stir::Outside {
-                let script = self.world.borrow_mut().scripts.pop_front().unwrap_or_default();
-                let world = self.world.clone();
-                act_all(&world, self.driver.engine().hub(), &script.acts);
-            } else {
-                self.world.borrow_mut().stir(stir);
-            }
+            self.happen(stir);
         }
     }
 
+    fn happen(&mut self, stir: Stir) {
+        self.world.borrow_mut().steps.push(Step::Stir(stir));
+        if stir == Stir::Outside {
+            let script = self.world.borrow_mut().scripts.pop_front().unwrap_or_default();
+            let world = self.world.clone();
+            act_all(&world, self.driver.engine().hub(), &script.acts);
+        } else {
+            self.world.borrow_mut().stir(stir);
+        }
+    }
+
+    /// These scripts, these happenings, and an iteration and another one.
+    pub(super) fn go(&mut self, scripts: &[Script], stirs: &[Stir]) -> Result<(), Violation> {
+        self.world.borrow_mut().scripts.extend(scripts.iter().cloned());
+        for &stir in stirs {
+            self.happen(stir);
+        }
+        self.iterate(true, 0)?;
+        self.iterate(true, 0)
+    }
+
     /// One iteration, as an event loop makes it.
-    fn iterate(&mut self, whole: bool) -> Result<(), Violation> {
+    pub(super) fn iterate(&mut self, whole: bool, first: usize) -> Result<(), Violation> {
         let now = Instant::from_nanos(self.now);
         {
             let mut world = self.world.borrow_mut();
@@ -167,10 +157,8 @@ impl Loop {
         self.drive(|driver| driver.prepare(now))?;
         self.after_phase(|world| world.model.end_prepare())?;
         self.check_timeout(now)?;
-        let told = self.world.borrow_mut().poll(whole);
-        for (index, ready) in told {
-            self.driver.mark(index, ready);
-        }
+        let world = self.world.clone();
+        self.driver.poll(&world, whole, first);
         {
             let mut world = self.world.borrow_mut();
             world.steps.push(Step::Process);
@@ -179,15 +167,18 @@ impl Loop {
         }
         self.drive(|driver| driver.process(now))?;
         self.after_phase(|world| world.model.end_process())?;
-        if whole {
-            self.world.borrow_mut().check_progress();
+        if !whole {
+            self.world.borrow_mut().net.forget_hunger();
+        } else {
+            let completions = matches!(self.driver, Driver::Completion(_));
+            self.world.borrow_mut().check_progress(completions);
         }
         self.check_timeout(now)?;
         self.world.borrow().result()
     }
 
     /// A phase, with panics caught as an event loop does: it goes on behind the callback that panicked.
-    fn drive(&mut self, mut phase: impl FnMut(&mut ReadinessDriver<(), Io>)) -> Result<(), Violation> {
+    fn drive(&mut self, mut phase: impl FnMut(&mut Driver)) -> Result<(), Violation> {
         while let Err(payload) = catch_unwind(AssertUnwindSafe(|| phase(&mut self.driver))) {
             if !payload.is::<Scripted>() {
                 resume_unwind(payload);
@@ -229,7 +220,7 @@ impl Loop {
     }
 
     /// Liveness: faults are off, everything is closed, and in a counted number of iterations everything is over.
-    fn finish(&mut self) -> Result<(), Violation> {
+    pub(super) fn finish(&mut self) -> Result<(), Violation> {
         {
             let mut world = self.world.borrow_mut();
             world.calm = true;
@@ -250,7 +241,7 @@ impl Loop {
             self.driver.engine().hub().close(id);
         }
         for _ in 0..LAST_ROUNDS {
-            self.iterate(true)?;
+            self.iterate(true, 0)?;
         }
         let world = self.world.borrow();
         world.model.check_over()?;
@@ -342,7 +333,7 @@ impl World {
     }
 
     /// What a poller says now; nothing, if it lags.
-    fn poll(&mut self, whole: bool) -> Vec<(usize, Ready)> {
+    pub(super) fn poll(&mut self, whole: bool) -> Vec<(usize, Ready)> {
         let level = self.swarm.level;
         for socket in &mut self.net.sockets {
             socket.served = false;
@@ -362,19 +353,32 @@ impl World {
     }
 
     /// I-WANTS, I-FAIR: nothing that could go on is left lying.
-    fn check_progress(&mut self) {
+    fn check_progress(&mut self, completions: bool) {
         for index in 0..self.net.sockets.len() {
             let socket = &self.net.sockets[index];
             if !socket.open || socket.plan.is_some() {
                 continue;
             }
             let (mut hungry, mut unsent, mut unaccepted) = (false, false, false);
+            let under_way = |kind: fn(&Kind) -> bool| self.ring.iter().any(|other| other.socket == index && kind(&other.kind));
             match socket.role {
+                Role::Stream(ep) if completions => {
+                    let wants = self.model.stream(ep).wants_send() != Wants::Nothing;
+                    let (may, wants_read) = (self.model.may_read(ep), self.model.stream(ep).wants_read());
+                    if self.model.held(ep) > 0 && wants_read && !may {
+                        self.marks |= 1 << Mark::HeldByWriter as u32;
+                    }
+                    hungry = may && !under_way(|kind| matches!(kind, Kind::Recv(_)));
+                    unsent = !self.model.is_stale(ep) && wants && !under_way(|kind| matches!(kind, Kind::Send(_) | Kind::Fin));
+                }
+                Role::Listener(server) if completions => {
+                    unaccepted = self.model.wants_accept(server) && !under_way(|kind| matches!(kind, Kind::Accept));
+                }
                 Role::Stream(ep) if !self.model.is_stale(ep) => {
                     let waits = socket.is_readable() && !socket.served && !socket.edge.readable;
                     hungry = waits && self.model.may_read(ep);
                     let room = socket.room > 0 || socket.send_error.is_some();
-                    unsent = room && !socket.edge.writable && self.model.stream(ep).wants_send() != plimsoll_core::Wants::Nothing;
+                    unsent = room && !socket.edge.writable && self.model.stream(ep).wants_send() != Wants::Nothing;
                     if waits && !hungry && self.model.stream(ep).wants_read() {
                         self.mark(Mark::HeldByWriter);
                     }

@@ -114,6 +114,8 @@ pub(super) struct Swarm {
     pub(super) lag: usize,
     pub(super) clients: usize,
     pub(super) server: bool,
+    /// Flow callbacks without a script write over the high mark again.
+    pub(super) chatty: bool,
 }
 
 const ACTS: usize = 23;
@@ -151,6 +153,28 @@ impl Swarm {
             lag: [0, 3][choices.weighted(&[3, 1])],
             clients: 1 + choices.pick(3),
             server: choices.pick(2) == 1,
+            chatty: choices.weighted(&[5, 1]) == 1,
+        }
+    }
+
+    /// Of the small world: only what a test says happens.
+    pub(super) const fn small(room: usize) -> Self {
+        Self {
+            acts: [0; ACTS],
+            stirs: [0; 10],
+            sizes: [1, 0, 0],
+            most_acts: 0,
+            panics: 0,
+            marks: Some((0, 2)),
+            room,
+            block: 64 * 1024,
+            level: false,
+            buffered: 0,
+            rounds: 0,
+            lag: 0,
+            clients: 0,
+            server: false,
+            chatty: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the loop, the kernel and the protocols of a run share: the model, the sockets, and what was seen.
 
 use super::net::Net;
+use super::ring::Operation;
 use super::script::{Script, Swarm};
 use super::{Mark, Step};
 use crate::harness::Violation;
@@ -32,6 +33,8 @@ pub(super) struct World {
     pub(super) model: EngineModel,
     pub(super) net: Net,
     pub(super) swarm: Swarm,
+    /// Operations under way: completions only.
+    pub(super) ring: Vec<Operation>,
     pub(super) scripts: VecDeque<Script>,
     pub(super) ids: Vec<Option<StreamId>>,
     pub(super) servers: Vec<Option<ServerId>>,
@@ -58,6 +61,7 @@ impl World {
             model: EngineModel::new(completions),
             net,
             swarm,
+            ring: Vec::new(),
             scripts: VecDeque::new(),
             ids: Vec::new(),
             servers: Vec::new(),
@@ -125,9 +129,14 @@ impl World {
     }
 
     /// Bytes of the pattern for the next write.
-    pub(super) fn to_write(&self, ep: Ep, ahead: usize, len: usize) -> &'static [u8] {
+    pub(super) fn to_write(&self, ep: Ep, len: usize) -> &'static [u8] {
         let written = self.written.get(ep).copied().unwrap_or(0);
-        super::super::pattern::bytes(ep as u64 * 7919 + written + ahead as u64, len)
+        self.pattern(ep, written, len)
+    }
+
+    /// What an endpoint writes, from byte number `at` on.
+    pub(super) fn pattern(&self, ep: Ep, at: u64, len: usize) -> &'static [u8] {
+        super::super::pattern::bytes(ep as u64 * 7919 + at, len)
     }
 
     /// So many bytes were accepted.

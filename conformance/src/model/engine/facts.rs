@@ -1,10 +1,9 @@
 //! What the world tells.
 
-use super::super::{Peer, StreamModel};
-use super::{EngineModel, Entry, Ep, Follows, MOST_READS, Turn};
+use super::super::Peer;
+use super::{EngineModel, Entry, Ep, Follows, MOST_READS, Phase};
 use crate::harness::{Violation, ensure};
 use plimsoll_core::{Error, Wants};
-use std::collections::VecDeque;
 
 /// An operation that came back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -22,8 +21,8 @@ pub enum Back {
     Shutdown(Ep, Result<(), Error>),
     /// The connection is there, or not.
     Connected(Ep, bool),
-    /// A connection was accepted.
-    Accepted(usize),
+    /// A connection was accepted, under a number reserved for it.
+    Accepted(usize, Ep),
     /// Accepting failed for lack of something.
     AcceptFailed(usize),
 }
@@ -103,6 +102,7 @@ impl EngineModel {
 
     /// A connect has come to its end.
     pub fn connected(&mut self, ep: Ep, ok: bool) {
+        self.skip_dead();
         if self.endpoints[ep].stale {
             return;
         }
@@ -116,59 +116,65 @@ impl EngineModel {
 
     // ---- completions ----
 
+    /// A number for a connection that may be accepted.
+    pub fn reserve(&mut self) -> Ep {
+        let ep = self.new_endpoint(None, None);
+        self.endpoints[ep].stale = true;
+        ep
+    }
+
     /// An operation came back; it is served in its place.
     pub fn came_back(&mut self, what: Back) {
         self.back.push_back(what);
     }
 
-    /// Serves what came back until something is to be told. *Set:* nothing of the application's runs in between, so it does not matter when.
+    /// Serves what came back, in order, until something is to be told.
     pub(super) fn advance(&mut self) {
-        while !self.owes() && self.after == Follows::Nothing && matches!(self.phase, super::Phase::Processing) {
-            let Some(back) = self.back.pop_front() else { return };
-            match back {
-                Back::Received(ep, n) if !self.endpoints[ep].stale => self.came_in(ep, n),
-                Back::ReadError(ep, error) if !self.endpoints[ep].stale => self.failed(ep, Peer::ReadError(error)),
-                Back::Sent(ep, n) if !self.endpoints[ep].stale => self.sent(ep, n),
-                Back::WriteError(ep, error) if !self.endpoints[ep].stale => self.failed(ep, Peer::WriteError(error)),
-                Back::Shutdown(ep, result) if !self.endpoints[ep].stale => self.shut_down(ep, result),
-                Back::Connected(ep, ok) => self.connected(ep, ok),
-                Back::Accepted(server) if !self.is_server_closed(server) => {
-                    self.accepted(server);
-                }
-                Back::AcceptFailed(server) if !self.is_server_closed(server) => self.accept_failed(server),
-                _ => {}
+        while self.phase == Phase::Processing && !self.owes() && self.after == Follows::Nothing {
+            if self.serving.is_some_and(|ep| self.has_in_hand(ep)) {
+                return;
             }
+            self.serving = None;
+            let Some(back) = self.back.pop_front() else { return };
+            self.serve(back);
         }
     }
 
-    fn came_in(&mut self, ep: Ep, n: usize) {
-        let held = &mut self.endpoints[ep].held;
-        if held.is_empty() && self.may_read(ep) {
-            self.received(ep, n);
-        } else {
-            self.endpoints[ep].held.push_back(n);
+    fn serve(&mut self, back: Back) {
+        match back {
+            Back::Received(ep, n) if !self.endpoints[ep].stale => {
+                if n > 0 {
+                    self.endpoints[ep].held = n;
+                } else {
+                    self.endpoints[ep].stream.handle_eof();
+                }
+                self.serving = Some(ep);
+            }
+            Back::ReadError(ep, error) if !self.endpoints[ep].stale => self.failed(ep, Peer::ReadError(error)),
+            Back::Sent(ep, n) if !self.endpoints[ep].stale => self.sent(ep, n),
+            Back::WriteError(ep, error) if !self.endpoints[ep].stale => self.failed(ep, Peer::WriteError(error)),
+            Back::Shutdown(ep, result) if !self.endpoints[ep].stale => self.shut_down(ep, result),
+            Back::Connected(ep, ok) => self.connected(ep, ok),
+            Back::Accepted(server, ep) if !self.is_server_closed(server) => {
+                self.endpoints[ep].stale = false;
+                self.endpoints[ep].server = Some(server);
+                self.accept(server, ep);
+            }
+            Back::AcceptFailed(server) if !self.is_server_closed(server) => self.accept_failed(server),
+            _ => {}
         }
     }
 
-    /// Held bytes may be told.
-    pub(super) fn may_deliver(&self, ep: Ep) -> bool {
-        self.may_read(ep)
+    /// Bytes, or an end-of-file, are in hand and may be told.
+    pub(super) fn has_in_hand(&self, ep: Ep) -> bool {
+        let endpoint = &self.endpoints[ep];
+        let free = !endpoint.stale && !self.is_late(ep) && !self.is_held_by_writer(ep);
+        free && (endpoint.held > 0 && endpoint.stream.wants_read() || endpoint.stream.is_eof_due())
     }
 
-    /// What is held of an endpoint.
+    /// How many bytes are in hand.
     #[must_use]
-    pub fn held(&self, ep: Ep) -> &VecDeque<usize> {
-        &self.endpoints[ep].held
-    }
-
-    /// Its transport.
-    pub fn stream_mut(&mut self, ep: Ep) -> &mut StreamModel {
-        &mut self.endpoints[ep].stream
-    }
-
-    /// A turn of an endpoint that receives into memory of its own.
-    #[must_use]
-    pub fn is_lending(&self) -> bool {
-        matches!(self.running, Some(Turn::Lend(_)))
+    pub fn held(&self, ep: Ep) -> usize {
+        self.endpoints[ep].held
     }
 }

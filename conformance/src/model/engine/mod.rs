@@ -96,8 +96,8 @@ pub(super) struct Endpoint {
     dropped: u64,
     /// `fail` came first, and gave an error.
     failed: bool,
-    /// Received while it was not wanted (completions only), the end as an empty piece.
-    held: VecDeque<usize>,
+    /// So many bytes are in hand (completions only).
+    held: usize,
 }
 
 /// A loop, as the contract has it.
@@ -128,7 +128,9 @@ pub struct EngineModel {
     orphans: u32,
     completions: bool,
     /// What came back and has not been served: completions only.
-    back: VecDeque<facts::Back>,
+    back: VecDeque<Back>,
+    /// Whose receive is being served.
+    serving: Option<Ep>,
 }
 
 impl EngineModel {
@@ -156,6 +158,7 @@ impl EngineModel {
             orphans: 0,
             completions,
             back: VecDeque::new(),
+            serving: None,
         }
     }
 
@@ -223,7 +226,8 @@ impl EngineModel {
     /// The endpoint has had its flow callbacks of this iteration and owes another.
     #[must_use]
     pub fn is_late(&self, ep: Ep) -> bool {
-        self.late.contains(&ep)
+        let spent = || self.due.contains(&ep) && self.endpoints[ep].edges >= MOST_EDGES;
+        self.endpoints[ep].stream.is_edge_due() && (self.late.contains(&ep) || spent())
     }
 
     /// How many endpoints owe an edge.
@@ -281,7 +285,7 @@ impl EngineModel {
             late_writes: 0,
             dropped: 0,
             failed: false,
-            held: VecDeque::new(),
+            held: 0,
         });
         self.endpoints.len() - 1
     }
@@ -299,18 +303,24 @@ impl EngineModel {
         !endpoint.stale && endpoint.stream.wants_read() && !self.is_late(ep) && !self.is_held_by_writer(ep)
     }
 
+    /// An edge is to be told in this iteration.
     fn owes(&self) -> bool {
-        self.due.iter().any(|&ep| self.endpoints[ep].stream.is_edge_due())
+        self.due.iter().any(|&ep| self.endpoints[ep].stream.is_edge_due() && self.endpoints[ep].edges < MOST_EDGES)
     }
 
-    /// Takes endpoints away from the front that owe nothing any more. *Ruling:* an edge that is undone by a command and due again before it
-    /// was told keeps its place.
+    /// Takes endpoints away from the front that owe nothing any more, or have had all edges of this iteration. *Ruling:* an edge that is
+    /// undone by a command and due again before its turn comes keeps its place.
     fn prune(&mut self) {
-        while self.due.front().is_some_and(|&ep| !self.endpoints[ep].stream.is_edge_due()) {
+        while let Some(&ep) = self.due.front() {
+            let due = self.endpoints[ep].stream.is_edge_due();
+            if due && self.endpoints[ep].edges < MOST_EDGES {
+                return;
+            }
             self.due.pop_front();
+            if due {
+                self.late.push_back(ep);
+            }
         }
-        let endpoints = &self.endpoints;
-        self.late.retain(|&ep| endpoints[ep].stream.is_edge_due());
     }
 
     /// Something of an endpoint has changed: whatever is due because of it takes its place.
@@ -320,11 +330,8 @@ impl EngineModel {
             endpoint.loss_queued = true;
             self.ready.push_back(Entry::Lost(ep));
         }
-        if endpoint.stream.is_edge_due() {
-            if !self.due.contains(&ep) && !self.late.contains(&ep) {
-                let list = if endpoint.edges >= MOST_EDGES { &mut self.late } else { &mut self.due };
-                list.push_back(ep);
-            }
+        if endpoint.stream.is_edge_due() && !self.due.contains(&ep) && !self.late.contains(&ep) {
+            self.due.push_back(ep);
         }
         if endpoint.stream.state() == State::Gone && !endpoint.stale {
             self.removed(ep);
@@ -337,7 +344,7 @@ impl EngineModel {
         endpoint.stale = true;
         endpoint.protocol = None;
         endpoint.successor = None;
-        endpoint.held.clear();
+        endpoint.held = 0;
         let server = endpoint.server;
         self.due.retain(|&other| other != ep);
         self.late.retain(|&other| other != ep);

@@ -64,6 +64,7 @@ impl EngineModel {
 
     /// Its address is bound, or cannot be; `done` is told in a turn of its own.
     pub fn bound(&mut self, server: usize, ok: bool) {
+        self.skip_dead();
         let entry = &mut self.servers[server];
         if entry.state == ServerState::Closed {
             return;
@@ -163,11 +164,15 @@ impl EngineModel {
     /// A connection was accepted: it has a number from now on, its factory runs in its turn (decision 7).
     pub fn accepted(&mut self, server: usize) -> Ep {
         let ep = self.new_endpoint(Some(server), None);
+        self.accept(server, ep);
+        ep
+    }
+
+    pub(super) fn accept(&mut self, server: usize, ep: Ep) {
         self.servers[server].clients += 1;
         self.servers[server].rests_until = None;
         self.endpoints[ep].stream.handle_open();
         self.ready.push_back(Entry::Made(ep));
-        ep
     }
 
     /// Accepting failed for lack of something.

@@ -117,7 +117,11 @@ impl EngineModel {
     pub fn end_prepare(&mut self) -> Result<(), Violation> {
         self.skip_dead();
         self.nothing_due("the ready queue has run")?;
-        ensure!(self.snapshot == 0, "LOOP-30: {:?} is left of this iteration", self.ready.iter().take(self.snapshot).collect::<Vec<_>>());
+        ensure!(
+            self.snapshot == 0,
+            "LOOP-30: {:?} is left of this iteration",
+            self.ready.iter().take(self.snapshot).collect::<Vec<_>>()
+        );
         self.phase = Phase::Between;
         Ok(())
     }
@@ -155,7 +159,7 @@ impl EngineModel {
         self.prune();
         ensure!(self.due.is_empty(), "RUST-2: {when}, and {:?} are owed an edge", self.due);
         ensure!(self.after == Follows::Nothing, "{when}, and {:?} has not followed", self.after);
-        let held = (0..self.endpoints.len()).find(|&ep| !self.endpoints[ep].held.is_empty() && self.may_deliver(ep));
+        let held = (0..self.endpoints.len()).find(|&ep| self.has_in_hand(ep));
         ensure!(held.is_none(), "READ-6: {when}, and {held:?} has bytes in hand that are wanted");
         Ok(())
     }
@@ -220,18 +224,11 @@ impl EngineModel {
     /// A turn that nothing forces.
     fn begin_free(&mut self, turn: Turn) -> Result<(), Violation> {
         match turn {
+            Turn::Lend(_) | Turn::Data(_) | Turn::Eof(_) if self.completions => return self.begin_in_hand(turn),
             Turn::Lend(ep) => {
-                ensure!(self.phase == Phase::Processing || self.completions, "{turn:?} before the wait");
+                ensure!(self.phase == Phase::Processing, "{turn:?} before the wait");
                 ensure!(self.may_read(ep), "READ-5: {turn:?}, and it does not want to be read");
                 ensure!(self.endpoints[ep].buffered, "BUF-8: {turn:?} of a protocol that lends nothing");
-                return Ok(());
-            }
-            Turn::Data(ep) if self.may_deliver(ep) && self.endpoints[ep].held.front().is_some_and(|&n| n > 0) => return Ok(()),
-            Turn::Eof(ep) if self.may_deliver(ep) && self.endpoints[ep].held.front() == Some(&0) => {
-                self.endpoints[ep].held.clear();
-                self.endpoints[ep].stream.handle_eof();
-                let told = self.endpoints[ep].stream.poll();
-                ensure!(told == Some(Told::Eof), "{turn:?} where the model tells {told:?}");
                 return Ok(());
             }
             Turn::Timer(..) | Turn::Later(_) => return self.begin_timer(turn),
@@ -271,6 +268,27 @@ impl EngineModel {
         Ok(())
     }
 
+    /// What is in hand is told: directly when it comes back, or, when it had to wait, after all that came back (*Ruling:* then in any order).
+    fn begin_in_hand(&mut self, turn: Turn) -> Result<(), Violation> {
+        self.skip_dead();
+        let Some(ep) = turn.ep() else { return Ok(()) };
+        let waits = self.serving.is_none() && self.back.is_empty() && self.snapshot == 0;
+        ensure!(waits || self.serving == Some(ep), "{turn:?} while {:?} is served", self.serving);
+        ensure!(self.has_in_hand(ep), "READ-5: {turn:?}, and nothing in hand is wanted");
+        let endpoint = &mut self.endpoints[ep];
+        if matches!(turn, Turn::Eof(_)) {
+            let told = endpoint.stream.poll();
+            ensure!(told == Some(Told::Eof), "{turn:?} where the model tells {told:?}");
+            return Ok(());
+        }
+        ensure!(endpoint.held > 0, "READ-1: {turn:?} without bytes");
+        ensure!(endpoint.buffered == matches!(turn, Turn::Lend(_)), "BUF-8, BUF-9: {turn:?}");
+        if !endpoint.buffered {
+            endpoint.held = 0;
+        }
+        Ok(())
+    }
+
     /// `connection_made`; a pause owed since *Init* is due from here on.
     fn made(&mut self, ep: Ep) {
         self.endpoints[ep].stream.poll();
@@ -278,8 +296,8 @@ impl EngineModel {
         self.touch(ep);
     }
 
-    /// Entries of the snapshot that nothing is to be called for.
-    fn skip_dead(&mut self) {
+    /// Entries of the snapshot that nothing is to be called for: before the next turn, and before operations are carried out.
+    pub(super) fn skip_dead(&mut self) {
         while self.snapshot > 0 {
             match self.ready.front() {
                 Some(&(Entry::Made(ep) | Entry::OpenFailed(ep))) if self.endpoints[ep].stale => {}
@@ -322,6 +340,10 @@ impl EngineModel {
     pub fn end(&mut self, outcome: Outcome) -> Result<(), Violation> {
         let Some(turn) = self.running.take() else { return Err(Violation(String::from("a turn ends that has not begun"))) };
         let panicked = outcome == Outcome::Panicked;
+        if panicked {
+            // What is left in hand is told after the rest.
+            self.serving = None;
+        }
         match (turn, outcome) {
             (Turn::Factory(ep), Outcome::Made(tag, buffered)) => {
                 (self.endpoints[ep].protocol, self.endpoints[ep].buffered) = (Some(tag), buffered);
@@ -362,6 +384,10 @@ impl EngineModel {
             (Turn::Lend(ep), Outcome::Lent(0)) => {
                 self.reports.push_back(Reported::Failed(ep));
                 self.force(ep, true);
+            }
+            (Turn::Lend(ep), Outcome::Lent(size)) if self.completions => {
+                self.endpoints[ep].held = self.endpoints[ep].held.saturating_sub(size);
+                self.after = Follows::Filled(ep);
             }
             (Turn::Lend(ep), Outcome::Lent(_)) => self.after = Follows::Read(ep),
             (Turn::Eof(ep), Outcome::KeepOpen(yes)) => {
