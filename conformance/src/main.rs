@@ -1,6 +1,9 @@
+//! `plimsoll-conformance run`: the conformance suite on every host; see `run --help` and `FORMAT.md`.
+//!
 //! `plimsoll-conformance simulate --seeds N [--seed FIRST] [--host sim|level|completion] [--trace yes]`: random runs of whole loops.
 #![forbid(unsafe_code)]
 
+use plimsoll_conformance::scenario::cli;
 use plimsoll_conformance::sim::Host;
 use plimsoll_conformance::simulate;
 use std::env;
@@ -9,7 +12,18 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: plimsoll-conformance simulate [--seeds N] [--seed FIRST] [--host sim|level|completion] [--trace yes]";
 
 fn main() -> ExitCode {
-    match run(env::args().skip(1)) {
+    let mut args = env::args().skip(1).peekable();
+    if args.next_if(|word| word == "run").is_some() {
+        return match cli::run(args) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(message) => {
+                eprintln!("{message}");
+                ExitCode::from(2)
+            }
+        };
+    }
+    match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("{message}");
@@ -20,7 +34,7 @@ fn main() -> ExitCode {
 
 fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
     if args.next().as_deref() != Some("simulate") {
-        return Err(USAGE.into());
+        return Err(format!("{}\n\n{USAGE}", cli::USAGE));
     }
     let (mut count, mut first, mut hosts, mut trace) = (1000, 0, Host::ALL.to_vec(), false);
     while let Some(option) = args.next() {

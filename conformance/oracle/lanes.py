@@ -1,0 +1,112 @@
+"""What happened, as data. The counterpart of src/scenario/lane.rs and of the reader in oracle.rs."""
+
+
+# The pattern repeats itself after 64 KiB.
+PERIOD = bytes(((31 * i + 7) ^ (i >> 8)) & 0xFF for i in range(65536))
+
+
+def event_pattern(start, length):
+    """Bytes of which each tells where it belongs."""
+    start %= 65536
+    return (PERIOD * ((start + length) // 65536 + 1))[start:start + length]
+
+
+class Record:
+    def __init__(self):
+        self.lanes = {}
+        self._streams = {}
+
+    def streams(self, name):
+        return self._streams.setdefault(name, {"written": b"", "sent": b""})
+
+    def push(self, lane, event):
+        events = self.lanes.setdefault(lane, [])
+        if events and len(event) == 2 and isinstance(event[1], bytes) and events[-1][0] == event[0]:
+            events[-1][1] += event[1]
+        else:
+            events.append(list(event))
+
+    def amount(self, lane, name):
+        found = [event for event in self.lanes.get(lane, []) if event[0] == name]
+        return sum(len(event[1]) if len(event) == 2 and isinstance(event[1], bytes) else 1 for event in found)
+
+    def volume(self):
+        events = [event for lane in self.lanes.values() for event in lane]
+        return sum(1 + (len(event[1]) if len(event) == 2 and isinstance(event[1], bytes) else 0) for event in events)
+
+    def result(self):
+        lanes = {name: self.lane(name, events) for name, events in self.lanes.items()}
+        streams = {
+            name: {key: pieces(data) for key, data in both.items()} for name, both in self._streams.items() if any(both.values())
+        }
+        return {"lanes": lanes, "streams": streams}
+
+    def lane(self, name, events):
+        both = self._streams.get(name.partition(".")[2], {"written": b"", "sent": b""})
+        key = "written" if name.startswith("peer") else "sent"
+        at, out = 0, []
+        for event in events:
+            if len(event) == 2 and isinstance(event[1], bytes):
+                data = event[1]
+                out.append([event[0], payload(data, key, both[key], at)])
+                at += len(data)
+            else:
+                out.append(event)
+        return out
+
+
+def plain(data):
+    return len(data) <= 64 and all(32 <= byte < 127 for byte in data)
+
+
+def payload(data, key, stream, at):
+    if plain(data):
+        return {"text": data.decode()}
+    if stream[at:at + len(data)] == data:
+        return {key: [at, len(data)]}
+    return {"hex": data.hex()}
+
+
+def pieces(data):
+    """A stream as text and runs of the pattern."""
+    out, text = [], b""
+    at = 0
+    while at < len(data):
+        run = run_at(data, at)
+        if run is None:
+            text += data[at:at + 1]
+            at += 1
+            continue
+        if text:
+            out.append(text.decode())
+            text = b""
+        out.append({"pattern": list(run)})
+        at += run[1]
+    if text:
+        out.append(text.decode())
+    return out
+
+
+def run_at(data, at):
+    """The longest run of the pattern here, as (from, length); the pattern repeats itself after 64 KiB, so from is below that."""
+    head = data[at:at + 64]
+    if plain(head) and len(head) < 64 or len(head) < 8:
+        return None
+    doubled = PERIOD + PERIOD[:64]
+    start = doubled.find(head)
+    if start < 0:
+        return None
+    length = 0
+    left = len(data) - at
+    while length < left:
+        step = min(65536 - (start + length) % 65536, left - length)
+        offset = (start + length) % 65536
+        chunk = data[at + length:at + length + step]
+        if PERIOD[offset:offset + step] == chunk:
+            length += step
+            continue
+        same = 0
+        while same < step and PERIOD[offset + same] == chunk[same]:
+            same += 1
+        return (start, length + same)
+    return (start, length)

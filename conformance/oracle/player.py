@@ -1,0 +1,684 @@
+"""Plays one scenario on an asyncio event loop, with both ends in one thread. The counterpart of src/scenario/play.rs."""
+
+import asyncio
+import errno
+import fcntl
+import gc
+import logging
+import os
+import socket
+import struct
+import termios
+import threading
+import time
+import warnings
+
+from lanes import Record, event_pattern
+
+CAN = {"reset", "half-close", "threads"} | ({"clients"} if hasattr(asyncio.Server, "close_clients") else set())
+DEADLINE = 30 * float(os.environ.get("PLIMSOLL_TIME_SCALE", "1") or 1)
+# A departure in which the loop gets stuck is not waited for so long.
+IMPATIENCE = 0.5 * float(os.environ.get("PLIMSOLL_TIME_SCALE", "1") or 1)
+QUIET = 5
+GULP = 16 * 1024
+SIOCOUTQ = getattr(termios, "TIOCOUTQ", 0x5411)
+
+
+class Stuck(Exception):
+    """A step that cannot be finished."""
+
+
+class Failure(Exception):
+    """What a callback raises because the scenario says so."""
+
+
+def error_class(error):
+    if error is None:
+        return "none"
+    kinds = [
+        (ConnectionResetError, "reset"),
+        (BrokenPipeError, "broken-pipe"),
+        (ConnectionRefusedError, "refused"),
+        (ConnectionAbortedError, "aborted"),
+        (TimeoutError, "timed-out"),
+        (Failure, "callback-failed"),
+    ]
+    for kind, name in kinds:
+        if isinstance(error, kind):
+            return name
+    if isinstance(error, OSError) and error.errno == errno.ENOTCONN:
+        return "not-connected"
+    if isinstance(error, RuntimeError) and "empty buffer" in str(error):
+        return "invalid"
+    return "other"
+
+
+class Live:
+    """A connection of the scenario's."""
+
+    def __init__(self, index, name, behaviour):
+        self.index = index
+        self.name = name
+        self.behaviour = behaviour
+        self.app = f"app.{name}" if name else "app"
+        self.peer_lane = f"peer.{name}" if name else "peer"
+        self.transport = None
+        self.peer = None
+        self.ends = None
+        self.filled = 0
+        self.lost = False
+        self.made = False
+        self.paused = False
+        self.write_eof = False
+        self.calls = {}
+
+
+class Callbacks:
+    """What both kinds of protocols have in common."""
+
+    def __init__(self, player, live, name=None):
+        self.player = player
+        self.live = live
+        self.name = name
+        self.behaviour = player.protocols[name] if name else live.behaviour
+
+    def called(self, word, *args):
+        live = self.live
+        full = f"{self.name}.{word}" if self.name else word
+        self.player.record.push(live.app, [full, *args])
+        count = live.calls[full] = live.calls.get(full, 0) + 1
+        reaction = self.behaviour.get("on", {}).get(word)
+        if reaction is None:
+            return
+        if isinstance(reaction, list):
+            reaction = {"first": reaction}
+        commands = list(reaction.get("first", [])) if count == 1 else []
+        for command in commands + list(reaction.get("each", [])):
+            if command[0] in ("fail", "raise"):
+                raise Failure("the scenario says so")
+            self.player.perform(command, live)
+
+    def connection_made(self, transport):
+        self.live.transport = transport
+        self.live.made = True
+        self.called("cm")
+
+    def eof_received(self):
+        self.called("eof")
+        return self.behaviour.get("eof") == "keep-open"
+
+    def pause_writing(self):
+        self.live.paused = True
+        self.called("pause")
+
+    def resume_writing(self):
+        self.live.paused = False
+        self.called("resume")
+
+    def connection_lost(self, error):
+        self.live.lost = True
+        self.called("lost", error_class(error))
+
+
+class Streaming(Callbacks, asyncio.Protocol):
+    def data_received(self, data):
+        self.called("data", bytes(data))
+
+
+class Buffered(Callbacks, asyncio.BufferedProtocol):
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.memory = bytearray(self.behaviour["buffer"])
+
+    def get_buffer(self, sizehint):
+        self.memory[:] = b"\xee" * len(self.memory)
+        return self.memory
+
+    def buffer_updated(self, n):
+        if any(byte != 0xEE for byte in self.memory[n:]):
+            self.player.record.push(self.live.app, ["answered", "get_buffer", "touched"])
+        self.called("bu", bytes(self.memory[:n]))
+
+
+class Player:
+    def __init__(self, scenario):
+        self.scenario = scenario
+        self.record = Record()
+        self.protocols = scenario.get("protocol", {})
+        self.link = scenario["link"]
+        self.by = self.link.get("by", "accept")
+        app = scenario.get("app", {})
+        names = [""] + list(self.link.get("also", []))
+        self.lives = [Live(n, name, app.get(name, {}) if name else app) for n, name in enumerate(names)]
+        self.server = None
+        self.timers = {}
+        self.tasks = []
+        self.hook = []
+        self.accepted = 0
+        self.address = None
+        self.listener = None
+        self.taken = None
+        departures = [one for many in scenario.get("departs", {}).values() for one in (many if isinstance(many, list) else [many])]
+        stuck = any("host" in departure["expect"] for departure in departures)
+        self.patience = IMPATIENCE if stuck else DEADLINE
+
+    # ---- the whole ----
+
+    def run(self, new_loop):
+        can = CAN - {"clients"} if new_loop.__module__.startswith("uvloop") else CAN
+        missing = [need for need in self.scenario.get("needs", []) if need not in can]
+        if missing:
+            return {"status": "skipped", "why": f"it has no `{missing[0]}`"}
+        handler = self.listen_to_logs()
+        before = len(os.listdir("/proc/self/fd"))
+        loop = new_loop()
+        try:
+            loop.set_exception_handler(self.on_error)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                loop.run_until_complete(self.all(loop))
+                loop.close()
+                self.lives = None
+                gc.collect()
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong is told
+            return {"status": "broken", "why": f"{type(error).__name__}: {error}"}
+        finally:
+            logging.getLogger("asyncio").removeHandler(handler)
+            if not loop.is_closed():
+                loop.close()
+        left = len(os.listdir("/proc/self/fd")) - before
+        if left:
+            self.result["lanes"].setdefault("host", []).append(["leaked", left])
+        return {"status": "played", **self.result}
+
+    def listen_to_logs(self):
+        player = self
+
+        class Handler(logging.Handler):
+            def emit(self, record):
+                if "socket.send() raised exception" in record.getMessage():
+                    player.hook.append(["report", "discarded"])
+
+        handler = Handler()
+        logger = logging.getLogger("asyncio")
+        logger.addHandler(handler)
+        logger.propagate = False
+        return handler
+
+    def on_error(self, loop, context):
+        error = context.get("exception")
+        if isinstance(error, Failure) or error is not None and error_class(error) == "invalid":
+            kind = "failed"
+        elif context.get("message") == "the scenario says so":
+            kind = "application"
+        else:
+            kind = "other"
+        self.hook.append(["report", kind])
+
+    async def all(self, loop):
+        self.loop = loop
+        try:
+            await self.open()
+        except Stuck:
+            raise RuntimeError("the link could not be opened") from None
+        for index, step in enumerate(self.scenario["steps"]):
+            try:
+                await self.step(step)
+            except Stuck:
+                self.record.push("host", ["stuck", "step", index + 1])
+                break
+        else:
+            await self.settle()
+        for event in self.hook:
+            self.record.push("hook", event)
+        self.result = self.record.result()
+        await self.end()
+
+    async def end(self):
+        for live in self.lives:
+            if live.peer:
+                live.peer.close()
+        for task in self.tasks:
+            task.cancel()
+        for live in self.lives:
+            if live.transport and not live.lost:
+                try:
+                    live.transport.abort()
+                except Exception:  # noqa: BLE001 - CPython forgets its loop when it is lost
+                    pass
+        if self.server:
+            self.server.close()
+        for thing in (self.listener, self.taken):
+            if thing:
+                thing.close()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        if self.loop.__class__.__module__.startswith("uvloop"):
+            # It closes descriptors only when libuv says so.
+            await asyncio.sleep(0.005)
+        if self.tasks:
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def until(self, reached, poll=0.0005):
+        deadline = time.monotonic() + self.patience
+        spins = 0
+        while not reached():
+            if time.monotonic() > deadline:
+                raise Stuck
+            spins += 1
+            await asyncio.sleep(0 if spins < 50 else poll)
+
+    # ---- opening ----
+
+    def buffers(self, sock):
+        for key, option in (("sndbuf", socket.SO_SNDBUF), ("rcvbuf", socket.SO_RCVBUF)):
+            if key in self.link:
+                sock.setsockopt(socket.SOL_SOCKET, option, self.link[key])
+
+    def bound(self):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.buffers(sock)
+        sock.bind(("127.0.0.1", 0))
+        return sock
+
+    async def open(self):
+        if self.by == "connect":
+            sock = self.bound()
+            self.address = sock.getsockname()
+            if self.link.get("listener") == "nobody":
+                self.taken = sock
+            else:
+                sock.listen(16)
+                sock.setblocking(False)
+                self.listener = sock
+            if self.link.get("open") != "steps":
+                for live in self.lives:
+                    await self.connect(live)
+            return
+        if "sndbuf" in self.link or "rcvbuf" in self.link:
+            where = {"sock": self.bound()}
+        else:
+            where = {"host": "127.0.0.1", "port": 0}
+        self.server = await self.loop.create_server(self.factory, start_serving=self.link.get("start", True), **where)
+        self.address = self.server.sockets[0].getsockname()
+        if self.by == "accept":
+            for live in self.lives:
+                self.connect_peer(live)
+                await self.until(lambda: live.made)
+            self.server.close()
+            await asyncio.sleep(0)
+
+    def factory(self):
+        index = self.accepted
+        self.accepted += 1
+        if self.by == "server":
+            self.record.push("server", ["factory"])
+        if index >= len(self.lives):
+            raise Failure("no such connection")
+        live = self.lives[index]
+        if live.behaviour.get("factory") == "raise":
+            raise Failure("the scenario says so")
+        return self.protocol(live)
+
+    def protocol(self, live, name=None):
+        behaviour = self.protocols[name] if name else live.behaviour
+        return (Buffered if "buffer" in behaviour else Streaming)(self, live, name)
+
+    def connect_peer(self, live):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.buffers(sock)
+        try:
+            sock.connect(self.address)
+        except ConnectionRefusedError:
+            sock.close()
+            self.record.push(live.peer_lane, ["refused"])
+            return
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        live.peer = sock
+        live.ends = (sock.getpeername(), sock.getsockname())
+
+    async def connect(self, live):
+        done = []
+
+        async def opening():
+            try:
+                if "sndbuf" in self.link or "rcvbuf" in self.link:
+                    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                    self.buffers(sock)
+                    sock.setblocking(False)
+                    await self.loop.sock_connect(sock, self.address)
+                    await self.loop.create_connection(lambda: self.protocol(live), sock=sock)
+                else:
+                    await self.loop.create_connection(lambda: self.protocol(live), *self.address)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the class of it is what counts
+                live.lost = True
+                self.record.push(live.app, ["done", error_class(error)])
+            else:
+                self.record.push(live.app, ["done", "ok"])
+            done.append(True)
+
+        self.tasks.append(self.loop.create_task(opening()))
+        await asyncio.sleep(0)
+        if self.link.get("listener") == "nobody":
+            return
+
+        def accepted():
+            if live.peer is None:
+                try:
+                    live.peer, _ = self.listener.accept()
+                except BlockingIOError:
+                    return live.lost
+                live.peer.setblocking(False)
+                live.ends = (live.peer.getpeername(), live.peer.getsockname())
+            return True
+
+        await self.until(accepted)
+        if self.link.get("open") != "steps":
+            await self.until(lambda: done)
+
+    # ---- commands of the application ----
+
+    def live_of(self, actor):
+        name = actor.partition(".")[2]
+        return next(live for live in self.lives if live.name == name)
+
+    def perform(self, command, own=None):
+        command = list(command)
+        kind = command[0].partition(".")[0]
+        actor = command.pop(0) if kind in ("app", "peer", "server", "loop") else own.app
+        verb, *args = command
+        answers = None
+        if args and isinstance(args[-1], dict) and "answers" in args[-1]:
+            answers = args.pop()["answers"]
+        kind = actor.partition(".")[0]
+        lane = actor
+        try:
+            if kind == "app":
+                answer = self.of_connection(self.live_of(actor), verb, args)
+            elif kind == "server":
+                answer = self.of_server(verb, args)
+            else:
+                answer = self.of_loop(verb, args)
+        except Failure:
+            raise
+        except ValueError:
+            answer = "InvalidInput"
+            if answers is None:
+                self.record.push(lane, ["raised", verb, answer])
+        except Exception as error:  # noqa: BLE001 - what it raises is what is recorded
+            if isinstance(error, RuntimeError) and "write_eof" in str(error):
+                answer = "WriteAfterEof"
+            elif isinstance(error, RuntimeError) and "is closed" in str(error):
+                answer = "Closed"
+            else:
+                answer = type(error).__name__
+                self.record.push(lane, ["raised", verb, answer])
+                return
+        if answers is not None and answer is not None and answers != answer:
+            self.record.push(lane, ["answered", verb, answer])
+
+    def payload(self, value):
+        return value.encode() if isinstance(value, str) else event_pattern(0, value["pattern"])
+
+    def of_connection(self, live, verb, args):
+        transport = live.transport
+        if transport is None:
+            return "not open"
+        if verb in ("write", "writelines"):
+            lines = [self.payload(line) for line in (args[0] if verb == "writelines" else args)]
+            return self.write(live, transport, lines, verb)
+        if verb == "limits":
+            size = transport.get_write_buffer_size()
+            marks = {key: size + mark["size"] if isinstance(mark, dict) else mark for key, mark in args[0].items()}
+            transport.set_write_buffer_limits(**marks)
+            return "Paused" if live.paused else "Accepted"
+        if verb == "set_protocol":
+            transport.set_protocol(self.protocol(live, args[0]))
+            return None
+        if verb == "probe":
+            self.record.push(live.app, ["probe", args[0], *self.probe(live, transport, args[0])])
+            return None
+        if verb == "write_eof":
+            transport.write_eof()
+            live.write_eof = True
+            return "Done"
+        getattr(transport, verb)()
+        return None
+
+    def write(self, live, transport, lines, verb):
+        was_closing, before = transport.is_closing(), transport.get_write_buffer_size()
+        streams = self.record.streams(live.name)
+        start = len(streams["written"])
+        # Before the call: asyncio calls pause_writing inside of it, which may write more.
+        streams["written"] += b"".join(lines)
+        taken = False
+        try:
+            if verb == "write":
+                transport.write(lines[0])
+            else:
+                transport.writelines(lines)
+            taken = not was_closing or transport.get_write_buffer_size() != before
+        finally:
+            if not taken:
+                streams["written"] = streams["written"][:start]
+        return "Discarded" if not taken else "Paused" if live.paused else "Accepted"
+
+    def probe(self, live, transport, what):
+        def named(address, own, word):
+            return "none" if address is None else word if own and tuple(address[:2]) == tuple(own[:2]) else "other"
+
+        ends = live.ends or (None, None)
+        if what == "closing":
+            return [transport.is_closing()]
+        if what == "reading":
+            return [transport.is_reading()]
+        if what == "paused":
+            return [live.paused]
+        if what == "size":
+            return [transport.get_write_buffer_size()]
+        if what == "can_write_eof":
+            return [transport.can_write_eof()]
+        if what == "limits":
+            return list(transport.get_write_buffer_limits())
+        if what == "local_addr":
+            return [named(transport.get_extra_info("sockname"), ends[0], "ours")]
+        if what == "peer_addr":
+            return [named(transport.get_extra_info("peername"), ends[1], "the peer's")]
+        if what == "protocol":
+            protocol = transport.get_protocol()
+            return ["none" if protocol is None else protocol.name or "first"]
+        sock = transport.get_extra_info("socket")
+        return [bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))]
+
+    def of_server(self, verb, args):
+        server = self.server
+        if verb == "start":
+            self.tasks.append(self.loop.create_task(self.start_serving()))
+            return None
+        if verb == "wait_closed":
+
+            async def wait():
+                await server.wait_closed()
+                self.record.push("server", ["closed"])
+
+            self.tasks.append(self.loop.create_task(wait()))
+        elif verb == "probe":
+            answer = server.is_serving() if args[0] == "serving" else len(server.sockets)
+            self.record.push("server", ["probe", args[0], answer])
+        else:
+            getattr(server, verb)()
+        return None
+
+    async def start_serving(self, answers="Done"):
+        try:
+            await self.server.start_serving()
+        except Exception as error:  # noqa: BLE001 - what it raises is what is recorded
+            answer = "Closed" if "is closed" in str(error) else type(error).__name__
+            if answers != answer:
+                self.record.push("server", ["answered", "start", answer])
+        else:
+            if answers != "Done":
+                self.record.push("server", ["answered", "start", "Done"])
+
+    def job(self, how, name):
+        self.record.push("loop", [how, name])
+        for command in self.scenario.get("job", {})[name]:
+            if command[1] == "raise":
+                raise Failure("the scenario says so")
+            self.perform(command)
+
+    def of_loop(self, verb, args):
+        if verb == "call_soon":
+            self.loop.call_soon(self.job, "soon", args[0])
+        elif verb == "call_later":
+            name, due = args[1], self.loop.time() + args[0] / 1000
+
+            def fire():
+                if self.loop.time() + time.get_clock_info("monotonic").resolution < due:
+                    self.record.push("loop", ["early", name])
+                self.job("timer", name)
+
+            self.timers[name] = self.loop.call_at(due, fire)
+        elif verb == "cancel":
+            self.timers[args[0]].cancel()
+        elif verb == "report":
+            self.loop.call_exception_handler({"message": "the scenario says so"})
+        return None
+
+    # ---- steps ----
+
+    async def step(self, step):
+        actor, verb, *args = step
+        kind = actor.partition(".")[0]
+        if verb == "settle":
+            await self.settle()
+        elif verb == "wait":
+            name, amount = (args[0], 1) if isinstance(args[0], str) else next(iter(args[0].items()))
+            await self.until(lambda: self.record.amount(actor, name) >= amount)
+        elif kind == "peer":
+            await self.peer(self.live_of(actor), verb, args)
+        elif verb == "open":
+            await self.connect(self.live_of(actor))
+        elif verb == "fill":
+            await self.fill(self.live_of(actor), args[0])
+        elif verb == "turn":
+            own = self.live_of(actor) if kind == "app" else None
+            for command in args[0]:
+                self.perform(command, own)
+            await asyncio.sleep(0)
+        elif verb == "start":
+            answers = args[0]["answers"] if args else "Done"
+            await self.start_serving(answers)
+        elif verb == "threadsafe":
+            thread = threading.Thread(target=lambda: [self.loop.call_soon_threadsafe(self.job, "soon", name) for name in args[0]])
+            thread.start()
+            thread.join()
+        else:
+            self.perform(step)
+            await asyncio.sleep(0)
+
+    async def fill(self, live, size):
+        transport = live.transport
+        for _ in range(1000):
+            held = transport.get_write_buffer_size()
+            if held >= size or transport.is_closing():
+                return
+            data = event_pattern(live.filled, size - held)
+            live.filled += len(data)
+            transport.write(data)
+            self.record.streams(live.name)["written"] += data
+            await self.settle()
+        raise Stuck
+
+    # ---- the peer ----
+
+    def read(self, live, most):
+        """Reads once, and notes what it saw: how many bytes, or None at the end."""
+        try:
+            data = live.peer.recv(most)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self.record.push(live.peer_lane, ["reset"])
+            return None
+        if not data:
+            self.record.push(live.peer_lane, ["eof"])
+            return None
+        self.record.push(live.peer_lane, ["data", data])
+        return len(data)
+
+    async def peer(self, live, verb, args):
+        if verb == "connect":
+            self.connect_peer(live)
+            await asyncio.sleep(0)
+        elif verb == "send":
+            left = self.payload(args[0])
+            self.record.streams(live.name)["sent"] += left
+
+            def sent():
+                nonlocal left
+                try:
+                    left = left[live.peer.send(left):]
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    left = b""
+                return not left
+
+            await self.until(sent)
+        elif verb == "recv":
+            left_over = args[0]
+
+            def received():
+                nonlocal left_over
+                n = self.read(live, left_over)
+                left_over -= left_over if n is None else n
+                return left_over == 0
+
+            await self.until(received)
+        elif verb == "recv-eof":
+
+            def ended():
+                while (n := self.read(live, GULP)) is not None:
+                    if n == 0:
+                        return False
+                return True
+
+            await self.until(ended)
+        elif verb == "drain-until":
+            await self.until(lambda: live.transport.get_write_buffer_size() <= args[0] or self.read(live, GULP) is None)
+        elif verb == "eof":
+            try:
+                live.peer.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+        else:
+            if verb == "reset":
+                live.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            live.peer.close()
+            live.peer = None
+
+    # ---- silence ----
+
+    def volume(self):
+        sizes = [live.transport.get_write_buffer_size() if live.made and not live.lost else 0 for live in self.lives]
+        queues = [struct.unpack("i", fcntl.ioctl(live.peer, termios.FIONREAD, b"\0" * 4))[0] if live.peer else 0 for live in self.lives]
+        return self.record.volume(), sizes, queues
+
+    def is_under_way(self):
+        return any(
+            live.peer and struct.unpack("i", fcntl.ioctl(live.peer, SIOCOUTQ, b"\0" * 4))[0] for live in self.lives
+        )
+
+    async def settle(self):
+        quiet, before = 0, self.volume()
+        for n in range(1000):
+            await asyncio.sleep(0 if quiet < 3 else 0.001)
+            now = self.volume()
+            quiet = quiet + 1 if now == before else 0
+            before = now
+            if quiet >= QUIET and (n >= 25 or not self.is_under_way()):
+                return

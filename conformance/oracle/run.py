@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Plays scenario files on CPython's asyncio, or on uvloop, and prints what happened: one line of JSON a file.
+
+    python3 run.py [--loop asyncio|uvloop] [--record] [FILES]
+
+Without files: every scenario of the suite. `--record` writes recorded/LOOP.jsonl instead of printing. It does not judge: the Rust runner does.
+Needs Python 3.11 and nothing else.
+"""
+
+import argparse
+import asyncio
+import json
+import pathlib
+import sys
+import time
+import tomllib
+
+from player import Player
+
+HERE = pathlib.Path(__file__).resolve().parent
+SCENARIOS = HERE.parent / "scenarios"
+
+
+def policy(name):
+    if name == "uvloop":
+        import uvloop
+
+        return uvloop.new_event_loop, f"uvloop {uvloop.__version__}"
+    return asyncio.SelectorEventLoop, f"CPython {sys.version.split()[0]}"
+
+
+def play(path, new_loop, version):
+    with open(path, "rb") as file:
+        scenario = tomllib.load(file)
+    line = {"id": scenario["id"], "version": version}
+    began = time.perf_counter()
+    player = Player(scenario)
+    line.update(player.run(new_loop))
+    line["ms"] = round((time.perf_counter() - began) * 1000, 3)
+    return line
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
+    parser.add_argument("--record", action="store_true", help="write recorded/LOOP.jsonl")
+    parser.add_argument("files", nargs="*", type=pathlib.Path)
+    options = parser.parse_args()
+    if sys.version_info < (3, 11):
+        sys.exit(f"Python {sys.version.split()[0]} is older than 3.11")
+    new_loop, version = policy(options.loop)
+    files = options.files or sorted(SCENARIOS.rglob("*.toml"))
+    out = sys.stdout
+    if options.record:
+        target = HERE / "recorded" / f"{options.loop}.jsonl"
+        target.parent.mkdir(exist_ok=True)
+        out = open(target, "w", encoding="utf-8")
+    for path in files:
+        line = play(path, new_loop, version)
+        if options.record:
+            del line["ms"]
+        print(json.dumps(line, ensure_ascii=False, sort_keys=True), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+//! `plimsoll-conformance run`: plays scenario files on hosts, and says what came of it.
+
+use super::host::{self, NAMES};
+use super::judge::{self, Verdict};
+use super::oracle::{self, Played};
+use super::report::{self, Outcome};
+use super::words::OTHERS;
+use super::{Scenario, load, own_folder, play};
+use core::time::Duration;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// How the command is used.
+pub const USAGE: &str = "\
+usage: plimsoll-conformance run [options]
+  --host NAME       sim, level, completion, mio, polling, asyncio or uvloop; may be given several times; all that can run here unless given
+  --area AREA       only the scenarios of this area
+  --id ID           only this scenario; may be given several times
+  --scenarios DIR   these files, instead of the project's own; may be a single file
+  --seeds N         on simulated kernels, run each scenario with the seeds 0 to N - 1 (1 unless given: the calm one)
+  --seed FIRST      begin with this seed
+  --format FORMAT   text, json (a line for each result) or junit
+  --list            only say which scenarios there are
+  --explain ID      what a scenario is about, and what is expected
+  --schema          print the schema of the files";
+
+struct Options {
+    hosts: Vec<String>,
+    area: Option<String>,
+    ids: Vec<String>,
+    folder: PathBuf,
+    seeds: u64,
+    seed: u64,
+    format: String,
+    list: bool,
+    explain: Option<String>,
+}
+
+/// Runs the command; the arguments are those behind `run`. Whether everything passed.
+///
+/// # Errors
+/// What is wrong with the arguments or with the files.
+pub fn run(args: impl Iterator<Item = String>) -> Result<bool, String> {
+    let Some(options) = options(args)? else {
+        print!("{}", super::schema::text());
+        return Ok(true);
+    };
+    let scenarios = load(&options.folder).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    })?;
+    let chosen: Vec<Rc<Scenario>> = scenarios.into_iter().filter(|scenario| chosen(&options, scenario)).map(Rc::new).collect();
+    if options.list {
+        for scenario in &chosen {
+            println!("{:<44} {}", scenario.id, scenario.covers.join(" "));
+        }
+        println!("{} scenarios", chosen.len());
+        return Ok(true);
+    }
+    if let Some(id) = &options.explain {
+        let scenario = chosen.iter().find(|scenario| scenario.id == *id).ok_or_else(|| format!("there is no scenario `{id}`"))?;
+        explain(scenario);
+        return Ok(true);
+    }
+    if chosen.is_empty() {
+        return Err("no scenario was chosen".into());
+    }
+    Ok(run_all(&options, &chosen))
+}
+
+fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+    let mut options = Options {
+        hosts: Vec::new(),
+        area: None,
+        ids: Vec::new(),
+        folder: own_folder(),
+        seeds: 1,
+        seed: 0,
+        format: "text".into(),
+        list: false,
+        explain: None,
+    };
+    while let Some(option) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("`{option}` lacks its value\n{USAGE}"));
+        match option.as_str() {
+            "--host" => options.hosts.push(value()?),
+            "--area" => options.area = Some(value()?),
+            "--id" => options.ids.push(value()?),
+            "--scenarios" => options.folder = value()?.into(),
+            "--seeds" => options.seeds = value()?.parse().map_err(|_| USAGE)?,
+            "--seed" => options.seed = value()?.parse().map_err(|_| USAGE)?,
+            "--format" => options.format = value()?,
+            "--list" => options.list = true,
+            "--explain" => options.explain = Some(value()?),
+            "--schema" => return Ok(None),
+            "--help" => return Err(USAGE.into()),
+            _ => return Err(format!("`{option}` is unknown\n{USAGE}")),
+        }
+    }
+    if !["text", "json", "junit"].contains(&options.format.as_str()) {
+        return Err(format!("`{}` is no format\n{USAGE}", options.format));
+    }
+    if let Some(unknown) = options.hosts.iter().find(|host| !NAMES.contains(&host.as_str()) && !OTHERS.contains(&host.as_str())) {
+        return Err(format!("there is no host `{unknown}`\n{USAGE}"));
+    }
+    if options.hosts.is_empty() {
+        let others = OTHERS.iter().filter(|who| match oracle::python(who) {
+            Ok(_) => true,
+            Err(why) => {
+                eprintln!("{who} cannot run here: {why}");
+                false
+            }
+        });
+        options.hosts = NAMES.iter().chain(others).map(|&name| name.to_owned()).collect();
+    }
+    Ok(Some(options))
+}
+
+fn chosen(options: &Options, scenario: &Scenario) -> bool {
+    options.area.as_ref().is_none_or(|area| scenario.area() == area)
+        && (options.ids.is_empty() || options.ids.contains(&scenario.id))
+        && options.explain.as_ref().is_none_or(|id| *id == scenario.id)
+}
+
+fn explain(scenario: &Scenario) {
+    println!("{}\n  {}\n  shows {}", scenario.id, scenario.about, scenario.covers.join(", "));
+    if !scenario.needs.is_empty() {
+        println!("  needs {}", scenario.needs.join(", "));
+    }
+    for (lane, expect) in &scenario.expect {
+        println!("  {lane}: {}", expect.lines().join(", "));
+    }
+    for (who, departure) in scenario.departs.iter().flat_map(|(who, list)| list.iter().map(move |departure| (who, departure))) {
+        println!("  but {who}: {}", departure.why);
+        for (lane, expect) in &departure.expect {
+            println!("    {lane}: {}", expect.lines().join(", "));
+        }
+    }
+    println!("  in {}", scenario.path.display());
+}
+
+fn run_all(options: &Options, scenarios: &[Rc<Scenario>]) -> bool {
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let progress = options.format == "text" && std::io::stderr().is_terminal();
+    let begun = Instant::now();
+    for host in &options.hosts {
+        let mut take = |outcome: Outcome| {
+            if progress {
+                eprint!("\r\x1b[K{} {}", outcome.host, outcome.id);
+                // A terminal that is gone shows no progress.
+                let _ = std::io::stderr().flush();
+            }
+            match options.format.as_str() {
+                "text" if outcome.verdict.is_failure() => {
+                    println!("{}{}", if progress { "\r\x1b[K" } else { "" }, report::text(&outcome))
+                }
+                "json" => println!("{}", report::json(&outcome)),
+                _ => {}
+            }
+            outcomes.push(outcome);
+        };
+        if OTHERS.contains(&host.as_str()) {
+            of_other(host, scenarios, options, &mut take);
+        } else {
+            for scenario in scenarios {
+                of_own(host, scenario, options, &mut take);
+            }
+        }
+    }
+    if options.format == "junit" {
+        print!("{}", report::junit(&outcomes));
+    }
+    summary(options, &outcomes, progress, begun.elapsed())
+}
+
+fn summary(options: &Options, outcomes: &[Outcome], progress: bool, time: Duration) -> bool {
+    let count = |pick: &dyn Fn(&Verdict) -> bool| outcomes.iter().filter(|outcome| pick(&outcome.verdict)).count();
+    let failed = count(&Verdict::is_failure);
+    let skipped = count(&|verdict| matches!(verdict, Verdict::Skipped(_)));
+    let passed = outcomes.len() - failed - skipped;
+    let mut lines = Vec::new();
+    for host in &options.hosts {
+        let of = |pick: &dyn Fn(&Verdict) -> bool| {
+            outcomes.iter().filter(|outcome| outcome.host == *host && pick(&outcome.verdict)).count()
+        };
+        let departed = of(&|verdict| matches!(verdict, Verdict::Departed(_)));
+        let ms: f64 = outcomes.iter().filter(|outcome| outcome.host == *host).map(|outcome| outcome.time.as_secs_f64()).sum();
+        let departures = if departed > 0 { format!(" ({departed} as they are known to depart)") } else { String::new() };
+        let good = of(&|verdict| matches!(verdict, Verdict::Passed | Verdict::Departed(_)));
+        lines.push(format!(
+            "{host:<11} {good} passed{departures}, {} failed, {} skipped, {ms:.2} s",
+            of(&Verdict::is_failure),
+            of(&|verdict| matches!(verdict, Verdict::Skipped(_)))
+        ));
+    }
+    let mut skips: Vec<String> = outcomes
+        .iter()
+        .filter_map(|outcome| match &outcome.verdict {
+            Verdict::Skipped(why) => Some(format!("skipped on {}: {why}", outcome.host)),
+            _ => None,
+        })
+        .collect();
+    skips.sort();
+    skips.dedup();
+    lines.extend(skips);
+    lines.push(format!("{:.2} s in all", time.as_secs_f64()));
+    lines.push(format!("{passed} passed, {failed} failed, {skipped} skipped"));
+    let text = lines.join("\n");
+    match options.format.as_str() {
+        "text" => println!("{}{text}", if progress { "\r\x1b[K" } else { "" }),
+        _ => eprintln!("{text}"),
+    }
+    failed == 0
+}
+
+fn of_own(host: &str, scenario: &Rc<Scenario>, options: &Options, take: &mut impl FnMut(Outcome)) {
+    if let Some(need) = scenario.needs.iter().find(|need| !host::can(host, need)) {
+        let verdict = Verdict::Skipped(format!("it has no `{need}`"));
+        take(outcome(host, scenario, 0, verdict, None, Duration::ZERO, options));
+        return;
+    }
+    let seeds = if host::is_simulated(host) { options.seed..options.seed.saturating_add(options.seeds) } else { 0..1 };
+    for seed in seeds {
+        let begun = Instant::now();
+        let played = play::run(host, scenario, seed);
+        let time = begun.elapsed();
+        let record = played.clone().ok();
+        take(outcome(host, scenario, seed, judge::of_own(scenario, played), record, time, options));
+    }
+}
+
+fn of_other(host: &str, scenarios: &[Rc<Scenario>], options: &Options, take: &mut impl FnMut(Outcome)) {
+    let files: Vec<PathBuf> = scenarios.iter().map(|scenario| scenario.path.clone()).collect();
+    let lines = oracle::play(host, &files);
+    for (index, scenario) in scenarios.iter().enumerate() {
+        let line = lines.as_ref().map(|lines| lines.get(index));
+        let (verdict, record, ms) = match line {
+            Err(why) => (Verdict::Broken(why.clone()), None, 0.0),
+            Ok(None) => (Verdict::Broken("it was not played".into()), None, 0.0),
+            Ok(Some(line)) => match &line.played {
+                Played::Skipped(why) => (Verdict::Skipped(why.clone()), None, 0.0),
+                Played::Broken(why) => (Verdict::Broken(why.clone()), None, line.ms),
+                Played::Record(record) => (judge::of_other(scenario, host, &line.version, record), Some(record.clone()), line.ms),
+            },
+        };
+        take(outcome(host, scenario, 0, verdict, record, Duration::from_secs_f64(ms / 1000.0), options));
+    }
+}
+
+fn outcome(
+    host: &str,
+    scenario: &Scenario,
+    seed: u64,
+    verdict: Verdict,
+    record: Option<super::lane::Record>,
+    time: Duration,
+    options: &Options,
+) -> Outcome {
+    let mut replay = format!("cargo run --release -p plimsoll-conformance -- run --host {host} --id {}", scenario.id);
+    if seed > 0 {
+        replay += &format!(" --seed {seed}");
+    }
+    if options.folder != own_folder() {
+        replay += &format!(" --scenarios {}", options.folder.display());
+    }
+    Outcome { id: scenario.id.clone(), covers: scenario.covers.clone(), host: host.into(), seed, verdict, record, time, replay }
+}

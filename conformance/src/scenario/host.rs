@@ -1,0 +1,101 @@
+//! What a loop must be able to do so that scenarios can be played on it.
+
+use super::host_real::Real;
+use super::host_sim::Simulated;
+use super::model::{Link, Scenario};
+use super::stage::Stage;
+use crate::sim;
+use core::net::SocketAddr;
+use core::time::Duration;
+use plimsoll_core::{Hub, Report, Resource, StreamId};
+use std::io;
+use std::rc::Rc;
+
+/// The loops of this project, by name: three kinds of simulated kernels, and the backends.
+pub const NAMES: [&str; 5] = ["sim", "level", "completion", "mio", "polling"];
+
+/// Whether a host's kernel is simulated, so that seeds make a difference.
+#[must_use]
+pub fn is_simulated(name: &str) -> bool {
+    ["sim", "level", "completion"].contains(&name)
+}
+
+/// What a host can do of all that scenarios may need.
+#[must_use]
+pub fn can(name: &str, need: &str) -> bool {
+    match need {
+        "reset" | "half-close" | "clients" => true,
+        "threads" => !is_simulated(name),
+        "clock" | "fixed-kernel" => is_simulated(name),
+        "close-loop" => NAMES.contains(&name),
+        _ => false,
+    }
+}
+
+/// What a peer saw when it read.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    Bytes(Vec<u8>),
+    Nothing,
+    Eof,
+    Reset,
+}
+
+/// The other end of a connection: every call returns at once. Dropping it closes it.
+pub(crate) trait PeerEnd {
+    fn is_connected(&self) -> bool;
+    /// How many bytes were taken: all of them, into the void, if the connection is gone.
+    fn send(&mut self, bytes: &[u8]) -> usize;
+    fn read(&mut self, most: usize) -> Seen;
+    fn eof(&mut self);
+    fn reset(self: Box<Self>);
+    /// Its own address, and that of the application's end.
+    fn ends(&self) -> Option<(SocketAddr, SocketAddr)>;
+    /// How many bytes wait to be read, if that can be said.
+    fn unread(&self) -> Option<usize>;
+}
+
+/// A loop on which a scenario is played, and the world around it.
+pub(crate) trait Host {
+    /// The verbs and the application, outside of callbacks.
+    fn hub(&mut self) -> (&mut Hub<Stage>, &mut Stage);
+    /// One iteration that waits for so long at most. `false`: nothing will ever happen again by itself.
+    fn turn(&mut self, patience: Duration) -> bool;
+    /// A bound socket for the loop to listen on, with the buffers of the link, and where it is.
+    fn listener(&mut self, link: &Link) -> io::Result<(Resource, SocketAddr)>;
+    /// Listens where the application will connect to.
+    fn listen_peer(&mut self, link: &Link) -> io::Result<SocketAddr>;
+    /// An address where nobody listens.
+    fn nobody(&mut self) -> io::Result<SocketAddr>;
+    /// The next peer that the application has connected to.
+    fn accept_peer(&mut self) -> Option<Box<dyn PeerEnd>>;
+    /// Connects to the application; `None`: refused.
+    fn connect_peer(&mut self, to: SocketAddr, link: &Link) -> Option<Box<dyn PeerEnd>>;
+    /// Whether small segments are sent at once.
+    fn nodelay(&mut self, id: StreamId) -> Option<bool>;
+    /// Lets another thread schedule jobs; `None`: the loop cannot do that; `false`: it is closed.
+    fn threadsafe(&mut self, jobs: &[String]) -> Option<bool>;
+    fn reports(&mut self) -> Vec<Report>;
+    /// Everything that is under way happens; only where the host knows what is.
+    fn settle(&mut self) -> bool {
+        false
+    }
+    /// What broke the grammar of the contract so far.
+    fn violations(&mut self) -> Vec<String>;
+    fn close(&mut self);
+    /// How many descriptors there are.
+    fn descriptors(&self) -> u64;
+}
+
+/// A host by its name, with this application.
+pub(crate) fn make(name: &str, scenario: &Rc<Scenario>, seed: u64) -> io::Result<Box<dyn Host>> {
+    let stage = Stage::new(scenario);
+    Ok(match name {
+        "sim" => Box::new(Simulated::new(sim::Host::Edge, stage, seed)),
+        "level" => Box::new(Simulated::new(sim::Host::Level, stage, seed)),
+        "completion" => Box::new(Simulated::new(sim::Host::Completion, stage, seed)),
+        "mio" => Box::new(Real::<plimsoll_mio::Mio>::new(stage)?),
+        "polling" => Box::new(Real::<plimsoll_polling::Polling>::new(stage)?),
+        other => return Err(io::Error::other(format!("there is no host `{other}`"))),
+    })
+}

@@ -1,0 +1,190 @@
+//! The simulated kernels as hosts.
+
+use super::host::{Host, PeerEnd, Seen};
+use super::model::Link;
+use super::stage::Stage;
+use crate::sim::{self, Faults, Peer, PeerListener, Sim, SimLoop, SocketVisitor};
+use core::cell::Cell;
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use plimsoll_core::{Hub, Report, Resource, SocketOption, StreamId};
+use std::io;
+use std::rc::Rc;
+
+/// A loop on a simulated kernel. Seed 0 is a calm world; every other seed cuts, delays and misleads.
+pub(crate) struct Simulated {
+    sim_loop: SimLoop<Stage>,
+    listener: Option<PeerListener>,
+    port: u16,
+    closed: bool,
+}
+
+impl Simulated {
+    pub(crate) fn new(host: sim::Host, stage: Stage, seed: u64) -> Self {
+        let mut faults = Faults::none();
+        if seed > 0 {
+            rough(&mut faults, &mut fastrand::Rng::with_seed(seed));
+        }
+        let link = &stage.scenario.link;
+        faults.send_space = link.sndbuf.map_or(faults.send_space, |bytes| bytes..=bytes);
+        faults.receive_space = link.rcvbuf.map_or(faults.receive_space, |bytes| bytes..=bytes);
+        let world = Sim::new(seed, faults);
+        Self { sim_loop: SimLoop::within(&world, host, stage), listener: None, port: 7000, closed: false }
+    }
+
+    fn sim(&self) -> &Sim {
+        self.sim_loop.sim()
+    }
+
+    fn next_address(&mut self) -> SocketAddr {
+        self.port += 1;
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+}
+
+/// Whatever a healthy connection may meet: nothing here loses a byte.
+fn rough(faults: &mut Faults, rng: &mut fastrand::Rng) {
+    let mut often = |most: u32| if rng.bool() { 0 } else { 1 + rng.u32(..most) };
+    faults.short_recv = often(500);
+    faults.short_send = often(500);
+    faults.would_block = often(300);
+    faults.spurious = often(200);
+    faults.duplicate = often(200);
+    faults.stale = often(200);
+    faults.shuffle = rng.bool();
+    faults.bare = rng.bool();
+    if rng.bool() {
+        faults.latency = 0..=[1_000, 100_000, 5_000_000][rng.usize(..3)];
+    }
+    if rng.bool() {
+        faults.completion = 0..=[1_000, 200_000, 5_000_000][rng.usize(..3)];
+    }
+    if rng.bool() {
+        faults.segment = 1..=[16, 1_448, 65_536][rng.usize(..3)];
+    }
+}
+
+impl Host for Simulated {
+    fn hub(&mut self) -> (&mut Hub<Stage>, &mut Stage) {
+        self.sim_loop.engine().hub_and_state()
+    }
+
+    fn turn(&mut self, patience: Duration) -> bool {
+        // Time is virtual: whoever waits waits for as long as it takes.
+        !self.closed && self.sim_loop.run_once(if patience.is_zero() { Some(Duration::ZERO) } else { None })
+    }
+
+    fn listener(&mut self, _: &Link) -> io::Result<(Resource, SocketAddr)> {
+        let at = self.next_address();
+        Ok((Resource::new(self.sim().bound_socket(at, true)), at))
+    }
+
+    fn listen_peer(&mut self, _: &Link) -> io::Result<SocketAddr> {
+        let at = self.next_address();
+        self.listener = Some(self.sim().listen_peer(at));
+        Ok(at)
+    }
+
+    fn nobody(&mut self) -> io::Result<SocketAddr> {
+        Ok(self.next_address())
+    }
+
+    fn accept_peer(&mut self) -> Option<Box<dyn PeerEnd>> {
+        let peer = self.listener.as_ref()?.accept()?;
+        peer.stall();
+        Some(Box::new(SimPeer(peer)))
+    }
+
+    fn connect_peer(&mut self, to: SocketAddr, _: &Link) -> Option<Box<dyn PeerEnd>> {
+        let peer = self.sim().connect_peer(to);
+        peer.stall();
+        Some(Box::new(SimPeer(peer)))
+    }
+
+    fn nodelay(&mut self, id: StreamId) -> Option<bool> {
+        let seen = Rc::new(Cell::new(None));
+        let sink = seen.clone();
+        let visitor = SocketVisitor::new(move |view| {
+            let set = view.options.iter().rev().find_map(|option| match option {
+                SocketOption::NoDelay(on) => Some(*on),
+                _ => None,
+            });
+            sink.set(Some(set.unwrap_or(false)));
+        });
+        self.hub().0.visit(id, Resource::new(visitor));
+        self.turn(Duration::ZERO);
+        seen.get()
+    }
+
+    fn threadsafe(&mut self, _: &[String]) -> Option<bool> {
+        None
+    }
+
+    fn reports(&mut self) -> Vec<Report> {
+        self.sim_loop.take_reports()
+    }
+
+    fn settle(&mut self) -> bool {
+        if !self.closed {
+            self.sim_loop.settle();
+        }
+        true
+    }
+
+    fn violations(&mut self) -> Vec<String> {
+        self.sim_loop.checker().violations()
+    }
+
+    fn close(&mut self) {
+        self.closed = true;
+        self.listener = None;
+        self.sim_loop.close();
+    }
+
+    fn descriptors(&self) -> u64 {
+        self.sim().descriptors()
+    }
+}
+
+struct SimPeer(Peer);
+
+impl PeerEnd for SimPeer {
+    fn is_connected(&self) -> bool {
+        self.0.is_connected()
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> usize {
+        self.0.send(bytes);
+        bytes.len()
+    }
+
+    fn read(&mut self, most: usize) -> Seen {
+        self.0.read(most);
+        let bytes = self.0.recv();
+        if !bytes.is_empty() {
+            Seen::Bytes(bytes)
+        } else if self.0.saw_eof() {
+            Seen::Eof
+        } else if self.0.error().is_some() {
+            Seen::Reset
+        } else {
+            Seen::Nothing
+        }
+    }
+
+    fn eof(&mut self) {
+        self.0.eof();
+    }
+
+    fn reset(self: Box<Self>) {
+        self.0.reset();
+    }
+
+    fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        Some((self.0.addr(), self.0.remote()))
+    }
+
+    fn unread(&self) -> Option<usize> {
+        None
+    }
+}

@@ -1,0 +1,192 @@
+//! A scenario, as the parser leaves it: nothing in it is left to be checked.
+
+use super::pattern::Expect;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// One file.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Scenario {
+    /// Where it stands.
+    pub path: PathBuf,
+    /// Its name: the area and the name of the file.
+    pub id: String,
+    /// What it shows, in a sentence.
+    pub about: String,
+    /// The ids of the contract that it shows something of.
+    pub covers: Vec<String>,
+    /// What it needs of a host.
+    pub needs: Vec<String>,
+    /// Departures of other loops.
+    pub departs: BTreeMap<String, Vec<Departure>>,
+    pub(crate) link: Link,
+    /// The connections; the first has no name.
+    pub(crate) connections: Vec<Connection>,
+    /// The protocols that connections are handed to later, by name.
+    pub(crate) protocols: BTreeMap<String, Behaviour>,
+    pub(crate) jobs: BTreeMap<String, Vec<Command>>,
+    pub(crate) steps: Vec<Command>,
+    pub(crate) expect: BTreeMap<String, Expect>,
+}
+
+impl Scenario {
+    /// The folder that it belongs to.
+    #[must_use]
+    pub fn area(&self) -> &str {
+        self.id.split('/').next().unwrap_or_default()
+    }
+
+    pub(crate) fn behaviour(&self, connection: usize, protocol: Option<&str>) -> &Behaviour {
+        let first = &self.connections[connection].behaviour;
+        protocol.and_then(|name| self.protocols.get(name)).unwrap_or(first)
+    }
+}
+
+/// How another loop departs from the contract.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Departure {
+    /// The row of the contract's table, and why.
+    pub why: String,
+    /// Only these versions of it, as the beginning of what the loop says of itself; all of them if empty.
+    pub versions: Vec<String>,
+    pub(crate) line: usize,
+    pub(crate) expect: BTreeMap<String, Expect>,
+}
+
+impl Departure {
+    /// Whether a version is meant.
+    #[must_use]
+    pub fn applies(&self, version: &str) -> bool {
+        self.versions.is_empty() || self.versions.iter().any(|prefix| version.starts_with(prefix.as_str()))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    Accept,
+    Connect,
+    Server,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) way: Way,
+    pub(crate) sndbuf: Option<usize>,
+    pub(crate) rcvbuf: Option<usize>,
+    /// The server accepts from the beginning.
+    pub(crate) start: bool,
+    /// Connecting begins before the first step.
+    pub(crate) opens: bool,
+    /// Nobody listens where the application connects to.
+    pub(crate) nobody: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    pub(crate) name: String,
+    pub(crate) behaviour: Behaviour,
+}
+
+/// What a protocol does by itself.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Behaviour {
+    pub(crate) keep_open: bool,
+    /// It is a buffered protocol, and lends so many bytes.
+    pub(crate) buffer: Option<usize>,
+    /// Its factory fails.
+    pub(crate) factory_raises: bool,
+    pub(crate) on: BTreeMap<String, Reaction>,
+}
+
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Reaction {
+    pub(crate) first: Vec<Command>,
+    pub(crate) each: Vec<Command>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Actor {
+    App(usize),
+    Peer(usize),
+    Server,
+    Loop,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Command {
+    pub(crate) line: usize,
+    pub(crate) actor: Actor,
+    pub(crate) act: Act,
+    /// What it must answer.
+    pub(crate) answers: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Payload {
+    Text(String),
+    Pattern(usize),
+}
+
+impl Payload {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.as_bytes().to_vec(),
+            Self::Pattern(len) => super::lane::pattern(0, *len),
+        }
+    }
+}
+
+/// A mark: a number of bytes, or the size of the queue at that moment and so many more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mark {
+    Bytes(usize),
+    Size(i64),
+}
+
+impl Mark {
+    pub(crate) fn resolve(self, size: usize) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Size(more) => usize::try_from(size as i64 + more).unwrap_or(0),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    Write(Payload),
+    WriteLines(Vec<Payload>),
+    WriteEof,
+    Close,
+    Abort,
+    PauseReading,
+    ResumeReading,
+    Limits { low: Option<Mark>, high: Option<Mark> },
+    SetProtocol(String),
+    Probe(String),
+    Fail,
+    Raise,
+    Open,
+    Turn(Vec<Command>),
+    Fill(usize),
+    Wait { event: String, amount: usize },
+    Settle,
+    Connect,
+    Send(Payload),
+    Recv(usize),
+    RecvEof,
+    DrainUntil(usize),
+    Eof,
+    Reset,
+    Start,
+    CloseClients,
+    AbortClients,
+    WaitClosed,
+    CallSoon(String),
+    CallLater(u64, String),
+    Cancel(String),
+    Report,
+    Threadsafe(Vec<String>),
+}

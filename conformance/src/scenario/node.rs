@@ -1,0 +1,177 @@
+//! TOML with line numbers, and a table that knows which of its keys nobody asked for.
+
+use super::Problem;
+use core::cell::RefCell;
+use core::ops::Range;
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A value and the line it stands in.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) line: usize,
+    pub(crate) value: Value,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Text(String),
+    Int(i64),
+    Bool(bool),
+    List(Vec<Node>),
+    Table(Vec<(String, usize, Node)>),
+}
+
+impl Value {
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a string",
+            Self::Int(_) => "an integer",
+            Self::Bool(_) => "a boolean",
+            Self::List(_) => "an array",
+            Self::Table(_) => "a table",
+        }
+    }
+}
+
+/// Where a file is read: gives errors their place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) path: &'a Path,
+    text: &'a str,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) const fn new(path: &'a Path, text: &'a str) -> Self {
+        Self { path, text }
+    }
+
+    pub(crate) fn problem(&self, line: usize, message: impl Into<String>) -> Problem {
+        Problem { path: self.path.to_owned(), line, message: message.into() }
+    }
+
+    fn line(&self, span: &Range<usize>) -> usize {
+        1 + self.text.as_bytes()[..span.start.min(self.text.len())].iter().filter(|&&byte| byte == b'\n').count()
+    }
+
+    pub(crate) fn parse(&self) -> Result<Node, Problem> {
+        let table = DeTable::parse(self.text).map_err(|error| {
+            let line = error.span().map_or(1, |span| self.line(&span));
+            self.problem(line, error.message())
+        })?;
+        let line = self.line(&table.span());
+        self.table(table.into_inner(), line)
+    }
+
+    fn table(&self, table: DeTable<'_>, line: usize) -> Result<Node, Problem> {
+        let mut entries = Vec::new();
+        for (key, value) in table {
+            let line = self.line(&key.span());
+            entries.push((key.into_inner().into_owned(), line, self.node(value)?));
+        }
+        entries.sort_by_key(|entry| entry.1);
+        Ok(Node { line, value: Value::Table(entries) })
+    }
+
+    fn node(&self, value: Spanned<DeValue<'_>>) -> Result<Node, Problem> {
+        let line = self.line(&value.span());
+        let value = match value.into_inner() {
+            DeValue::String(text) => Value::Text(text.into_owned()),
+            DeValue::Boolean(yes) => Value::Bool(yes),
+            DeValue::Integer(number) => {
+                let parsed = i64::from_str_radix(number.as_str(), number.radix());
+                Value::Int(parsed.map_err(|_| self.problem(line, "an integer out of range"))?)
+            }
+            DeValue::Array(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect::<Result<_, _>>()?),
+            DeValue::Table(table) => return self.table(table, line),
+            DeValue::Float(_) | DeValue::Datetime(_) => {
+                return Err(self.problem(line, "a scenario has neither fractions nor dates"));
+            }
+        };
+        Ok(Node { line, value })
+    }
+
+    pub(crate) fn text<'n>(&self, node: &'n Node) -> Result<&'n str, Problem> {
+        match &node.value {
+            Value::Text(text) => Ok(text),
+            other => Err(self.problem(node.line, format!("expected a string, found {}", other.kind()))),
+        }
+    }
+
+    pub(crate) fn count(&self, node: &Node) -> Result<usize, Problem> {
+        match node.value {
+            Value::Int(number) => usize::try_from(number).map_err(|_| self.problem(node.line, "a negative number")),
+            ref other => Err(self.problem(node.line, format!("expected a number, found {}", other.kind()))),
+        }
+    }
+
+    pub(crate) fn flag(&self, node: &Node) -> Result<bool, Problem> {
+        match node.value {
+            Value::Bool(yes) => Ok(yes),
+            ref other => Err(self.problem(node.line, format!("expected true or false, found {}", other.kind()))),
+        }
+    }
+
+    pub(crate) fn list<'n>(&self, node: &'n Node) -> Result<&'n [Node], Problem> {
+        match &node.value {
+            Value::List(items) => Ok(items),
+            other => Err(self.problem(node.line, format!("expected an array, found {}", other.kind()))),
+        }
+    }
+
+    pub(crate) fn keys<'n>(&self, node: &'n Node, of: &'static str) -> Result<Keys<'n>, Problem> {
+        match &node.value {
+            Value::Table(entries) => Ok(Keys { entries, line: node.line, of, asked: RefCell::default() }),
+            other => Err(self.problem(node.line, format!("expected a table, found {}", other.kind()))),
+        }
+    }
+
+    /// The only entry of a table such as `{ pattern = 5 }`.
+    pub(crate) fn single<'n>(&self, node: &'n Node, what: &str) -> Result<(&'n str, &'n Node), Problem> {
+        match &node.value {
+            Value::Table(entries) if entries.len() == 1 => Ok((&entries[0].0, &entries[0].2)),
+            _ => Err(self.problem(node.line, format!("expected {what}"))),
+        }
+    }
+}
+
+/// A table while it is read.
+#[derive(Debug)]
+pub(crate) struct Keys<'n> {
+    entries: &'n [(String, usize, Node)],
+    pub(crate) line: usize,
+    of: &'static str,
+    asked: RefCell<Vec<String>>,
+}
+
+impl<'n> Keys<'n> {
+    pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
+        self.asked.borrow_mut().push(key.into());
+        self.entries.iter().find(|entry| entry.0 == key).map(|entry| &entry.2)
+    }
+
+    pub(crate) fn need(&self, source: &Source<'_>, key: &str) -> Result<&'n Node, Problem> {
+        self.get(key).ok_or_else(|| source.problem(self.line, format!("{} lacks `{key}`", self.of)))
+    }
+
+    /// Those that were not asked for yet.
+    pub(crate) fn rest(&self) -> impl Iterator<Item = &'n (String, usize, Node)> {
+        let asked = self.asked.borrow().clone();
+        self.entries.iter().filter(move |entry| !asked.contains(&entry.0))
+    }
+
+    /// Nothing else may stand here.
+    pub(crate) fn end(&self, source: &Source<'_>) -> Result<(), Problem> {
+        match self.rest().next() {
+            None => Ok(()),
+            Some((key, line, _)) => {
+                let mut known = self.asked.borrow().clone();
+                known.sort();
+                known.dedup();
+                let known = known.join(", ");
+                Err(source.problem(*line, format!("{} has no `{key}`; it has: {known}", self.of)))
+            }
+        }
+    }
+}

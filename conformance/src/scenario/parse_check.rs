@@ -1,0 +1,163 @@
+//! Steps that contradict each other, and names that nothing refers to.
+
+use super::Problem;
+use super::model::{Act, Actor, Command, Scenario, Way};
+use super::node::Source;
+use std::collections::BTreeSet;
+
+/// Everything that can be seen without running it.
+pub(crate) fn check(source: &Source<'_>, scenario: &Scenario) -> Result<(), Problem> {
+    let mut walk = Walk { source, scenario, jobs: BTreeSet::new(), protocols: BTreeSet::new() };
+    walk.steps()?;
+    walk.reactions()?;
+    walk.unused()?;
+    if scenario.link.way == Way::Server && scenario.connections.iter().any(|connection| connection.name == "server") {
+        return Err(source.problem(1, "a connection cannot be called `server`"));
+    }
+    for departure in scenario.departs.values().flatten() {
+        let same = |(lane, expect): (&String, &super::pattern::Expect)| {
+            scenario.expect.get(lane).is_some_and(|own| own.lines() == expect.lines())
+        };
+        if departure.expect.iter().all(same) {
+            return Err(source.problem(departure.line, "a departure that expects the same is none"));
+        }
+    }
+    Ok(())
+}
+
+struct Walk<'a> {
+    source: &'a Source<'a>,
+    scenario: &'a Scenario,
+    jobs: BTreeSet<String>,
+    protocols: BTreeSet<String>,
+}
+
+impl Walk<'_> {
+    fn need(&self, command: &Command, need: &str) -> Result<(), Problem> {
+        if self.scenario.needs.iter().any(|own| own == need) {
+            Ok(())
+        } else {
+            Err(self.source.problem(command.line, format!("this needs `{need}`: say so in `needs`")))
+        }
+    }
+
+    fn steps(&mut self) -> Result<(), Problem> {
+        let link = &self.scenario.link;
+        let count = self.scenario.connections.len();
+        let mut opened = vec![link.opens && link.way != Way::Server; count];
+        let mut ended: Vec<Option<(usize, &str)>> = vec![None; count];
+        let mut finished = vec![false; count];
+        for command in &self.scenario.steps {
+            let wrong = |message: String| Err(self.source.problem(command.line, message));
+            match (command.actor, &command.act) {
+                (Actor::App(n), Act::Open) if link.opens || link.way != Way::Connect || opened[n] => {
+                    return wrong("`open` goes with `link.open = \"steps\"`, once a connection".into());
+                }
+                (Actor::Peer(n), Act::Connect) if link.way != Way::Server || opened[n] => {
+                    return wrong("`connect` goes with `link.by = \"server\"`, once a connection".into());
+                }
+                (Actor::App(n), Act::Open) | (Actor::Peer(n), Act::Connect) => opened[n] = true,
+                (Actor::App(n) | Actor::Peer(n), act) if !opened[n] && !matches!(act, Act::Settle | Act::Wait { .. }) => {
+                    return wrong("this connection was not opened yet".into());
+                }
+                (Actor::Peer(_), _) if link.nobody => return wrong("nobody listens: there is no peer".into()),
+                (Actor::Peer(n), act) => {
+                    if let Some((line, how)) = ended[n] {
+                        return wrong(format!("the peer was {how} in line {line}"));
+                    }
+                    match act {
+                        Act::Close => ended[n] = Some((command.line, "closed")),
+                        Act::Reset => {
+                            self.need(command, "reset")?;
+                            ended[n] = Some((command.line, "reset"));
+                        }
+                        Act::Eof if finished[n] => return wrong("the peer finished already".into()),
+                        Act::Send(_) if finished[n] => return wrong("the peer finished: it cannot send any more".into()),
+                        Act::Eof => finished[n] = true,
+                        _ => {}
+                    }
+                }
+                (Actor::Server, _) if link.way != Way::Server => {
+                    return wrong("`server` goes with `link.by = \"server\"`".into());
+                }
+                (Actor::Loop, Act::Threadsafe(_)) => self.need(command, "threads")?,
+                (Actor::Loop, Act::Close) => self.need(command, "close-loop")?,
+                _ => {}
+            }
+            if let Act::Wait { event, .. } = &command.act {
+                self.waits(command, event)?;
+            }
+            self.command(command)?;
+        }
+        Ok(())
+    }
+
+    /// Waiting for what is not expected can only fail.
+    fn waits(&self, command: &Command, event: &str) -> Result<(), Problem> {
+        let lane = self.scenario.lane_of(command.actor);
+        if self.scenario.expect.get(&lane).is_some_and(|expect| expect.mentions(event)) {
+            Ok(())
+        } else {
+            Err(self.source.problem(command.line, format!("`{event}` is waited for, but `expect.{lane}` has no such event")))
+        }
+    }
+
+    fn reactions(&mut self) -> Result<(), Problem> {
+        let scenario = self.scenario;
+        let of_connections = scenario.connections.iter().map(|connection| &connection.behaviour);
+        for behaviour in of_connections.chain(scenario.protocols.values()) {
+            for reaction in behaviour.on.values() {
+                for command in reaction.first.iter().chain(&reaction.each) {
+                    self.command(command)?;
+                }
+            }
+        }
+        for command in scenario.jobs.values().flatten() {
+            self.command(command)?;
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: &Command) -> Result<(), Problem> {
+        match &command.act {
+            Act::Turn(commands) => {
+                for command in commands {
+                    self.command(command)?;
+                }
+            }
+            Act::CallSoon(job) | Act::CallLater(_, job) | Act::Cancel(job) => {
+                self.jobs.insert(job.clone());
+            }
+            Act::Threadsafe(jobs) => self.jobs.extend(jobs.iter().cloned()),
+            Act::SetProtocol(name) => {
+                self.protocols.insert(name.clone());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn unused(&self) -> Result<(), Problem> {
+        let job = self.scenario.jobs.keys().find(|name| !self.jobs.contains(*name));
+        let protocol = self.scenario.protocols.keys().find(|name| !self.protocols.contains(*name));
+        match (job, protocol) {
+            (Some(job), _) => Err(self.source.problem(1, format!("the job `{job}` is never scheduled"))),
+            (_, Some(protocol)) => Err(self.source.problem(1, format!("the protocol `{protocol}` is never set"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Scenario {
+    /// The lane in which an actor's events are.
+    pub(crate) fn lane_of(&self, actor: Actor) -> String {
+        let (kind, index) = match actor {
+            Actor::App(index) => ("app", index),
+            Actor::Peer(index) => ("peer", index),
+            Actor::Server => return "server".into(),
+            Actor::Loop => return "loop".into(),
+        };
+        let name = &self.connections[index].name;
+        if name.is_empty() { kind.into() } else { format!("{kind}.{name}") }
+    }
+}

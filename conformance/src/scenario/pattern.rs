@@ -1,0 +1,438 @@
+//! What may happen: patterns over lanes, and whether a lane is one of them.
+//!
+//! A lane is matched with the set of all positions it can be at, each a pattern of what is left (Antimirov's partial derivatives). Patterns without
+//! `any` have no more positions than they have parts, so there is nothing to backtrack over.
+
+use super::lane::{Arg, Event, Streams, pattern};
+use core::fmt;
+use std::collections::BTreeSet;
+
+/// Bytes that are expected.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Bytes {
+    Text(Vec<u8>),
+    Pattern(usize),
+    /// All that the application wrote.
+    Written,
+    /// All that the peer sent.
+    Sent,
+    /// The first bytes of that, at least one.
+    Prefix(Box<Self>),
+}
+
+impl Bytes {
+    fn resolve(&self, streams: &Streams) -> Part {
+        match self {
+            Self::Text(text) => Part::Bytes { left: text.clone(), open: false },
+            Self::Pattern(len) => Part::Bytes { left: pattern(0, *len), open: false },
+            Self::Written => Part::Bytes { left: streams.written.clone(), open: false },
+            Self::Sent => Part::Bytes { left: streams.sent.clone(), open: false },
+            Self::Prefix(of) => match of.resolve(streams) {
+                Part::Bytes { left, .. } => Part::Bytes { left, open: true },
+                other => other,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "\"{}\"", text.escape_ascii()),
+            Self::Pattern(len) => write!(f, "{len} bytes of the pattern"),
+            Self::Written => f.write_str("all that was written"),
+            Self::Sent => f.write_str("all that was sent"),
+            Self::Prefix(of) => write!(f, "the beginning of {of}"),
+        }
+    }
+}
+
+/// What an argument of an event is expected to be.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Want {
+    Is(Arg),
+    OneOf(Vec<String>),
+    Bytes(Bytes),
+}
+
+/// What may happen in a lane.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Pattern {
+    Event {
+        name: String,
+        args: Vec<Want>,
+    },
+    Opt(Vec<Self>),
+    Alt(Vec<Vec<Self>>),
+    Star(Vec<Self>),
+    /// Any interleaving of these.
+    Any(Vec<Vec<Self>>),
+}
+
+/// What is expected of a lane.
+#[derive(Clone, Debug)]
+pub(crate) enum Expect {
+    Sequence(Vec<Pattern>),
+    /// Each of these once, in any order that keeps these pairs; `*` is every other one.
+    Once {
+        once: Vec<Pattern>,
+        order: Vec<(String, String)>,
+    },
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event { name, args } => {
+                f.write_str(name)?;
+                for (n, arg) in args.iter().enumerate() {
+                    f.write_str(if n == 0 { "(" } else { ", " })?;
+                    match arg {
+                        Want::Is(arg) => {
+                            let text = Event::new("").with(arg.clone()).to_string();
+                            f.write_str(text.trim_matches(['(', ')']))?;
+                        }
+                        Want::OneOf(words) => f.write_str(&words.join("|"))?,
+                        Want::Bytes(bytes) => bytes.fmt(f)?,
+                    }
+                }
+                f.write_str(if args.is_empty() { "" } else { ")" })
+            }
+            Self::Opt(seq) => write!(f, "[{}]", words(seq)),
+            Self::Star(seq) => write!(f, "{{{}}}", words(seq)),
+            Self::Alt(seqs) => write!(f, "({})", seqs.iter().map(|seq| words(seq)).collect::<Vec<_>>().join(" | ")),
+            Self::Any(seqs) => write!(f, "({})", seqs.iter().map(|seq| words(seq)).collect::<Vec<_>>().join(" ∥ ")),
+        }
+    }
+}
+
+pub(crate) fn words(seq: &[Pattern]) -> String {
+    seq.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Expect {
+    /// In words, one line an event where the order is fixed.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Sequence(seq) => seq.iter().map(ToString::to_string).collect(),
+            Self::Once { once, order } => {
+                let mut lines: Vec<String> = once.iter().map(ToString::to_string).collect();
+                lines.push(format!("in any order with {order:?}"));
+                lines
+            }
+        }
+    }
+
+    /// Whether an event of that name may happen.
+    pub(crate) fn mentions(&self, name: &str) -> bool {
+        fn in_seq(seq: &[Pattern], name: &str) -> bool {
+            seq.iter().any(|pattern| match pattern {
+                Pattern::Event { name: own, .. } => own == name,
+                Pattern::Opt(seq) | Pattern::Star(seq) => in_seq(seq, name),
+                Pattern::Alt(seqs) | Pattern::Any(seqs) => seqs.iter().any(|seq| in_seq(seq, name)),
+            })
+        }
+        match self {
+            Self::Sequence(seq) => in_seq(seq, name),
+            Self::Once { once, .. } => in_seq(once, name),
+        }
+    }
+
+    /// Whether the lane is as expected; if not, the index of the first event that is not, which is the length if something is missing.
+    pub(crate) fn check(&self, lane: &[Event], streams: &Streams) -> Result<(), usize> {
+        match self {
+            Self::Sequence(seq) => check_sequence(seq, lane, streams),
+            Self::Once { once, order } => check_once(once, order, lane, streams),
+        }
+    }
+}
+
+/// A part of what is left.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Part {
+    Whole(Pattern),
+    /// Data of an event that was begun: so many bytes are left; `open`: or fewer.
+    Begun {
+        name: String,
+        left: Vec<u8>,
+        open: bool,
+    },
+    Bytes {
+        left: Vec<u8>,
+        open: bool,
+    },
+    Shuffle(Vec<Rest>),
+}
+
+/// What is left, last part first: so that taking the first one is cheap.
+type Rest = Vec<Part>;
+
+fn rest_of(seq: &[Pattern]) -> Rest {
+    seq.iter().rev().cloned().map(Part::Whole).collect()
+}
+
+fn check_sequence(seq: &[Pattern], lane: &[Event], streams: &Streams) -> Result<(), usize> {
+    let mut positions = BTreeSet::from([rest_of(seq)]);
+    for (index, event) in lane.iter().enumerate() {
+        let mut next = BTreeSet::new();
+        for rest in &positions {
+            step(rest, event, streams, &mut next);
+        }
+        if next.is_empty() {
+            return Err(index);
+        }
+        positions = next;
+    }
+    if positions.iter().any(|rest| nullable(rest)) { Ok(()) } else { Err(lane.len()) }
+}
+
+fn nullable(rest: &[Part]) -> bool {
+    rest.iter().all(|part| match part {
+        Part::Whole(pattern) => nullable_pattern(pattern),
+        Part::Begun { left, open, .. } => *open || left.is_empty(),
+        Part::Bytes { .. } => false,
+        Part::Shuffle(rests) => rests.iter().all(|rest| nullable(rest)),
+    })
+}
+
+fn nullable_pattern(pattern: &Pattern) -> bool {
+    let seq_nullable = |seq: &Vec<Pattern>| seq.iter().all(nullable_pattern);
+    match pattern {
+        Pattern::Event { .. } => false,
+        Pattern::Opt(_) | Pattern::Star(_) => true,
+        Pattern::Alt(seqs) => seqs.iter().any(seq_nullable),
+        Pattern::Any(seqs) => seqs.iter().all(seq_nullable),
+    }
+}
+
+/// Everything that may be left after `event`.
+fn step(rest: &[Part], event: &Event, streams: &Streams, out: &mut BTreeSet<Rest>) {
+    let Some((first, behind)) = rest.split_last() else { return };
+    let mut heads = BTreeSet::new();
+    match first {
+        Part::Whole(Pattern::Event { name, args }) => take(name, args, event, streams, &mut heads),
+        Part::Whole(Pattern::Opt(seq)) => step(&rest_of(seq), event, streams, &mut heads),
+        Part::Whole(Pattern::Star(seq)) => {
+            let mut once = BTreeSet::new();
+            step(&rest_of(seq), event, streams, &mut once);
+            heads.extend(once.into_iter().map(|mut head| {
+                head.insert(0, first.clone());
+                head
+            }));
+        }
+        Part::Whole(Pattern::Alt(seqs)) => {
+            for seq in seqs {
+                step(&rest_of(seq), event, streams, &mut heads);
+            }
+        }
+        Part::Whole(Pattern::Any(seqs)) => {
+            shuffle(&seqs.iter().map(|seq| rest_of(seq)).collect::<Vec<_>>(), event, streams, &mut heads)
+        }
+        Part::Shuffle(rests) => shuffle(rests, event, streams, &mut heads),
+        Part::Begun { name, left, open } => {
+            if event.name == *name {
+                if let Some(bytes) = event.bytes() {
+                    take_bytes(name, left, *open, bytes, &mut heads);
+                }
+            }
+        }
+        Part::Bytes { .. } => {}
+    }
+    for mut head in heads {
+        // A piece of data may go on behind a boundary that only the pattern has.
+        let over = match head.last() {
+            Some(Part::Bytes { left, .. }) => Some(left.clone()),
+            _ => None,
+        };
+        match over {
+            Some(bytes) => {
+                head.pop();
+                let mut whole = behind.to_vec();
+                whole.append(&mut head);
+                step(&whole, &Event { name: event.name.clone(), args: vec![Arg::Bytes(bytes)] }, streams, out);
+            }
+            None => {
+                let mut whole = behind.to_vec();
+                whole.append(&mut head);
+                out.insert(whole);
+            }
+        }
+    }
+    let skip = match first {
+        Part::Whole(pattern) => nullable_pattern(pattern),
+        Part::Begun { left, open, .. } => *open || left.is_empty(),
+        Part::Shuffle(rests) => rests.iter().all(|rest| nullable(rest)),
+        Part::Bytes { .. } => false,
+    };
+    if skip {
+        step(behind, event, streams, out);
+    }
+}
+
+fn shuffle(rests: &[Rest], event: &Event, streams: &Streams, out: &mut BTreeSet<Rest>) {
+    for (n, rest) in rests.iter().enumerate() {
+        let mut next = BTreeSet::new();
+        step(rest, event, streams, &mut next);
+        for one in next {
+            let mut rests = rests.to_vec();
+            rests[n] = one;
+            out.insert(vec![Part::Shuffle(rests)]);
+        }
+    }
+}
+
+/// Whether an event is the expected one; what is left of it goes to `out`.
+fn take(name: &str, args: &[Want], event: &Event, streams: &Streams, out: &mut BTreeSet<Rest>) {
+    if event.name != name {
+        return;
+    }
+    if let ([Want::Bytes(want)], Some(bytes)) = (args, event.bytes()) {
+        if let Part::Bytes { left, open } = want.resolve(streams) {
+            take_bytes(name, &left, open, bytes, out);
+        }
+        return;
+    }
+    let fits = |(want, arg): (&Want, &Arg)| match (want, arg) {
+        (Want::Is(want), arg) => want == arg,
+        (Want::OneOf(words), Arg::Word(word)) => words.contains(word),
+        _ => false,
+    };
+    if args.len() == event.args.len() && args.iter().zip(&event.args).all(fits) {
+        out.insert(Rest::new());
+    }
+}
+
+/// Bytes come where these are expected: all, the first of them, or more than them.
+fn take_bytes(name: &str, want: &[u8], open: bool, bytes: &[u8], out: &mut BTreeSet<Rest>) {
+    if want.starts_with(bytes) {
+        let left = want[bytes.len()..].to_vec();
+        if left.is_empty() {
+            out.insert(Rest::new());
+        } else {
+            out.insert(vec![Part::Begun { name: name.into(), left, open }]);
+        }
+    } else if !want.is_empty() && bytes.starts_with(want) {
+        out.insert(vec![Part::Bytes { left: bytes[want.len()..].to_vec(), open: false }]);
+    }
+}
+
+fn check_once(once: &[Pattern], order: &[(String, String)], lane: &[Event], streams: &Streams) -> Result<(), usize> {
+    let mut left: Vec<&Pattern> = once.iter().collect();
+    let mut seen: Vec<String> = Vec::new();
+    for (index, event) in lane.iter().enumerate() {
+        let fits =
+            |pattern: &&Pattern| check_sequence(core::slice::from_ref(*pattern), core::slice::from_ref(event), streams).is_ok();
+        let Some(found) = left.iter().position(fits) else { return Err(index) };
+        left.swap_remove(found);
+        let name = event.to_string();
+        // Whatever must come before something that is there already comes too late.
+        let is = |label: &str, what: &str, other: &str| {
+            if label == "*" { what != other && !is_label(other, what) } else { is_label(label, what) }
+        };
+        let late = order.iter().any(|(first, then)| is(first, &name, then) && seen.iter().any(|seen| is(then, seen, first)));
+        if late {
+            return Err(index);
+        }
+        seen.push(name);
+    }
+    if left.is_empty() { Ok(()) } else { Err(lane.len()) }
+}
+
+/// `lost` names `lost(none)` too.
+fn is_label(label: &str, event: &str) -> bool {
+    event == label || event.strip_prefix(label).is_some_and(|rest| rest.starts_with('('))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(name: &str) -> Event {
+        Event::new(name)
+    }
+
+    fn data(text: &str) -> Event {
+        Event::new("data").with(Arg::Bytes(text.into()))
+    }
+
+    fn want(name: &str) -> Pattern {
+        Pattern::Event { name: name.into(), args: Vec::new() }
+    }
+
+    fn want_data(bytes: Bytes) -> Pattern {
+        Pattern::Event { name: "data".into(), args: vec![Want::Bytes(bytes)] }
+    }
+
+    fn text(text: &str) -> Bytes {
+        Bytes::Text(text.into())
+    }
+
+    fn check(seq: &[Pattern], lane: &[Event]) -> Result<(), usize> {
+        check_sequence(seq, lane, &Streams::default())
+    }
+
+    #[test]
+    fn a_fixed_order_is_fixed() {
+        let seq = [want("cm"), want("eof"), want("lost")];
+        assert_eq!(check(&seq, &[event("cm"), event("eof"), event("lost")]), Ok(()));
+        assert_eq!(check(&seq, &[event("cm"), event("lost")]), Err(1));
+        assert_eq!(check(&seq, &[event("cm"), event("eof")]), Err(2));
+        assert_eq!(check(&seq, &[event("cm"), event("eof"), event("lost"), event("lost")]), Err(3));
+    }
+
+    #[test]
+    fn freedom_is_what_is_written() {
+        let seq = [want("cm"), Pattern::Opt(vec![want("pause"), want("resume")]), want("lost")];
+        assert_eq!(check(&seq, &[event("cm"), event("lost")]), Ok(()));
+        assert_eq!(check(&seq, &[event("cm"), event("pause"), event("resume"), event("lost")]), Ok(()));
+        assert_eq!(check(&seq, &[event("cm"), event("pause"), event("lost")]), Err(2));
+        let star = [Pattern::Star(vec![want("a"), want("b")]), Pattern::Alt(vec![vec![want("c")], vec![want("d"), want("e")]])];
+        assert_eq!(check(&star, &[event("a"), event("b"), event("a"), event("b"), event("d"), event("e")]), Ok(()));
+        assert_eq!(check(&star, &[event("c")]), Ok(()));
+        assert_eq!(check(&star, &[event("a"), event("c")]), Err(1));
+        let any = [Pattern::Any(vec![vec![want("a"), want("b")], vec![want("c")]]), want("z")];
+        for order in [["a", "b", "c"], ["a", "c", "b"], ["c", "a", "b"]] {
+            let lane: Vec<Event> = order.into_iter().chain(["z"]).map(event).collect();
+            assert_eq!(check(&any, &lane), Ok(()));
+        }
+        assert_eq!(check(&any, &[event("b")]), Err(0));
+    }
+
+    #[test]
+    fn data_is_bytes_and_not_pieces() {
+        assert_eq!(check(&[want_data(text("abcd"))], &[data("ab"), data("cd")]), Ok(()));
+        assert_eq!(check(&[want_data(text("ab")), want_data(text("cd"))], &[data("abcd")]), Ok(()));
+        assert_eq!(check(&[want_data(text("abc"))], &[data("abcd")]), Err(0));
+        assert_eq!(check(&[want_data(text("abcd"))], &[data("abc")]), Err(1));
+        let any = [Pattern::Any(vec![vec![want_data(text("abcd"))], vec![want("pause")]])];
+        assert_eq!(check(&any, &[data("ab"), event("pause"), data("cd")]), Ok(()));
+        let prefix = [want_data(Bytes::Prefix(Box::new(text("abcd")))), want("lost")];
+        assert_eq!(check(&prefix, &[data("ab"), event("lost")]), Ok(()));
+        assert_eq!(check(&prefix, &[data("abcd"), event("lost")]), Ok(()));
+        assert_eq!(check(&prefix, &[event("lost")]), Err(0));
+        assert_eq!(check(&prefix, &[data("x"), event("lost")]), Err(0));
+    }
+
+    #[test]
+    fn once_each_in_a_partial_order() {
+        let once = [want("cm"), want("a"), want("b"), want("lost")];
+        let order = [("cm".into(), "*".into()), ("*".into(), "lost".into()), ("a".into(), "b".into())];
+        let check = |names: &[&str]| {
+            let lane: Vec<Event> = names.iter().map(|name| event(name)).collect();
+            check_once(&once, &order, &lane, &Streams::default())
+        };
+        assert_eq!(check(&["cm", "a", "b", "lost"]), Ok(()));
+        assert_eq!(check(&["cm", "b", "a", "lost"]), Err(2));
+        assert_eq!(check(&["a", "cm", "b", "lost"]), Err(1));
+        assert_eq!(check(&["cm", "a", "lost", "b"]), Err(3));
+        assert_eq!(check(&["cm", "a", "b"]), Err(3));
+    }
+
+    #[test]
+    fn many_ways_to_match_cost_little() {
+        // Backtracking would try 2⁴⁰ ways.
+        let star: Vec<Pattern> = (0..40).map(|_| Pattern::Opt(vec![want("a")])).collect();
+        let lane: Vec<Event> = (0..41).map(|_| event("a")).collect();
+        assert_eq!(check(&star, &lane), Err(40));
+    }
+}

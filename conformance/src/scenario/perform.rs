@@ -1,0 +1,173 @@
+//! Commands of the application: the same in a step, in a callback and in a job.
+
+use super::lane::{Arg, Event};
+use super::model::{Act, Actor, Command, Mark};
+use super::stage::{Player, Stage, raise};
+use core::time::Duration;
+use plimsoll_core::{Addr, Hub, StreamId, WriteLimits, WriteStatus};
+
+const fn word_of(status: WriteStatus) -> &'static str {
+    match status {
+        WriteStatus::Accepted => "Accepted",
+        WriteStatus::Paused => "Paused",
+        WriteStatus::Discarded => "Discarded",
+        _ => "WriteAfterEof",
+    }
+}
+
+/// Carries out a command; an answer that is not the expected one goes to the lane.
+pub(crate) fn perform(hub: &mut Hub<Stage>, stage: &mut Stage, command: &Command) {
+    let (verb, answer) = match command.actor {
+        Actor::App(connection) => of_connection(hub, stage, connection, &command.act),
+        Actor::Server => of_server(hub, stage, &command.act),
+        Actor::Loop => of_loop(hub, stage, &command.act),
+        Actor::Peer(_) => ("", None),
+    };
+    if let (Some(expected), Some(answer)) = (&command.answers, answer) {
+        if expected != answer {
+            let lane = stage.scenario.lane_of(command.actor);
+            stage.record.push(&lane, Event::new("answered").word(verb).word(answer));
+        }
+    }
+}
+
+type Answer = (&'static str, Option<&'static str>);
+
+fn of_connection(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, act: &Act) -> Answer {
+    let Some(id) = stage.connections[connection].id else { return ("open", Some("not open")) };
+    match act {
+        Act::Write(payload) => {
+            let bytes = payload.bytes();
+            let status = hub.write(id, &bytes);
+            keep(stage, connection, status, &bytes);
+            return ("write", Some(word_of(status)));
+        }
+        Act::WriteLines(lines) => {
+            let lines: Vec<Vec<u8>> = lines.iter().map(super::model::Payload::bytes).collect();
+            let status = hub.writelines(id, &lines);
+            keep(stage, connection, status, &lines.concat());
+            return ("writelines", Some(word_of(status)));
+        }
+        Act::WriteEof => return ("write_eof", Some(hub.write_eof(id).map_or("Unsupported", |()| "Done"))),
+        Act::Close => hub.close(id),
+        Act::Abort => hub.abort(id),
+        Act::PauseReading => hub.pause_reading(id),
+        Act::ResumeReading => hub.resume_reading(id),
+        Act::Limits { low, high } => return ("limits", Some(limits(hub, id, *low, *high))),
+        Act::SetProtocol(name) => {
+            let protocol = stage.protocol(connection, Some(name));
+            hub.set_boxed_protocol(id, protocol);
+        }
+        Act::Probe(what) => {
+            let event = probe(hub, stage, connection, id, what);
+            stage.note(connection, event);
+        }
+        _ => {}
+    }
+    ("", None)
+}
+
+fn keep(stage: &mut Stage, connection: usize, status: WriteStatus, bytes: &[u8]) {
+    if matches!(status, WriteStatus::Accepted | WriteStatus::Paused) {
+        let name = stage.scenario.connections[connection].name.clone();
+        stage.record.streams(&name).written.extend_from_slice(bytes);
+    }
+}
+
+fn limits(hub: &mut Hub<Stage>, id: StreamId, low: Option<Mark>, high: Option<Mark>) -> &'static str {
+    let size = hub.write_buffer_size(id);
+    let (low, high) = (low.map(|mark| mark.resolve(size)), high.map(|mark| mark.resolve(size)));
+    let limits = match (low, high) {
+        (Some(low), Some(high)) => WriteLimits::new(low, high),
+        (None, Some(high)) => WriteLimits::from_high(high),
+        (Some(low), None) => WriteLimits::from_low(low),
+        (None, None) => Ok(WriteLimits::DEFAULT),
+    };
+    limits.map_or("InvalidInput", |limits| word_of(hub.set_write_buffer_limits(id, limits)))
+}
+
+fn probe(hub: &mut Hub<Stage>, stage: &Stage, connection: usize, id: StreamId, what: &str) -> Event {
+    let event = Event::new("probe").word(what);
+    let named = |addr: Option<Addr>, own: Option<Addr>, word: &str| match addr {
+        None => "none".to_owned(),
+        addr if addr == own => word.to_owned(),
+        Some(_) => "other".to_owned(),
+    };
+    let ends = stage.connections[connection].ends;
+    match what {
+        "closing" => event.with(Arg::Bool(hub.is_closing(id))),
+        "reading" => event.with(Arg::Bool(hub.is_reading(id))),
+        "paused" => event.with(Arg::Bool(hub.is_writing_paused(id))),
+        "size" => event.with(Arg::Int(hub.write_buffer_size(id) as i64)),
+        "can_write_eof" => event.with(Arg::Bool(hub.can_write_eof(id))),
+        "limits" => match hub.write_buffer_limits(id) {
+            Some(limits) => event.with(Arg::Int(limits.low() as i64)).with(Arg::Int(limits.high() as i64)),
+            None => event.word("none"),
+        },
+        "local_addr" => event.word(named(hub.local_addr(id), ends.map(|ends| ends.0), "ours")),
+        "peer_addr" => event.word(named(hub.peer_addr(id), ends.map(|ends| ends.1), "the peer's")),
+        "protocol" => match hub.protocol::<Player>(id) {
+            Some(player) => event.word(player.name.clone().unwrap_or_else(|| "first".into())),
+            None => event.word("none"),
+        },
+        _ => event,
+    }
+}
+
+fn of_server(hub: &mut Hub<Stage>, stage: &mut Stage, act: &Act) -> Answer {
+    let Some(id) = stage.server else { return ("server", Some("not there")) };
+    match act {
+        Act::Start => return ("start", Some(hub.server_start(id).map_or("Closed", |()| "Done"))),
+        Act::Close => hub.server_close(id),
+        Act::CloseClients => hub.close_clients(id),
+        Act::AbortClients => hub.abort_clients(id),
+        Act::WaitClosed => hub.wait_closed(id, |_, stage| stage.record.push("server", Event::new("closed"))),
+        Act::Probe(what) => {
+            let event = Event::new("probe").word(what);
+            let answer = if what == "serving" { Arg::Bool(hub.is_serving(id)) } else { Arg::Int(hub.sockets(id).len() as i64) };
+            stage.record.push("server", event.with(answer));
+        }
+        _ => {}
+    }
+    ("", None)
+}
+
+fn of_loop(hub: &mut Hub<Stage>, stage: &mut Stage, act: &Act) -> Answer {
+    match act {
+        Act::CallSoon(name) => {
+            let name = name.clone();
+            hub.call_soon(move |hub, stage| job(hub, stage, "soon", &name));
+        }
+        Act::CallLater(milliseconds, name) => {
+            let due = hub.now().saturating_add(Duration::from_millis(*milliseconds));
+            let job_name = name.clone();
+            let timer = hub.call_at(due, move |hub, stage| {
+                if hub.now() < due {
+                    stage.record.push("loop", Event::new("early").word(&job_name));
+                }
+                job(hub, stage, "timer", &job_name);
+            });
+            stage.timers.extend(timer.map(|timer| (name.clone(), timer)));
+        }
+        Act::Cancel(name) => {
+            if let Some(&timer) = stage.timers.get(name) {
+                hub.cancel_timer(timer);
+            }
+        }
+        Act::Report => hub.report("the scenario says so"),
+        _ => {}
+    }
+    ("", None)
+}
+
+/// A job of the scenario's, when its time has come.
+pub(crate) fn job(hub: &mut Hub<Stage>, stage: &mut Stage, how: &str, name: &str) {
+    stage.record.push("loop", Event::new(how).word(name));
+    let scenario = stage.scenario.clone();
+    for command in scenario.jobs.get(name).into_iter().flatten() {
+        match command.act {
+            Act::Raise => raise(),
+            _ => perform(hub, stage, command),
+        }
+    }
+}

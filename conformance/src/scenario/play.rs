@@ -1,0 +1,466 @@
+//! Plays a scenario on a host, with both ends in one thread.
+
+use super::host::{Host, PeerEnd, Seen, make};
+use super::lane::{Arg, Event, Record, pattern};
+use super::model::{Act, Actor, Command, Link, Scenario, Way};
+use super::perform::perform;
+use super::stage::{Stage, caught};
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use plimsoll_core::{Connect, Listen, Protocol, Report, SocketOption};
+use std::env;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// Passing scenarios never wait for this; `PLIMSOLL_TIME_SCALE` multiplies it.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// So many iterations in a row in which nothing happens are silence.
+const QUIET: u32 = 5;
+
+/// How long a peer that waits for bytes leaves the loop alone.
+const GLANCE: Duration = Duration::from_millis(1);
+
+/// The most that a peer reads in one go.
+const GULP: usize = 16 * 1024;
+
+/// How long a step may take before it counts as stuck.
+#[must_use]
+pub fn deadline() -> Duration {
+    let scale = env::var("PLIMSOLL_TIME_SCALE").ok().and_then(|text| text.parse().ok()).filter(|scale| *scale > 0.0);
+    DEADLINE.mul_f64(scale.unwrap_or(1.0))
+}
+
+/// Plays a scenario; what happened.
+///
+/// # Errors
+/// What is wrong beside the lanes: the grammar was broken, a descriptor is left, or the host failed.
+pub fn run(host: &str, scenario: &Rc<Scenario>, seed: u64) -> Result<Record, String> {
+    let before = super::host_real::open_descriptors();
+    let simulated = super::host::is_simulated(host);
+    let host = make(host, scenario, seed).map_err(|error| error.to_string())?;
+    let (record, left) = caught(move || {
+        let mut play = Play::new(host, scenario.clone());
+        let result = play.all();
+        let left = play.end();
+        Ok::<_, String>((result?, left?))
+    })??;
+    let left = if simulated { left } else { super::host_real::open_descriptors().saturating_sub(before) };
+    if left > 0 { Err(format!("{left} descriptors are left open")) } else { Ok(record) }
+}
+
+/// A step that cannot be finished.
+struct Stuck;
+
+struct Play {
+    host: Box<dyn Host>,
+    scenario: Rc<Scenario>,
+    peers: Vec<Option<Box<dyn PeerEnd>>>,
+    address: Option<SocketAddr>,
+    hook: Vec<Event>,
+    broken: Vec<String>,
+    closed: bool,
+}
+
+impl Play {
+    fn new(host: Box<dyn Host>, scenario: Rc<Scenario>) -> Self {
+        let peers = scenario.connections.iter().map(|_| None).collect();
+        Self { host, scenario, peers, address: None, hook: Vec::new(), broken: Vec::new(), closed: false }
+    }
+
+    fn stage(&mut self) -> &mut Stage {
+        self.host.hub().1
+    }
+
+    /// The opening, the steps, and what still happens by itself.
+    fn all(&mut self) -> Result<Record, String> {
+        self.open().map_err(|error| format!("the link could not be opened: {error}"))?;
+        let scenario = self.scenario.clone();
+        let mut stuck = None;
+        for command in &scenario.steps {
+            if self.step(command).is_err() {
+                stuck = Some(command.line);
+                break;
+            }
+        }
+        match stuck {
+            Some(line) => self.stage().record.push("host", Event::new("stuck").word("line").with(Arg::Int(line as i64))),
+            None => self.settle(),
+        }
+        let hook = core::mem::take(&mut self.hook);
+        let mut record = self.stage().record.clone();
+        for event in hook {
+            record.push("hook", event);
+        }
+        if self.broken.is_empty() { Ok(record) } else { Err(self.broken.join("\n")) }
+    }
+
+    /// Ends whatever is left; how many descriptors the host says there are then.
+    fn end(mut self) -> Result<u64, String> {
+        self.peers.clear();
+        if !self.closed {
+            let (hub, stage) = self.host.hub();
+            let ids: Vec<_> = stage.connections.iter().filter_map(|connection| connection.id).collect();
+            for id in ids {
+                hub.abort(id);
+            }
+            if let Some(server) = stage.server {
+                hub.server_close(server);
+            }
+            for _ in 0..QUIET {
+                self.turn(Duration::ZERO);
+            }
+            let scenario = self.scenario.clone();
+            for index in 0..scenario.connections.len() {
+                let lane = scenario.lane_of(Actor::App(index));
+                let record = &self.stage().record;
+                if record.amount(&lane, "cm") > 0 && !self.stage().connections[index].lost {
+                    self.broken.push(format!("{lane} was aborted, and is not lost"));
+                }
+            }
+        }
+        self.host.close();
+        if self.broken.is_empty() { Ok(self.host.descriptors()) } else { Err(self.broken.join("\n")) }
+    }
+
+    fn turn(&mut self, patience: Duration) -> bool {
+        let more = self.host.turn(patience);
+        for report in self.host.reports() {
+            self.hook.push(Event::new("report").word(class_of(&report)));
+        }
+        self.broken.extend(self.host.violations());
+        more
+    }
+
+    /// Turns the loop until that is so.
+    fn until(&mut self, patience: Duration, mut reached: impl FnMut(&mut Self) -> bool) -> Result<(), Stuck> {
+        let deadline = Instant::now() + deadline();
+        let mut silence = 0;
+        loop {
+            if reached(self) {
+                return Ok(());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            // A simulated world in which nothing is under way will stay so.
+            silence = if self.turn(patience.min(left)) { 0 } else { silence + 1 };
+            if left.is_zero() || silence > QUIET || !self.broken.is_empty() {
+                return Err(Stuck);
+            }
+        }
+    }
+
+    // ---- opening ----
+
+    fn open(&mut self) -> Result<(), String> {
+        let link = self.scenario.link.clone();
+        let text = |error: std::io::Error| error.to_string();
+        match link.way {
+            Way::Connect if link.nobody => self.address = Some(self.host.nobody().map_err(text)?),
+            Way::Connect => self.address = Some(self.host.listen_peer(&link).map_err(text)?),
+            Way::Accept | Way::Server => self.serve(&link)?,
+        }
+        if !link.opens || link.way == Way::Server {
+            return Ok(());
+        }
+        for index in 0..self.peers.len() {
+            let opened = match link.way {
+                Way::Connect => self.connect(index),
+                _ => self.accept(index),
+            };
+            opened.map_err(|Stuck| "it never came about".to_owned())?;
+        }
+        if link.way == Way::Accept {
+            let (hub, stage) = self.host.hub();
+            if let Some(server) = stage.server {
+                hub.server_close(server);
+            }
+            self.turn(Duration::ZERO);
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, link: &Link) -> Result<(), String> {
+        let make = |stage: &mut Stage, _| -> Option<Box<dyn Protocol<Stage>>> { stage.accept() };
+        let at = if link.sndbuf.is_some() || link.rcvbuf.is_some() {
+            let (socket, at) = self.host.listener(link).map_err(|error| error.to_string())?;
+            let (hub, stage) = self.host.hub();
+            stage.server = Some(hub.listen_on(socket, make, |_, _, _| {}));
+            at
+        } else {
+            let listen = Listen::on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+            let listen = if link.start { listen } else { listen.paused() };
+            let (hub, stage) = self.host.hub();
+            let server = hub.listen_with(listen, make, |_, _, _| {});
+            stage.server = Some(server);
+            for _ in 0..QUIET {
+                self.turn(Duration::ZERO);
+            }
+            let found = self.host.hub().0.sockets(server).first().and_then(plimsoll_core::Addr::inet);
+            found.ok_or("the server does not listen")?
+        };
+        for _ in 0..QUIET {
+            self.turn(Duration::ZERO);
+        }
+        self.address = Some(at);
+        Ok(())
+    }
+
+    fn accept(&mut self, index: usize) -> Result<(), Stuck> {
+        self.connect_peer(index)?;
+        self.until(Duration::from_secs(1), |play| play.stage().connections[index].id.is_some())
+    }
+
+    fn connect_peer(&mut self, index: usize) -> Result<(), Stuck> {
+        let link = self.scenario.link.clone();
+        let Some(to) = self.address else { return Err(Stuck) };
+        match self.host.connect_peer(to, &link) {
+            Some(mut peer) => {
+                let mut refused = false;
+                self.until(GLANCE, |_| {
+                    refused = !peer.is_connected() && matches!(peer.read(0), Seen::Reset);
+                    refused || peer.is_connected()
+                })?;
+                if refused {
+                    self.note_peer(index, Event::new("refused"));
+                    return Ok(());
+                }
+                self.stage().connections[index].ends = peer.ends().map(|(own, other)| (other.into(), own.into()));
+                self.peers[index] = Some(peer);
+            }
+            None => self.note_peer(index, Event::new("refused")),
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, index: usize) -> Result<(), Stuck> {
+        let link = self.scenario.link.clone();
+        let Some(to) = self.address else { return Err(Stuck) };
+        let mut connect = Connect::to(to);
+        for option in [link.sndbuf.map(SocketOption::SendBuffer), link.rcvbuf.map(SocketOption::ReceiveBuffer)] {
+            connect = option.into_iter().fold(connect, Connect::option);
+        }
+        let (hub, stage) = self.host.hub();
+        stage.connect(hub, index, connect);
+        self.turn(Duration::ZERO);
+        if link.nobody {
+            return Ok(());
+        }
+        self.until(GLANCE, |play| {
+            let peer = play.host.accept_peer();
+            let found = peer.is_some();
+            if let Some(peer) = peer {
+                play.stage().connections[index].ends = peer.ends().map(|(own, other)| (other.into(), own.into()));
+                play.peers[index] = Some(peer);
+            }
+            found || play.stage().connections[index].lost
+        })?;
+        if link.opens { self.until(Duration::from_secs(1), |play| play.amount(Actor::App(index), "done") > 0) } else { Ok(()) }
+    }
+
+    // ---- steps ----
+
+    fn amount(&mut self, actor: Actor, event: &str) -> usize {
+        let lane = self.scenario.lane_of(actor);
+        self.stage().record.amount(&lane, event)
+    }
+
+    fn step(&mut self, command: &Command) -> Result<(), Stuck> {
+        match (command.actor, &command.act) {
+            (_, Act::Settle) => self.settle(),
+            (actor, Act::Wait { event, amount }) => {
+                return self.until(deadline(), |play| play.amount(actor, event) >= *amount);
+            }
+            (Actor::App(index), Act::Open) => return self.connect(index),
+            (Actor::App(index), Act::Fill(size)) => return self.fill(index, *size),
+            (Actor::App(index), Act::Probe(what)) if what == "nodelay" => self.nodelay(index),
+            (_, Act::Turn(commands)) => {
+                let (hub, stage) = self.host.hub();
+                for command in commands {
+                    perform(hub, stage, command);
+                }
+                self.turn(Duration::ZERO);
+            }
+            (Actor::Peer(index), act) => return self.peer(index, act),
+            (Actor::Loop, Act::Threadsafe(jobs)) => {
+                let answer = self.host.threadsafe(jobs).map_or("Unsupported", |open| if open { "Done" } else { "LoopClosed" });
+                if command.answers.as_deref().unwrap_or("Done") != answer {
+                    self.stage().record.push("loop", Event::new("answered").word("threadsafe").word(answer));
+                }
+            }
+            (Actor::Loop, Act::Close) => {
+                self.host.close();
+                self.closed = true;
+                for report in self.host.reports() {
+                    self.hook.push(Event::new("report").word(class_of(&report)));
+                }
+            }
+            _ => {
+                let (hub, stage) = self.host.hub();
+                perform(hub, stage, command);
+                self.turn(Duration::ZERO);
+            }
+        }
+        Ok(())
+    }
+
+    fn nodelay(&mut self, index: usize) {
+        let Some(id) = self.stage().connections[index].id else { return };
+        let event = Event::new("probe").word("nodelay");
+        let event = match self.host.nodelay(id) {
+            Some(on) => event.with(Arg::Bool(on)),
+            None => event.word("none"),
+        };
+        self.stage().note(index, event);
+    }
+
+    /// Writes until the transport itself holds so much although the kernel has taken what it can.
+    fn fill(&mut self, index: usize, size: usize) -> Result<(), Stuck> {
+        for _ in 0..1000 {
+            let (hub, stage) = self.host.hub();
+            let Some(id) = stage.connections[index].id else { return Err(Stuck) };
+            let held = hub.write_buffer_size(id);
+            if held >= size || hub.is_closing(id) {
+                return Ok(());
+            }
+            let from = stage.connections[index].filled;
+            let bytes = pattern(from, size - held);
+            stage.connections[index].filled += bytes.len();
+            hub.write(id, &bytes);
+            let name = stage.scenario.connections[index].name.clone();
+            stage.record.streams(&name).written.extend_from_slice(&bytes);
+            self.settle();
+        }
+        Err(Stuck)
+    }
+
+    // ---- the peer ----
+
+    fn note_peer(&mut self, index: usize, event: Event) {
+        let lane = self.scenario.lane_of(Actor::Peer(index));
+        self.stage().record.push(&lane, event);
+    }
+
+    fn peer(&mut self, index: usize, act: &Act) -> Result<(), Stuck> {
+        match act {
+            Act::Connect => self.connect_peer(index)?,
+            Act::Send(payload) => {
+                let bytes = payload.bytes();
+                let mut sent = 0;
+                self.until(GLANCE, |play| {
+                    sent += play.peers[index].as_mut().map_or(0, |peer| peer.send(&bytes[sent..]));
+                    sent == bytes.len()
+                })?;
+                let name = self.scenario.connections[index].name.clone();
+                self.stage().record.streams(&name).sent.extend_from_slice(&bytes);
+            }
+            Act::Recv(n) => {
+                let mut left = *n;
+                self.until(GLANCE, |play| {
+                    left -= play.read(index, left).unwrap_or(left);
+                    left == 0
+                })?;
+            }
+            Act::RecvEof => self.until(GLANCE, |play| {
+                while let Some(n) = play.read(index, GULP) {
+                    if n == 0 {
+                        return false;
+                    }
+                }
+                true
+            })?,
+            Act::DrainUntil(size) => self.until(GLANCE, |play| {
+                let held = play.held(index);
+                held <= *size || play.read(index, GULP).is_none()
+            })?,
+            Act::Eof => {
+                if let Some(peer) = &mut self.peers[index] {
+                    peer.eof();
+                }
+            }
+            Act::Close => self.peers[index] = None,
+            Act::Reset => {
+                if let Some(peer) = self.peers[index].take() {
+                    peer.reset();
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn held(&mut self, index: usize) -> usize {
+        let (hub, stage) = self.host.hub();
+        stage.connections[index].id.map_or(0, |id| hub.write_buffer_size(id))
+    }
+
+    /// Reads once, and notes what it saw: how many bytes, or `None` at the end.
+    fn read(&mut self, index: usize, most: usize) -> Option<usize> {
+        let seen = self.peers[index].as_mut()?.read(most);
+        match seen {
+            Seen::Nothing => Some(0),
+            Seen::Bytes(bytes) => {
+                let n = bytes.len();
+                self.note_peer(index, Event::new("data").with(Arg::Bytes(bytes)));
+                Some(n)
+            }
+            Seen::Eof => {
+                self.note_peer(index, Event::new("eof"));
+                None
+            }
+            Seen::Reset => {
+                self.note_peer(index, Event::new("reset"));
+                None
+            }
+        }
+    }
+
+    // ---- silence ----
+
+    /// Turns until nothing happens any more. What it can miss is a failure that it does not see; nothing that passes hangs on it.
+    fn settle(&mut self) {
+        if self.host.settle() {
+            self.turn(Duration::ZERO);
+            return;
+        }
+        let mut quiet = 0;
+        let mut before = self.volume();
+        for n in 0..1000 {
+            self.turn(if quiet < 2 { Duration::ZERO } else { GLANCE });
+            let now = self.volume();
+            quiet = if now == before { quiet + 1 } else { 0 };
+            before = now;
+            // Bytes that are on their way get more time, but may also be stuck before a full buffer.
+            if quiet >= QUIET && (n >= 25 || !self.is_under_way()) {
+                return;
+            }
+        }
+    }
+
+    fn volume(&mut self) -> (usize, Vec<(usize, Option<usize>)>) {
+        let unread: Vec<Option<usize>> = self.peers.iter().map(|peer| peer.as_ref().and_then(|peer| peer.unread())).collect();
+        let sizes = unread.into_iter().enumerate().map(|(index, unread)| (self.held(index), unread)).collect();
+        (self.stage().record.volume(), sizes)
+    }
+
+    /// Whether bytes that a peer sent have not been received: they may be on their way, or kept back.
+    fn is_under_way(&mut self) -> bool {
+        let scenario = self.scenario.clone();
+        let record = &self.stage().record;
+        scenario.connections.iter().enumerate().any(|(index, connection)| {
+            let lane = record.lane(&scenario.lane_of(Actor::App(index)));
+            let received: usize = lane.iter().filter_map(Event::bytes).map(<[u8]>::len).sum();
+            record.streams.get(&connection.name).is_some_and(|streams| received < streams.sent.len())
+        })
+    }
+}
+
+fn class_of(report: &Report) -> &'static str {
+    match report {
+        Report::CallbackFailed { .. } | Report::Panicked { .. } => "failed",
+        Report::Application(_) => "application",
+        Report::WriteDiscarded { .. } => "discarded",
+        Report::ConnectionDropped { .. } => "dropped",
+        Report::AcceptFailed { .. } => "accept",
+        _ => "other",
+    }
+}

@@ -1,0 +1,259 @@
+//! The application on the stage: protocols that write down what they are called with, and do what the scenario says.
+
+use super::lane::{Arg, Event, Record};
+use super::model::{Act, Command, Scenario};
+use super::perform::perform;
+use core::num::NonZeroUsize;
+use core::panic::AssertUnwindSafe;
+use plimsoll_core::{
+    Addr, Buffered, BufferedProtocol, CloseReason, Connect, Context, Data, ErrorKind, Hub, OpenError, Protocol, ServerId,
+    StreamId, TimerId,
+};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// What lent memory is filled with, to see that the rest of it is left alone.
+const UNTOUCHED: u8 = 0xEE;
+
+/// The state of a loop that plays a scenario.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) scenario: Rc<Scenario>,
+    pub(crate) record: Record,
+    pub(crate) connections: Vec<Live>,
+    pub(crate) server: Option<ServerId>,
+    /// What `call_later` last set, by the name of the job.
+    pub(crate) timers: BTreeMap<String, TimerId>,
+    /// How many connections the server has been given.
+    accepted: usize,
+    calls: BTreeMap<(usize, String, &'static str), usize>,
+}
+
+/// A connection of the scenario's.
+#[derive(Default, Debug)]
+pub(crate) struct Live {
+    pub(crate) id: Option<StreamId>,
+    /// As its peer sees them: ours, and its own.
+    pub(crate) ends: Option<(Addr, Addr)>,
+    pub(crate) filled: usize,
+    pub(crate) lost: bool,
+}
+
+impl Stage {
+    pub(crate) fn new(scenario: &Rc<Scenario>) -> Self {
+        let connections = scenario.connections.iter().map(|_| Live::default()).collect();
+        Self {
+            scenario: scenario.clone(),
+            record: Record::default(),
+            connections,
+            server: None,
+            timers: BTreeMap::new(),
+            accepted: 0,
+            calls: BTreeMap::new(),
+        }
+    }
+
+    /// The factory of the server.
+    pub(crate) fn accept(&mut self) -> Option<Box<dyn Protocol<Self>>> {
+        let index = self.accepted;
+        self.accepted += 1;
+        if self.scenario.link.way == super::model::Way::Server {
+            self.record.push("server", Event::new("factory"));
+        }
+        // More connections than the scenario knows are a fault of its author's: they are refused.
+        let behaviour = &self.scenario.connections.get(index)?.behaviour;
+        if behaviour.factory_raises {
+            raise();
+        }
+        Some(self.protocol(index, None))
+    }
+
+    /// A protocol for a connection.
+    pub(crate) fn protocol(&self, connection: usize, name: Option<&str>) -> Box<dyn Protocol<Self>> {
+        let buffer = self.scenario.behaviour(connection, name).buffer;
+        let player = Player { connection, name: name.map(Into::into), memory: vec![0; buffer.unwrap_or(0)] };
+        if buffer.is_some() { Box::new(Buffered(player)) } else { Box::new(player) }
+    }
+
+    /// Begins to connect.
+    pub(crate) fn connect(&mut self, hub: &mut Hub<Self>, connection: usize, to: Connect) {
+        let buffer = self.scenario.behaviour(connection, None).buffer;
+        let player = Player { connection, name: None, memory: vec![0; buffer.unwrap_or(0)] };
+        let id = if buffer.is_some() { hub.connect(to, Buffered(player)) } else { hub.connect(to, player) };
+        self.connections[connection].id = Some(id);
+    }
+
+    fn lane(&self, connection: usize) -> String {
+        self.scenario.lane_of(super::model::Actor::App(connection))
+    }
+
+    pub(crate) fn note(&mut self, connection: usize, event: Event) {
+        let lane = self.lane(connection);
+        self.record.push(&lane, event);
+    }
+}
+
+/// Fails like a panic, without its noise.
+pub(crate) fn raise() -> ! {
+    std::panic::resume_unwind(Box::new("the scenario says so"))
+}
+
+/// The class of an error, in the words of the files.
+pub(crate) fn class(error: Option<ErrorKind>) -> &'static str {
+    match error {
+        None => "none",
+        Some(ErrorKind::ConnectionReset) => "reset",
+        Some(ErrorKind::BrokenPipe) => "broken-pipe",
+        Some(ErrorKind::ConnectionRefused) => "refused",
+        Some(ErrorKind::ConnectionAborted) => "aborted",
+        Some(ErrorKind::NotConnected) => "not-connected",
+        Some(ErrorKind::TimedOut) => "timed-out",
+        Some(ErrorKind::CallbackFailed) => "callback-failed",
+        Some(ErrorKind::InvalidInput) => "invalid",
+        Some(_) => "other",
+    }
+}
+
+/// A protocol of the scenario's; the first one of a connection has no name.
+#[derive(Debug)]
+pub(crate) struct Player {
+    connection: usize,
+    pub(crate) name: Option<String>,
+    memory: Vec<u8>,
+}
+
+type Cx<'a> = Context<'a, Stage>;
+
+impl Player {
+    fn event(&self, word: &str) -> Event {
+        match &self.name {
+            Some(name) => Event::new(format!("{name}.{word}")),
+            None => Event::new(word),
+        }
+    }
+
+    fn called(&self, cx: &mut Cx<'_>, word: &'static str, event: Event) {
+        cx.state.note(self.connection, event);
+        let key = (self.connection, self.name.clone().unwrap_or_default(), word);
+        let calls = cx.state.calls.entry(key).or_default();
+        *calls += 1;
+        let first = *calls == 1;
+        let scenario = cx.state.scenario.clone();
+        let Some(reaction) = scenario.behaviour(self.connection, self.name.as_deref()).on.get(word) else { return };
+        let commands: &[Command] = if first { &reaction.first } else { &[] };
+        for command in commands.iter().chain(&reaction.each) {
+            match command.act {
+                Act::Fail => cx.fail("the scenario says so"),
+                Act::Raise => raise(),
+                _ => perform(cx.hub, cx.state, command),
+            }
+        }
+    }
+
+    fn made(&self, cx: &mut Cx<'_>) {
+        cx.state.connections[self.connection].id = Some(cx.id);
+        let opens = cx.state.scenario.link.way == super::model::Way::Connect;
+        self.called(cx, "cm", self.event("cm"));
+        let failed =
+            cx.state.scenario.behaviour(self.connection, None).on.get("cm").is_some_and(|reaction| {
+                reaction.first.iter().chain(&reaction.each).any(|command| matches!(command.act, Act::Fail))
+            });
+        if opens && !failed {
+            cx.state.note(self.connection, Event::new("done").word("ok"));
+        }
+    }
+
+    fn eof(&self, cx: &mut Cx<'_>) -> bool {
+        self.called(cx, "eof", self.event("eof"));
+        cx.state.scenario.behaviour(self.connection, self.name.as_deref()).keep_open
+    }
+
+    fn lost(&self, cx: &mut Cx<'_>, reason: &CloseReason) {
+        cx.state.connections[self.connection].lost = true;
+        let event = self.event("lost").word(class(reason.error().map(plimsoll_core::Error::kind)));
+        self.called(cx, "lost", event);
+    }
+
+    fn failed(&self, cx: &mut Cx<'_>, error: &OpenError) {
+        cx.state.connections[self.connection].lost = true;
+        let event = Event::new("done").word(class(Some(error.error().kind())));
+        cx.state.note(self.connection, event);
+    }
+}
+
+impl Protocol<Stage> for Player {
+    fn connection_made(&mut self, cx: &mut Cx<'_>) {
+        self.made(cx);
+    }
+
+    fn data_received(&mut self, cx: &mut Cx<'_>, data: Data<'_>) {
+        self.called(cx, "data", self.event("data").with(Arg::Bytes(data.to_vec())));
+    }
+
+    fn eof_received(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.eof(cx)
+    }
+
+    fn pause_writing(&mut self, cx: &mut Cx<'_>) {
+        self.called(cx, "pause", self.event("pause"));
+    }
+
+    fn resume_writing(&mut self, cx: &mut Cx<'_>) {
+        self.called(cx, "resume", self.event("resume"));
+    }
+
+    fn open_failed(self: Box<Self>, cx: &mut Cx<'_>, error: OpenError) {
+        self.failed(cx, &error);
+    }
+
+    fn connection_lost(self: Box<Self>, cx: &mut Cx<'_>, reason: CloseReason) {
+        self.lost(cx, &reason);
+    }
+}
+
+impl BufferedProtocol<Stage> for Player {
+    fn get_buffer(&mut self, _: Option<NonZeroUsize>) -> &mut [u8] {
+        self.memory.fill(UNTOUCHED);
+        &mut self.memory
+    }
+
+    fn buffer_updated(&mut self, cx: &mut Cx<'_>, n: usize) {
+        let event = self.event("bu").with(Arg::Bytes(self.memory[..n].to_vec()));
+        if self.memory[n..].iter().any(|&byte| byte != UNTOUCHED) {
+            cx.state.note(self.connection, Event::new("answered").word("get_buffer").word("touched"));
+        }
+        self.called(cx, "bu", event);
+    }
+
+    fn connection_made(&mut self, cx: &mut Cx<'_>) {
+        self.made(cx);
+    }
+
+    fn eof_received(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.eof(cx)
+    }
+
+    fn pause_writing(&mut self, cx: &mut Cx<'_>) {
+        self.called(cx, "pause", self.event("pause"));
+    }
+
+    fn resume_writing(&mut self, cx: &mut Cx<'_>) {
+        self.called(cx, "resume", self.event("resume"));
+    }
+
+    fn open_failed(self: Box<Self>, cx: &mut Cx<'_>, error: OpenError) {
+        self.failed(cx, &error);
+    }
+
+    fn connection_lost(self: Box<Self>, cx: &mut Cx<'_>, reason: CloseReason) {
+        self.lost(cx, &reason);
+    }
+}
+
+/// Runs something of a host's; what it says when it panics.
+pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    std::panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| String::from(*text));
+        text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".into())
+    })
+}

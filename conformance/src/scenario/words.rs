@@ -1,0 +1,231 @@
+//! The vocabulary of the files: one table each, from which the parser, the schema and the messages of errors are made.
+
+/// The areas of the contract, and how many ids each has; `reentry` is the matrix of section 17.8 and has none of its own.
+pub(crate) const AREAS: &[(&str, u32)] = &[
+    ("rust", 12),
+    ("life", 18),
+    ("read", 14),
+    ("write", 13),
+    ("flow", 17),
+    ("eof", 12),
+    ("close", 12),
+    ("buf", 10),
+    ("dgram", 16),
+    ("pipe", 13),
+    ("proc", 17),
+    ("tls", 22),
+    ("info", 6),
+    ("loop", 33),
+    ("thread", 4),
+];
+
+/// Folders that scenarios may stand in.
+pub(crate) const FOLDERS: &[&str] =
+    &["rust", "life", "read", "write", "flow", "eof", "close", "buf", "info", "loop", "thread", "reentry"];
+
+/// Kinds of endpoints that there are, and those that there will be.
+pub(crate) const KINDS: &[&str] = &["tcp"];
+pub(crate) const KINDS_NOT_YET: &[&str] =
+    &["unix", "udp", "udp-connected", "unix-dgram", "read-pipe", "write-pipe", "process", "tls"];
+
+/// What a scenario may need of a host.
+pub(crate) const NEEDS: &[(&str, &str)] = &[
+    ("reset", "the peer can reset a connection"),
+    ("half-close", "one direction can end before the other"),
+    ("threads", "other threads can reach the loop"),
+    ("close-loop", "the loop can be closed under live connections, and says what it dropped"),
+    ("clients", "a server can close or abort all that it accepted"),
+    ("clock", "time is the runner's: nobody waits for it"),
+    ("fixed-kernel", "the kernel's buffers are exactly as large as the file says"),
+];
+
+/// How the connection of a scenario comes about.
+pub(crate) const WAYS: &[&str] = &["accept", "connect", "server"];
+
+/// What an argument of a verb may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shape {
+    /// A payload: text, `{ pattern = n }`.
+    Payload,
+    /// An array of payloads.
+    Payloads,
+    /// A number of bytes or of milliseconds.
+    Count,
+    /// `{ high = …, low = … }`; both, one or none.
+    Limits,
+    /// What is looked at: one of [`PROBES`], or of [`SERVER_PROBES`].
+    Probe,
+    ServerProbe,
+    /// An event, or `{ event = count }`.
+    Event,
+    /// The name of a protocol or of a job.
+    Protocol,
+    Job,
+    /// Names of jobs.
+    Jobs,
+    /// A list of commands.
+    Commands,
+}
+
+/// Where a verb may stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// In steps, reactions and jobs.
+    Anywhere,
+    /// In steps only: it lets the loop turn.
+    Steps,
+    /// In reactions only: it ends the callback.
+    Callback,
+}
+
+/// A verb: its name, its arguments, where it may stand, what it may answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verb {
+    pub(crate) name: &'static str,
+    pub(crate) args: &'static [Shape],
+    pub(crate) place: Place,
+    pub(crate) answers: &'static [&'static str],
+    pub(crate) does: &'static str,
+}
+
+const fn verb(
+    name: &'static str,
+    args: &'static [Shape],
+    place: Place,
+    answers: &'static [&'static str],
+    does: &'static str,
+) -> Verb {
+    Verb { name, args, place, answers, does }
+}
+
+const WRITTEN: &[&str] = &["Accepted", "Paused", "Discarded", "WriteAfterEof"];
+use Place::{Anywhere, Callback, Steps};
+
+/// What the application does with a connection.
+pub(crate) const APP: &[Verb] = &[
+    verb("write", &[Shape::Payload], Anywhere, WRITTEN, "writes"),
+    verb("writelines", &[Shape::Payloads], Anywhere, WRITTEN, "writes several pieces; the answer is the last one's"),
+    verb("write_eof", &[], Anywhere, &["Done", "Unsupported"], "finishes the sending half"),
+    verb("close", &[], Anywhere, &[], "closes gracefully"),
+    verb("abort", &[], Anywhere, &[], "throws the queue away and closes"),
+    verb("pause_reading", &[], Anywhere, &[], "pauses reading"),
+    verb("resume_reading", &[], Anywhere, &[], "resumes reading"),
+    verb("limits", &[Shape::Limits], Anywhere, &["Accepted", "Paused", "Discarded", "InvalidInput"], "sets the marks"),
+    verb("set_protocol", &[Shape::Protocol], Anywhere, &[], "hands the connection to another protocol"),
+    verb("probe", &[Shape::Probe], Anywhere, &[], "records what the transport answers"),
+    verb("fail", &[], Callback, &[], "the callback fails: the connection is force-closed"),
+    verb("raise", &[], Callback, &[], "the callback panics, or raises"),
+    verb("open", &[], Steps, &[], "begins to connect (only with `link.open = \"steps\"`)"),
+    verb("turn", &[Shape::Commands], Steps, &[], "does all of these in one turn, with nothing in between"),
+    verb("fill", &[Shape::Count], Steps, &[], "writes until the transport holds at least so many bytes"),
+    verb("wait", &[Shape::Event], Steps, &[], "turns the loop until the event is in the lane"),
+    verb("settle", &[], Steps, &[], "turns the loop until nothing happens any more"),
+];
+
+/// What the other end does.
+pub(crate) const PEER: &[Verb] = &[
+    verb("connect", &[], Steps, &[], "connects (only with `link.by = \"server\"`)"),
+    verb("send", &[Shape::Payload], Steps, &[], "sends"),
+    verb("recv", &[Shape::Count], Steps, &[], "receives so many bytes"),
+    verb("recv-eof", &[], Steps, &[], "receives until the end, or a reset"),
+    verb("drain-until", &[Shape::Count], Steps, &[], "receives until the application's transport holds at most so many bytes"),
+    verb("eof", &[], Steps, &[], "finishes its sending half"),
+    verb("close", &[], Steps, &[], "closes"),
+    verb("reset", &[], Steps, &[], "resets the connection (needs `reset`)"),
+];
+
+/// What the application does with its server.
+pub(crate) const SERVER: &[Verb] = &[
+    verb("start", &[], Anywhere, &["Done", "Closed"], "begins to accept"),
+    verb("close", &[], Anywhere, &[], "stops listening"),
+    verb("close_clients", &[], Anywhere, &[], "closes every connection that it accepted"),
+    verb("abort_clients", &[], Anywhere, &[], "aborts every connection that it accepted"),
+    verb("wait_closed", &[], Anywhere, &[], "asks to be told (`closed`) when it and all its connections are gone"),
+    verb("probe", &[Shape::ServerProbe], Anywhere, &[], "records what the server answers"),
+    verb("wait", &[Shape::Event], Steps, &[], "turns the loop until the event is in the lane"),
+];
+
+/// What the application does with the loop.
+pub(crate) const LOOP: &[Verb] = &[
+    verb("call_soon", &[Shape::Job], Anywhere, &[], "schedules a job"),
+    verb("call_later", &[Shape::Count, Shape::Job], Anywhere, &[], "schedules a job in so many milliseconds"),
+    verb("cancel", &[Shape::Job], Anywhere, &[], "cancels what `call_later` last scheduled under that name"),
+    verb("report", &[], Anywhere, &[], "reports an error to the hook"),
+    verb("raise", &[], Callback, &[], "the job panics, or raises"),
+    verb("threadsafe", &[Shape::Jobs], Steps, &["Done", "LoopClosed"], "another thread schedules jobs (needs `threads`)"),
+    verb("wait", &[Shape::Event], Steps, &[], "turns the loop until the event is in the lane"),
+    verb("settle", &[], Steps, &[], "turns the loop until nothing happens any more"),
+    verb("close", &[], Steps, &[], "closes the loop (needs `close-loop`)"),
+];
+
+/// What `probe` may look at, and what it records.
+pub(crate) const PROBES: &[&str] =
+    &["closing", "reading", "paused", "size", "limits", "protocol", "can_write_eof", "local_addr", "peer_addr", "nodelay"];
+pub(crate) const SERVER_PROBES: &[&str] = &["serving", "sockets"];
+
+/// The callbacks of a protocol.
+pub(crate) const CALLBACKS: &[&str] = &["cm", "data", "bu", "eof", "pause", "resume", "lost"];
+
+/// What may stand in the lanes: the event, and the shape of what follows its name.
+pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
+    ("cm", EventShape::Alone),
+    ("data", EventShape::Payload),
+    ("bu", EventShape::Payload),
+    ("eof", EventShape::Alone),
+    ("pause", EventShape::Alone),
+    ("resume", EventShape::Alone),
+    ("lost", EventShape::Class),
+    ("done", EventShape::Class),
+    ("probe", EventShape::Any),
+    ("answered", EventShape::Any),
+    ("raised", EventShape::Any),
+];
+pub(crate) const PEER_EVENTS: &[(&str, EventShape)] =
+    &[("data", EventShape::Payload), ("eof", EventShape::Alone), ("reset", EventShape::Alone), ("refused", EventShape::Alone)];
+pub(crate) const SERVER_EVENTS: &[(&str, EventShape)] = &[
+    ("factory", EventShape::Alone),
+    ("closed", EventShape::Alone),
+    ("probe", EventShape::Any),
+    ("answered", EventShape::Any),
+    ("raised", EventShape::Any),
+];
+pub(crate) const LOOP_EVENTS: &[(&str, EventShape)] = &[
+    ("soon", EventShape::Any),
+    ("timer", EventShape::Any),
+    ("early", EventShape::Any),
+    ("answered", EventShape::Any),
+    ("raised", EventShape::Any),
+];
+pub(crate) const HOOK_EVENTS: &[(&str, EventShape)] = &[("report", EventShape::Class)];
+pub(crate) const HOST_EVENTS: &[(&str, EventShape)] = &[("stuck", EventShape::Any), ("leaked", EventShape::Any)];
+
+/// What follows the name of an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum EventShape {
+    Alone,
+    Payload,
+    /// A class of errors, or several with `|` between them.
+    Class,
+    Any,
+}
+
+/// Classes of errors in `lost` and `done`.
+pub(crate) const CLASSES: &[&str] = &[
+    "none",
+    "ok",
+    "reset",
+    "broken-pipe",
+    "refused",
+    "aborted",
+    "not-connected",
+    "timed-out",
+    "callback-failed",
+    "invalid",
+    "other",
+];
+
+/// Classes of reports in the lane `hook`.
+pub(crate) const REPORTS: &[&str] = &["failed", "application", "discarded", "dropped", "accept", "other"];
+
+/// Loops beside plimsoll that a file may say something of.
+pub(crate) const OTHERS: &[&str] = &["asyncio", "uvloop"];

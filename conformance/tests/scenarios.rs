@@ -1,0 +1,38 @@
+//! The conformance suite on every host of this project. One test, alone in its process: it counts descriptors.
+
+use plimsoll_conformance::scenario::{Scenario, host, judge, load, own_folder, play};
+use std::rc::Rc;
+use std::time::Instant;
+
+/// Seeds of the simulated kernels, beside the calm one.
+const SEEDS: u64 = 5;
+
+#[test]
+fn every_scenario_passes_on_every_host() {
+    let scenarios: Vec<Rc<Scenario>> = match load(&own_folder()) {
+        Ok(scenarios) => scenarios.into_iter().map(Rc::new).collect(),
+        Err(problems) => panic!("{}", problems.iter().map(|problem| format!("{problem}\n")).collect::<String>()),
+    };
+    assert!(scenarios.len() >= 190, "{} scenarios were found", scenarios.len());
+    let mut failures = Vec::new();
+    for name in host::NAMES {
+        let begun = Instant::now();
+        let (mut passed, mut skipped) = (0, 0);
+        for scenario in &scenarios {
+            if !scenario.needs.iter().all(|need| host::can(name, need)) {
+                skipped += 1;
+                continue;
+            }
+            let seeds = if host::is_simulated(name) { 0..=SEEDS } else { 0..=0 };
+            for seed in seeds {
+                match judge::of_own(scenario, play::run(name, scenario, seed)) {
+                    judge::Verdict::Passed => passed += 1,
+                    other => failures.push(format!("{} on {name}, seed {seed}: {other:?}", scenario.id)),
+                }
+            }
+        }
+        println!("{name}: {passed} passed, {skipped} skipped, {:.2?}", begun.elapsed());
+        assert!(skipped <= 3, "{name} skips {skipped} scenarios");
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
