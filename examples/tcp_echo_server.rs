@@ -22,7 +22,7 @@ impl Protocol<()> for Echo {
     }
 
     fn connection_lost(self: Box<Self>, _: &mut Context<'_, ()>, reason: CloseReason) {
-        if let Some(peer) = reason.ends().peer {
+        if let Some(peer) = &reason.ends().peer {
             println!("{peer}: {reason}");
         }
     }

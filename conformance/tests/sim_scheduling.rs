@@ -16,7 +16,7 @@ fn a_refused_connect_fails_once_with_its_address() {
         assert_eq!(sim.trace(id), "open_failed");
         let error = &sim.state().failed[0];
         assert_eq!(error.error().kind(), ErrorKind::ConnectionRefused);
-        assert_eq!(error.attempts().map(|(at, _)| at).collect::<Vec<_>>(), [Some(nobody.into())]);
+        assert_eq!(error.attempts().map(|(at, _)| at).collect::<Vec<_>>(), [Some(&nobody.into())]);
         assert_eq!(sim.sim().descriptors(), 0);
     });
 }

@@ -224,7 +224,7 @@ fn a_taken_address_fails_the_whole_server_and_closes_what_it_had() {
         serve(sim, echo);
         let both = Listen::on(addr("127.0.0.1:0")).and(here());
         let error = sim.listen(both.clone(), |_: &mut Notes, _| echo()).unwrap_err();
-        assert_eq!((error.addr(), error.error().kind()), (Some(here().into()), ErrorKind::AddrInUse));
+        assert_eq!((error.addr(), error.error().kind()), (Some(&here().into()), ErrorKind::AddrInUse));
         sim.hub().listen(
             both,
             |_: &mut Notes, _| echo(),

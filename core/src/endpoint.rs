@@ -1,6 +1,6 @@
 //! What stands in the loop's table for each endpoint.
 
-use crate::addr::{Addr, Ends};
+use crate::addr::Ends;
 use crate::flow::limits::WriteLimits;
 use crate::key::{Key, StreamId};
 use crate::protocol::Protocol;
@@ -92,16 +92,15 @@ pub(crate) struct Listener {
 }
 
 /// What is known of the endpoint of the same index, apart from the hot slot.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct About {
     pub(crate) ends: Ends,
     pub(crate) server: Option<Key>,
 }
 
 impl About {
-    pub(crate) const fn local(self) -> Option<Addr> {
-        self.ends.local
-    }
+    /// Nothing is known.
+    pub(crate) const UNKNOWN: Self = Self { ends: Ends::UNKNOWN, server: None };
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ pub mod testing;
 mod time;
 mod timers;
 
-pub use addr::{Addr, Ends};
+pub use addr::{Addr, Ends, UnixAddr};
 pub use bytes::{Bytes, BytesMut};
 pub use context::Context;
 pub use engine::{Engine, ReadResult};

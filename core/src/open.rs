@@ -34,7 +34,7 @@ pub enum SocketOption {
 ///
 /// let to: SocketAddr = "127.0.0.1:7".parse().unwrap();
 /// let connect = Connect::to(to).option(SocketOption::NoDelay(false));
-/// assert_eq!(connect.addr(), to.into());
+/// assert_eq!(connect.addr(), &to.into());
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Connect {
@@ -65,14 +65,14 @@ impl Connect {
 
     /// The address to connect to.
     #[must_use]
-    pub const fn addr(&self) -> Addr {
-        self.addr
+    pub const fn addr(&self) -> &Addr {
+        &self.addr
     }
 
     /// The address to connect from, if one was given.
     #[must_use]
-    pub const fn local(&self) -> Option<Addr> {
-        self.local
+    pub const fn local(&self) -> Option<&Addr> {
+        self.local.as_ref()
     }
 
     /// The options, in the order given.
@@ -90,6 +90,12 @@ impl From<SocketAddr> for Connect {
 
 impl From<Addr> for Connect {
     fn from(addr: Addr) -> Self {
+        Self::to(addr)
+    }
+}
+
+impl From<&Addr> for Connect {
+    fn from(addr: &Addr) -> Self {
         Self::to(addr)
     }
 }
@@ -227,6 +233,12 @@ impl From<Addr> for Listen {
     }
 }
 
+impl From<&Addr> for Listen {
+    fn from(addr: &Addr) -> Self {
+        Self::on(addr)
+    }
+}
+
 /// Why a connection could not be opened: each address that was tried with its error.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OpenError {
@@ -247,8 +259,8 @@ impl OpenError {
     }
 
     /// Every attempt, in order.
-    pub fn attempts(&self) -> impl Iterator<Item = (Option<Addr>, Error)> {
-        self.attempts.iter().copied()
+    pub fn attempts(&self) -> impl Iterator<Item = (Option<&Addr>, Error)> {
+        self.attempts.iter().map(|(addr, error)| (addr.as_ref(), *error))
     }
 }
 

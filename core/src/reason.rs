@@ -107,8 +107,8 @@ impl CloseReason {
 
     /// The addresses of the connection, as captured when it was made (contract INFO-3).
     #[must_use]
-    pub const fn ends(&self) -> Ends {
-        self.ends
+    pub const fn ends(&self) -> &Ends {
+        &self.ends
     }
 }
 

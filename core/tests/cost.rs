@@ -23,8 +23,8 @@ struct Tap {
 impl Sockets for Tap {
     type Source = ();
 
-    fn bind(&mut self, at: Addr, _: &Listen) -> Result<((), Addr), Error> {
-        Ok(((), at))
+    fn bind(&mut self, at: &Addr, _: &Listen) -> Result<((), Addr), Error> {
+        Ok(((), at.clone()))
     }
 
     fn listen(&mut self, (): &mut (), _: u32) -> Result<(), Error> {

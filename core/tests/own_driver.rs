@@ -64,7 +64,7 @@ fn a_connection_is_opened_fed_answered_and_closed_by_hand() {
     let (mut engine, checker) = engine();
     let id = engine.hub().connect(Connect::to(addr(7)), Listener);
     let Some(Op::Connect(opened, to)) = engine.poll_op() else { panic!("nothing to connect") };
-    assert_eq!((opened, to.addr()), (id, addr(7).into()));
+    assert_eq!((opened, to.addr()), (id, &addr(7).into()));
     assert!(engine.connected(id, None, Ok(ends(7))));
     run_ready(&mut engine);
 

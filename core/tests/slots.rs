@@ -24,8 +24,8 @@ struct Poller {
 impl Sockets for Poller {
     type Source = ();
 
-    fn bind(&mut self, at: Addr, _: &Listen) -> Result<((), Addr), Error> {
-        Ok(((), at))
+    fn bind(&mut self, at: &Addr, _: &Listen) -> Result<((), Addr), Error> {
+        Ok(((), at.clone()))
     }
 
     fn listen(&mut self, (): &mut (), _: u32) -> Result<(), Error> {

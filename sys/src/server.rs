@@ -33,7 +33,7 @@ impl Server {
     /// # Panics
     /// Never: a server that does not listen anywhere is none.
     #[must_use]
-    pub fn addr(&self) -> Addr {
-        self.addrs[0]
+    pub fn addr(&self) -> &Addr {
+        &self.addrs[0]
     }
 }

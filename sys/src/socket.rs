@@ -45,7 +45,7 @@ impl<P> Sys<P> {
 impl<P: Selector> Sockets for Sys<P> {
     type Source = Source;
 
-    fn bind(&mut self, at: Addr, listen: &Listen) -> Result<(Source, Addr), Error> {
+    fn bind(&mut self, at: &Addr, listen: &Listen) -> Result<(Source, Addr), Error> {
         open::bind(at, listen)
     }
 

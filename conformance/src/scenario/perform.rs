@@ -88,12 +88,12 @@ fn limits(hub: &mut Hub<Stage>, id: StreamId, low: Option<Mark>, high: Option<Ma
 
 fn probe(hub: &mut Hub<Stage>, stage: &Stage, connection: usize, id: StreamId, what: &str) -> Event {
     let event = Event::new("probe").word(what);
-    let named = |addr: Option<Addr>, own: Option<Addr>, word: &str| match addr {
+    let named = |addr: Option<Addr>, own: Option<&Addr>, word: &str| match addr.as_ref() {
         None => "none".to_owned(),
         addr if addr == own => word.to_owned(),
         Some(_) => "other".to_owned(),
     };
-    let ends = stage.connections[connection].ends;
+    let ends = stage.connections[connection].ends.as_ref();
     match what {
         "closing" => event.with(Arg::Bool(hub.is_closing(id))),
         "reading" => event.with(Arg::Bool(hub.is_reading(id))),
@@ -104,8 +104,8 @@ fn probe(hub: &mut Hub<Stage>, stage: &Stage, connection: usize, id: StreamId, w
             Some(limits) => event.with(Arg::Int(limits.low() as i64)).with(Arg::Int(limits.high() as i64)),
             None => event.word("none"),
         },
-        "local_addr" => event.word(named(hub.local_addr(id), ends.map(|ends| ends.0), "ours")),
-        "peer_addr" => event.word(named(hub.peer_addr(id), ends.map(|ends| ends.1), "the peer's")),
+        "local_addr" => event.word(named(hub.local_addr(id), ends.map(|ends| &ends.0), "ours")),
+        "peer_addr" => event.word(named(hub.peer_addr(id), ends.map(|ends| &ends.1), "the peer's")),
         "protocol" => match hub.protocol::<Player>(id) {
             Some(player) => event.word(player.name.clone().unwrap_or_else(|| "first".into())),
             None => event.word("none"),

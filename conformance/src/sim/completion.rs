@@ -51,7 +51,7 @@ impl SimCompletion {
 impl Sockets for SimCompletion {
     type Source = SimSocket;
 
-    fn bind(&mut self, at: Addr, listen: &Listen) -> Result<(SimSocket, Addr), Error> {
+    fn bind(&mut self, at: &Addr, listen: &Listen) -> Result<(SimSocket, Addr), Error> {
         self.calls.bind(at, listen)
     }
 

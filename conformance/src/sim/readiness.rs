@@ -120,7 +120,7 @@ impl Calls {
 impl Sockets for Calls {
     type Source = SimSocket;
 
-    fn bind(&mut self, at: Addr, listen: &Listen) -> Result<(SimSocket, Addr), Error> {
+    fn bind(&mut self, at: &Addr, listen: &Listen) -> Result<(SimSocket, Addr), Error> {
         let at = at.inet().ok_or(error(Call::Bind, ErrorKind::Unsupported))?;
         let id = self.must((Syscall::Bind, Call::Bind), None, |net| net.bind(at, listen, Owner::Process))?;
         let local = self.world.borrow().sockets.get(id).map_or(at, |socket| socket.local);
@@ -208,7 +208,7 @@ impl fmt::Debug for SimReadiness {
 impl Sockets for SimReadiness {
     type Source = SimSocket;
 
-    fn bind(&mut self, at: Addr, listen: &Listen) -> Result<(SimSocket, Addr), Error> {
+    fn bind(&mut self, at: &Addr, listen: &Listen) -> Result<(SimSocket, Addr), Error> {
         self.calls.bind(at, listen)
     }
 

@@ -186,7 +186,7 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
             Completion::Connected(result) => {
                 if self.conns.get_mut(key).is_some() {
                     let id = self.engine.hub().stream_id(key);
-                    let to = self.engine.hub().about(key).ends.peer;
+                    let to = self.engine.hub().about(key).ends.peer.clone();
                     self.engine.connected(id, to, result);
                 }
             }

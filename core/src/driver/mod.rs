@@ -35,7 +35,7 @@ pub trait Sockets {
     ///
     /// # Errors
     /// The system's; `AddrNotAvailable` lets a server with other addresses skip this one.
-    fn bind(&mut self, at: Addr, listen: &Listen) -> Result<(Self::Source, Addr), Error>;
+    fn bind(&mut self, at: &Addr, listen: &Listen) -> Result<(Self::Source, Addr), Error>;
 
     /// Listens on a bound socket; a no-op if it does already.
     ///
@@ -227,9 +227,9 @@ trait Drive<S> {
         }
         match self.begin_connect(id.key(), to) {
             // It is named by this address if it fails; a connection that is made has its own.
-            Ok(()) => self.engine().hub().set_ends(id.key(), Ends::new(None, Some(to.addr()))),
+            Ok(()) => self.engine().hub().set_ends(id.key(), Ends::new(None, Some(to.addr().clone()))),
             Err(error) => {
-                self.engine().connected(id, Some(address_of_failure(to, error)), Err(error));
+                self.engine().connected(id, Some(address_of_failure(to, error).clone()), Err(error));
             }
         }
     }
@@ -249,8 +249,8 @@ trait Drive<S> {
     /// Binds every address of a server; one that is not available is skipped if another one is (contract LOOP-15).
     fn bind_all(&mut self, server: ServerId, listen: &Listen) -> Result<(), ListenError> {
         let mut bound = 0;
-        let mut skipped: Vec<(Addr, Error)> = Vec::new();
-        for &addr in listen.addrs() {
+        let mut skipped: Vec<(&Addr, Error)> = Vec::new();
+        for addr in listen.addrs() {
             let made = self.io().bind(addr, listen).and_then(|(mut source, local)| {
                 if listen.starts() {
                     self.io().listen(&mut source, listen.get_backlog())?;
@@ -259,18 +259,18 @@ trait Drive<S> {
             });
             match made {
                 Ok((source, local)) => {
-                    self.keep_bound(server, source, Some(local)).map_err(|error| ListenError::new(Some(addr), error))?;
+                    self.keep_bound(server, source, Some(local)).map_err(|error| ListenError::new(Some(addr.clone()), error))?;
                     bound += 1;
                 }
                 Err(error) if error.kind() == ErrorKind::AddrNotAvailable => skipped.push((addr, error)),
-                Err(error) => return Err(ListenError::new(Some(addr), error)),
+                Err(error) => return Err(ListenError::new(Some(addr.clone()), error)),
             }
         }
         match skipped.first() {
-            Some(&(addr, error)) if bound == 0 => Err(ListenError::new(Some(addr), error)),
+            Some(&(addr, error)) if bound == 0 => Err(ListenError::new(Some(addr.clone()), error)),
             _ => {
                 for (addr, error) in skipped {
-                    self.engine().address_skipped(addr, error);
+                    self.engine().address_skipped(addr.clone(), error);
                 }
                 Ok(())
             }
@@ -279,7 +279,7 @@ trait Drive<S> {
 
     fn adopt_listener(&mut self, server: ServerId, resource: Resource) -> Result<(), ListenError> {
         let (source, ends) = self.io().adopt(resource, Role::Listener).map_err(|error| ListenError::new(None, error))?;
-        self.keep_bound(server, source, ends.local).map_err(|error| ListenError::new(ends.local, error))
+        self.keep_bound(server, source, ends.local.clone()).map_err(|error| ListenError::new(ends.local, error))
     }
 
     fn keep_bound(&mut self, server: ServerId, source: <Self::Io as Sockets>::Source, local: Option<Addr>) -> Result<(), Error> {
@@ -316,7 +316,7 @@ trait Drive<S> {
     }
 
     fn listened(&mut self, server: ServerId, result: Result<(), ListenError>) -> Result<ServerId, ListenError> {
-        self.engine().listening(server, result);
+        self.engine().listening(server, result.clone());
         // What that led to stands behind all other operations, and is carried out in their order.
         self.carry_out_all();
         result.map(|()| server)
@@ -361,7 +361,7 @@ trait Drive<S> {
 }
 
 /// The address that a connect failed at: ours, if that could not be bound (contract LOOP-5), else the peer's.
-const fn address_of_failure(to: &Connect, error: Error) -> Addr {
+const fn address_of_failure(to: &Connect, error: Error) -> &Addr {
     match (error.call(), to.local()) {
         (Call::Bind, Some(local)) => local,
         _ => to.addr(),

@@ -143,7 +143,7 @@ impl<S> Engine<S> {
 
     /// Calls the factory of the server that accepted a connection; without a protocol nothing comes of it (contract LIFE-5, LIFE-9).
     fn make_protocol(&mut self, key: Key, server: Key) {
-        let Some(peer) = self.hub.about(key).ends.peer else {
+        let Some(peer) = self.hub.about(key).ends.peer.clone() else {
             // Reset before it was looked at: there is nobody to serve.
             drop(self.hub.remove(key));
             return;
@@ -177,7 +177,7 @@ impl<S> Engine<S> {
         };
         self.hub.cancel_timers_of(key);
         let (discarded, failure) = self.failure_of(key);
-        let ends = self.hub.about(key).ends;
+        let ends = self.hub.about(key).ends.clone();
         let reason = CloseReason { ending, discarded, failure, ends };
         self.hub.observe(key, &Event::Lost(&reason));
         let protocol = self.hub.stream_at(key).and_then(|stream| stream.protocol.take());

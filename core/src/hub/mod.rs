@@ -149,10 +149,11 @@ impl<S> Hub<S> {
     }
 
     /// What stands beside an endpoint; nothing, if the key is stale: its place may be another's by now.
-    pub(crate) fn about(&self, key: Key) -> About {
+    pub(crate) fn about(&self, key: Key) -> &About {
+        const UNKNOWN: &About = &About::UNKNOWN;
         match self.endpoints.get(key) {
-            Some(_) => self.about.get(key.index()).copied().unwrap_or_default(),
-            None => About::default(),
+            Some(_) => self.about.get(key.index()).unwrap_or(UNKNOWN),
+            None => UNKNOWN,
         }
     }
 
@@ -161,7 +162,7 @@ impl<S> Hub<S> {
     pub(crate) fn insert(&mut self, endpoint: Endpoint<S>, about: About) -> Option<Key> {
         let key = self.endpoints.insert(endpoint)?;
         if key.index() >= self.about.len() {
-            self.about.resize(key.index() + 1, About::default());
+            self.about.resize_with(key.index() + 1, About::default);
         }
         self.about[key.index()] = about;
         Some(key)
@@ -183,8 +184,8 @@ impl<S> Hub<S> {
             stream.transport.abort(&mut self.pool);
         }
         self.ops.push_back(Op::Close(key));
-        let server = self.about.get_mut(key.index()).and_then(|about| about.server.take());
-        if let Some(server) = server {
+        let about = self.about.get_mut(key.index()).map(core::mem::take);
+        if let Some(server) = about.and_then(|about| about.server) {
             self.client_gone(server);
         }
         Some(endpoint)

@@ -44,7 +44,7 @@ pub(crate) struct Server<S> {
 }
 
 /// Why a server could not listen, and where.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListenError {
     addr: Option<Addr>,
     error: Error,
@@ -59,20 +59,20 @@ impl ListenError {
 
     /// The address that could not be bound; none if a socket was taken over.
     #[must_use]
-    pub const fn addr(self) -> Option<Addr> {
-        self.addr
+    pub const fn addr(&self) -> Option<&Addr> {
+        self.addr.as_ref()
     }
 
     /// Why not.
     #[must_use]
-    pub const fn error(self) -> Error {
+    pub const fn error(&self) -> Error {
         self.error
     }
 }
 
 impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(addr) = self.addr {
+        if let Some(addr) = &self.addr {
             write!(f, "{addr}: ")?;
         }
         self.error.fmt(f)
@@ -226,8 +226,9 @@ impl<S> Hub<S> {
     /// The addresses on which it listens, or is bound; empty once closed (contract LOOP-21).
     #[must_use]
     pub fn sockets(&self, id: ServerId) -> Vec<Addr> {
-        self.server(id)
-            .map_or_else(Vec::new, |server| server.listeners.iter().filter_map(|&key| self.about(key).local()).collect())
+        self.server(id).map_or_else(Vec::new, |server| {
+            server.listeners.iter().filter_map(|&key| self.about(key).ends.local.clone()).collect()
+        })
     }
 
     /// Calls `f` when the server is closed and every connection that it accepted is lost; soon, if that is so already (contract LOOP-19).
@@ -260,7 +261,7 @@ impl<S> Hub<S> {
         let start = server.start;
         // Before whoever waits for its end: the listening came first.
         if let Some(done) = done {
-            self.ready.push_back(Ready::Listening(done, result.map(|()| id)));
+            self.ready.push_back(Ready::Listening(done, result.clone().map(|()| id)));
         }
         match result {
             Ok(()) if start => {

@@ -262,17 +262,17 @@ impl<S> Hub<S> {
     /// Our address, as captured when the connection was made; `None` before and once lost (contract INFO-2, INFO-3).
     #[must_use]
     pub fn local_addr(&self, id: StreamId) -> Option<Addr> {
-        self.made(id)?.ends.local
+        self.made(id)?.ends.local.clone()
     }
 
     /// The peer's address, as captured when the connection was made; `None` before and once lost (contract INFO-2, INFO-3).
     #[must_use]
     pub fn peer_addr(&self, id: StreamId) -> Option<Addr> {
-        self.made(id)?.ends.peer
+        self.made(id)?.ends.peer.clone()
     }
 
     /// While a connection is being opened, its addresses are those that are tried.
-    fn made(&self, id: StreamId) -> Option<About> {
+    fn made(&self, id: StreamId) -> Option<&About> {
         self.stream(id).filter(|stream| stream.transport.is_made()).map(|_| self.about(id.key))
     }
 

@@ -91,10 +91,11 @@ impl<S> Harness<S> {
     pub fn dial(&mut self, at: Addr) {
         let memory = self.driver.io();
         let number = memory.sockets.len();
-        let listens = |socket: &&mut Socket| !socket.closed && socket.ends.peer.is_none() && socket.ends.local == Some(at);
+        let at = Some(at);
+        let listens = |socket: &&mut Socket| !socket.closed && socket.ends.peer.is_none() && socket.ends.local == at;
         if let Some(listener) = memory.sockets.iter_mut().find(listens) {
             listener.backlog.push_back(number);
-            memory.socket(Ends::new(Some(at), Some(addr(40_000))));
+            memory.socket(Ends::new(at, Some(addr(40_000))));
         }
     }
 

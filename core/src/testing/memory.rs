@@ -84,15 +84,15 @@ const fn error(call: Call, kind: ErrorKind) -> Error {
 impl Sockets for Memory {
     type Source = Number;
 
-    fn bind(&mut self, at: Addr, _: &Listen) -> Result<(Number, Addr), Error> {
-        let taken = |socket: &Socket| !socket.closed && socket.ends.peer.is_none() && socket.ends.local == Some(at);
+    fn bind(&mut self, at: &Addr, _: &Listen) -> Result<(Number, Addr), Error> {
+        let taken = |socket: &Socket| !socket.closed && socket.ends.peer.is_none() && socket.ends.local.as_ref() == Some(at);
         if self.sockets.iter().any(taken) {
             return Err(error(Call::Bind, ErrorKind::AddrInUse));
         }
         if at.inet().is_some_and(|at| !at.ip().is_loopback()) {
             return Err(error(Call::Bind, ErrorKind::AddrNotAvailable));
         }
-        Ok((Number(self.socket(Ends::new(Some(at), None))), at))
+        Ok((Number(self.socket(Ends::new(Some(at.clone()), None))), at.clone()))
     }
 
     fn listen(&mut self, _: &mut Number, _: u32) -> Result<(), Error> {
@@ -102,7 +102,7 @@ impl Sockets for Memory {
     fn adopt(&mut self, resource: Resource, _: Role) -> Result<(Number, Ends), Error> {
         let number: usize = resource.downcast().map_err(|_| error(Call::Adopt, ErrorKind::InvalidInput))?;
         match self.sockets.get(number) {
-            Some(socket) => Ok((Number(number), socket.ends)),
+            Some(socket) => Ok((Number(number), socket.ends.clone())),
             None => Err(error(Call::Adopt, ErrorKind::InvalidInput)),
         }
     }
@@ -177,15 +177,15 @@ impl ReadinessIo for Memory {
     }
 
     fn connect(&mut self, to: &Connect) -> Result<Number, Error> {
-        let refused = to.addr() == addr(REFUSED);
-        let number = self.socket(Ends::new(Some(addr(2)), Some(to.addr())));
+        let refused = *to.addr() == addr(REFUSED);
+        let number = self.socket(Ends::new(Some(addr(2)), Some(to.addr().clone())));
         self.sockets[number].refused = refused;
         Ok(Number(number))
     }
 
     fn connect_result(&mut self, source: &mut Number) -> Result<Option<Ends>, Error> {
         let socket = &self.sockets[source.0];
-        if socket.refused { Err(error(Call::Connect, ErrorKind::ConnectionRefused)) } else { Ok(Some(socket.ends)) }
+        if socket.refused { Err(error(Call::Connect, ErrorKind::ConnectionRefused)) } else { Ok(Some(socket.ends.clone())) }
     }
 
     fn accept(&mut self, source: &mut Number) -> Result<Option<(Number, Ends)>, Error> {
@@ -194,7 +194,7 @@ impl ReadinessIo for Memory {
             return Err(error(Call::Accept, kind));
         }
         let Some(number) = socket.backlog.pop_front() else { return Ok(None) };
-        Ok(Some((Number(number), self.sockets[number].ends)))
+        Ok(Some((Number(number), self.sockets[number].ends.clone())))
     }
 
     fn arm(&mut self, _: &Number, _: Key, _: Interest) -> Result<(), Error> {

@@ -21,11 +21,11 @@ fn socket(for_addr: SocketAddr) -> Result<Source, Error> {
     }
 }
 
-fn inet(addr: Addr, call: Call) -> Result<SocketAddr, Error> {
+fn inet(addr: &Addr, call: Call) -> Result<SocketAddr, Error> {
     addr.inet().ok_or(Error::new(call, ErrorKind::Unsupported))
 }
 
-pub(super) fn bind(at: Addr, listen: &Listen) -> Result<(Source, Addr), Error> {
+pub(super) fn bind(at: &Addr, listen: &Listen) -> Result<(Source, Addr), Error> {
     let at = inet(at, Call::Bind)?;
     let source = socket(at)?;
     let options = [

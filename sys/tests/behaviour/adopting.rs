@@ -166,7 +166,7 @@ fn a_listener_is_taken_over_inside_of_callbacks() {
     rig.until(|_| results.borrow().len() == 2);
     let results = results.take();
     assert!(results[0].is_ok());
-    assert_eq!(results[1].unwrap_err().error().kind(), ErrorKind::InvalidInput);
+    assert_eq!(results[1].as_ref().unwrap_err().error().kind(), ErrorKind::InvalidInput);
     let _peer = connect(addr);
     rig.until_saw("server made");
 }

@@ -20,11 +20,11 @@ fn addresses_are_known_from_the_making_to_the_loss() {
     rig.until_saw("server made");
     rig.event_loop.hub().close(id);
     rig.until(|state| state.reasons.len() == 2);
-    let seen = format!("{:?}", (Some(server.addr()), Some(client)));
+    let seen = format!("{:?}", (Some(server.addr()), Some(&client)));
     assert_eq!(rig.state().times(&seen), 2);
     for reason in &rig.state().reasons {
-        let ends = [reason.ends().local.unwrap(), reason.ends().peer.unwrap()];
-        assert!(ends == [client, server.addr()] || ends == [server.addr(), client]);
+        let ends = [reason.ends().local.as_ref().unwrap(), reason.ends().peer.as_ref().unwrap()];
+        assert!(ends == [&client, server.addr()] || ends == [server.addr(), &client]);
     }
     assert_eq!(rig.event_loop.hub().local_addr(id), None);
 }

@@ -13,7 +13,7 @@ fn a_refused_connect_names_the_address() {
     rig.until_saw("client refused");
     let refusal = &rig.state().refusals[0];
     assert_eq!(refusal.error().kind(), ErrorKind::ConnectionRefused);
-    assert_eq!(refusal.attempts().next().unwrap().0, Some(Addr::from(nobody)));
+    assert_eq!(refusal.attempts().next().unwrap().0, Some(&Addr::from(nobody)));
     assert!(refusal.to_string().starts_with(&format!("{nobody}: connect: connection refused")), "{refusal}");
     assert_eq!(rig.settle(), ["client refused"]);
 }
@@ -29,7 +29,7 @@ fn an_address_that_cannot_be_connected_to_is_an_error_of_that_connection_only() 
         rig.event_loop.hub().connect(addr, Tap::new("client"));
         rig.until(|state| state.refusals.len() == n + 1);
         let refusal = &rig.state().refusals[n];
-        assert_eq!(refusal.attempts().next().unwrap().0, Some(Addr::from(addr)));
+        assert_eq!(refusal.attempts().next().unwrap().0, Some(&Addr::from(addr)));
         assert_eq!(refusal.error().call(), Call::Connect);
     }
     assert_eq!(rig.reported(), [""; 0]);
@@ -65,7 +65,7 @@ fn a_local_address_that_cannot_be_had_is_named() {
         rig.until(|state| state.refusals.len() == n + 1);
         let refusal = &rig.state().refusals[n];
         assert_eq!((refusal.error().call(), refusal.error().kind()), (Call::Bind, kind));
-        assert_eq!(refusal.attempts().next().unwrap().0, Some(Addr::from(local)));
+        assert_eq!(refusal.attempts().next().unwrap().0, Some(&Addr::from(local)));
     }
     // One that is free again does.
     rig.event_loop.hub().connect(Connect::to(addr).local_addr(taken), Tap::new("client"));

@@ -54,7 +54,7 @@ fn a_port_in_use_is_named_and_nothing_stays_bound() {
     assert_eq!(error.kind(), IoErrorKind::AddrInUse);
     assert!(error.to_string().contains(&taken.to_string()), "{error}");
     let inner = error.get_ref().unwrap().downcast_ref::<ListenError>().unwrap();
-    assert_eq!(inner.addr(), Some(Addr::from(taken)));
+    assert_eq!(inner.addr(), Some(&Addr::from(taken)));
     rig.settle();
     TcpListener::bind(free).expect("it was closed again");
 }
@@ -87,12 +87,12 @@ fn listening_from_a_callback_completes_in_a_turn_of_its_own() {
     }
     rig.settle();
     let results = results.take();
-    let server = results[0].unwrap();
+    let server = *results[0].as_ref().unwrap();
     let addr = rig.event_loop.hub().sockets(server)[0].inet().unwrap();
     let _peer = connect(addr);
     rig.until_saw("server made");
-    let error = results[1].unwrap_err();
-    assert_eq!((error.addr(), error.error().kind()), (Some(Addr::from(taken_addr)), ErrorKind::AddrInUse));
+    let error = results[1].as_ref().unwrap_err();
+    assert_eq!((error.addr(), error.error().kind()), (Some(&Addr::from(taken_addr)), ErrorKind::AddrInUse));
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl World {
 impl Sockets for Io {
     type Source = Sock;
 
-    fn bind(&mut self, at: Addr, _: &Listen) -> Result<(Sock, Addr), Error> {
+    fn bind(&mut self, at: &Addr, _: &Listen) -> Result<(Sock, Addr), Error> {
         let server = server_of(at);
         let ok = {
             let mut world = self.world.borrow_mut();
@@ -100,7 +100,11 @@ impl Sockets for Io {
             world.io(server, IoStep::Bind(ok));
             ok
         };
-        if ok { Ok((self.sock(Role::Listener(server), None), at)) } else { Err(Error::new(Call::Bind, ErrorKind::AddrInUse)) }
+        if ok {
+            Ok((self.sock(Role::Listener(server), None), at.clone()))
+        } else {
+            Err(Error::new(Call::Bind, ErrorKind::AddrInUse))
+        }
     }
 
     fn listen(&mut self, _: &mut Sock, _: u32) -> Result<(), Error> {

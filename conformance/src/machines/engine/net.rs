@@ -19,15 +19,15 @@ pub(super) fn server_addr(server: usize) -> Addr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, SERVERS + server as u16)).into()
 }
 
-fn port(addr: Addr) -> usize {
+fn port(addr: &Addr) -> usize {
     usize::from(addr.inet().map_or(0, |addr| addr.port()))
 }
 
-pub(super) fn client_of(addr: Addr) -> Ep {
+pub(super) fn client_of(addr: &Addr) -> Ep {
     port(addr) - usize::from(CLIENTS)
 }
 
-pub(super) fn server_of(addr: Addr) -> usize {
+pub(super) fn server_of(addr: &Addr) -> usize {
     port(addr) - usize::from(SERVERS)
 }
 

@@ -257,7 +257,7 @@ impl BufferedProtocol<()> for Actor {
 pub(super) fn factory(world: &Shared) -> impl FnMut(&mut (), Addr) -> Option<Box<dyn Protocol<()>>> + 'static {
     let world = world.clone();
     move |(): &mut (), peer: Addr| {
-        let ep = super::net::client_of(peer);
+        let ep = super::net::client_of(&peer);
         let script = world.borrow_mut().begin(Turn::Factory(ep), None);
         if script.refuses && !script.panics {
             end(&world, &script, Outcome::Refused);

@@ -223,7 +223,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             }
             Err(error) => {
                 conn.flags &= !CONNECTING;
-                let to = self.engine.hub().about(key).ends.peer;
+                let to = self.engine.hub().about(key).ends.peer.clone();
                 self.engine.connected(id, to, Err(error));
             }
         }

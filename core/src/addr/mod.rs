@@ -1,0 +1,119 @@
+//! Addresses of endpoints.
+
+mod unix;
+
+pub use unix::UnixAddr;
+
+use core::fmt;
+use core::net::SocketAddr;
+
+/// The address of an endpoint: a plain value, as large as std's `SocketAddr`, and without an allocation if it is one.
+///
+/// ```
+/// use plimsoll_core::{Addr, UnixAddr};
+///
+/// let inet: core::net::SocketAddr = "127.0.0.1:7".parse().unwrap();
+/// assert_eq!(Addr::from(inet).to_string(), "127.0.0.1:7");
+/// assert_eq!(Addr::unix("/run/app.sock").to_string(), "unix:/run/app.sock");
+/// assert_eq!(Addr::from(UnixAddr::abstract_name("app")).to_string(), "unix:@app");
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Addr {
+    /// An IPv4 or IPv6 address with a port.
+    Inet(SocketAddr),
+    /// The address of a Unix socket (contract INFO-2).
+    Unix(UnixAddr),
+}
+
+impl Addr {
+    /// The Unix address with this path: see [`UnixAddr::path`].
+    pub fn unix(path: impl Into<UnixAddr>) -> Self {
+        Self::Unix(path.into())
+    }
+
+    /// The internet address, if it is one.
+    #[must_use]
+    pub const fn inet(&self) -> Option<SocketAddr> {
+        match *self {
+            Self::Inet(addr) => Some(addr),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// The Unix address, if it is one.
+    #[must_use]
+    pub const fn as_unix(&self) -> Option<&UnixAddr> {
+        match self {
+            Self::Unix(addr) => Some(addr),
+            Self::Inet(_) => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for Addr {
+    fn from(addr: SocketAddr) -> Self {
+        Self::Inet(addr)
+    }
+}
+
+impl From<&Self> for Addr {
+    fn from(addr: &Self) -> Self {
+        addr.clone()
+    }
+}
+
+impl From<UnixAddr> for Addr {
+    fn from(addr: UnixAddr) -> Self {
+        Self::Unix(addr)
+    }
+}
+
+impl fmt::Display for Addr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(addr) => addr.fmt(f),
+            Self::Unix(addr) => addr.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Addr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Both addresses of a connection, as captured when it was made (contract INFO-2, INFO-3).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Ends {
+    /// Our address.
+    pub local: Option<Addr>,
+    /// The peer's address; none if the system could not tell it any more.
+    pub peer: Option<Addr>,
+}
+
+impl Ends {
+    /// Nothing is known.
+    pub(crate) const UNKNOWN: Self = Self { local: None, peer: None };
+
+    /// Both addresses, each of which may be unknown.
+    #[must_use]
+    pub const fn new(local: Option<Addr>, peer: Option<Addr>) -> Self {
+        Self { local, peer }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    //= INFO-2
+    #[test]
+    fn an_address_is_as_large_as_an_internet_address_and_may_go_to_other_threads() {
+        fn plain<T: Send + Sync + 'static>() {}
+        plain::<Addr>();
+        assert_eq!(size_of::<Option<Addr>>(), size_of::<SocketAddr>());
+    }
+}
