@@ -219,7 +219,7 @@ fn what_is_wrong_is_named_with_its_line() {
         ("steps", "job.a = []\nsteps", 1, "never scheduled", false),
         ("steps", "app.on.data = [[\"write\", \"x\", { answers = \"Perhaps\" }]]\nsteps", 5, "Perhaps", true),
         ("steps", "needs = [\"luck\"]\nsteps", 5, "luck", true),
-        ("steps", "steps = 1.5\nexpect", 5, "fractions", true),
+        ("steps", "job.a = 1.5\nsteps", 5, "fractions", true),
         ("expect.app", "departs.asyncio = { why = \"because\", expect = { app = [\"cm\"] } }\nexpect.app", 9, "DIS-", false),
         ("expect.app", "expect.apb", 9, "apb", true),
     ];

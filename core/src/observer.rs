@@ -45,6 +45,13 @@ pub enum Event<'a> {
         /// The size of the queue.
         size: usize,
     },
+    /// The marks are others now.
+    LimitsSet {
+        /// The low mark.
+        low: usize,
+        /// The high mark.
+        high: usize,
+    },
     /// `pause_reading` took effect.
     ReadingPaused,
     /// `resume_reading` took effect.

@@ -32,9 +32,10 @@ pub(crate) struct Real<P: Selector> {
 
 impl<P: Selector> Real<P> {
     pub(crate) fn new(stage: Stage) -> io::Result<Self> {
-        let mut event_loop = EventLoop::new(stage)?;
         let checker = TraceChecker::new();
-        event_loop.set_observer(checker.observer());
+        let observer = stage.record.timeline.observer(Some(checker.observer()));
+        let mut event_loop = EventLoop::new(stage)?;
+        event_loop.set_observer(Box::new(observer));
         let reports = Rc::new(RefCell::new(Vec::new()));
         let sink = reports.clone();
         event_loop.set_error_hook(move |report| sink.borrow_mut().push(report));

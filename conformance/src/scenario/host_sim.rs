@@ -29,7 +29,10 @@ impl Simulated {
         faults.send_space = link.sndbuf.map_or(faults.send_space, |bytes| bytes..=bytes);
         faults.receive_space = link.rcvbuf.map_or(faults.receive_space, |bytes| bytes..=bytes);
         let world = Sim::new(seed, faults);
-        Self { sim_loop: SimLoop::within(&world, host, stage), listener: None, port: 7000, closed: false }
+        let observer = stage.record.timeline.observer(None);
+        let mut sim_loop = SimLoop::within(&world, host, stage);
+        sim_loop.set_observer(observer);
+        Self { sim_loop, listener: None, port: 7000, closed: false }
     }
 
     fn sim(&self) -> &Sim {

@@ -1,5 +1,6 @@
 //! What happened, as data: events in lanes.
 
+use super::timeline::Timeline;
 use core::fmt;
 use std::collections::BTreeMap;
 
@@ -100,11 +101,14 @@ pub struct Record {
     pub lanes: BTreeMap<String, Lane>,
     /// By the name of the connection: empty for the first one.
     pub streams: BTreeMap<String, Streams>,
+    /// The same once more on one time axis; see [`timeline`](super::timeline).
+    pub timeline: Timeline,
 }
 
 impl Record {
     /// Adds an event; bytes behind bytes become one event.
     pub fn push(&mut self, lane: &str, event: Event) {
+        self.timeline.event(lane, &event);
         let lane = self.lanes.entry(lane.into()).or_default();
         if let (Some(last), Some(bytes)) = (lane.last_mut(), event.bytes()) {
             if last.name == event.name {

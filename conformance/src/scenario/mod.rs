@@ -21,6 +21,7 @@ pub mod play;
 mod report;
 pub mod schema;
 mod stage;
+pub mod timeline;
 mod words;
 
 pub use judge::{Mismatch, Verdict};

@@ -117,6 +117,8 @@ pub(crate) enum Actor {
 #[derive(Clone, Debug)]
 pub(crate) struct Command {
     pub(crate) line: usize,
+    /// The verb and its arguments, as the file has them.
+    pub(crate) text: String,
     pub(crate) actor: Actor,
     pub(crate) act: Act,
     /// What it must answer.

@@ -2,6 +2,7 @@
 
 use super::Problem;
 use core::cell::RefCell;
+use core::fmt;
 use core::ops::Range;
 use std::path::Path;
 use toml::Spanned;
@@ -31,6 +32,24 @@ impl Value {
             Self::Bool(_) => "a boolean",
             Self::List(_) => "an array",
             Self::Table(_) => "a table",
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Int(number) => write!(f, "{number}"),
+            Self::Bool(yes) => write!(f, "{yes}"),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(|item| item.value.to_string()).collect();
+                write!(f, "[{}]", items.join(", "))
+            }
+            Self::Table(entries) => {
+                let entries: Vec<String> = entries.iter().map(|(key, _, node)| format!("{key} = {}", node.value)).collect();
+                write!(f, "{{ {} }}", entries.join(", "))
+            }
         }
     }
 }

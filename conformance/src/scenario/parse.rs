@@ -347,7 +347,8 @@ impl Reader<'_> {
             return Err(source.problem(node.line, format!("`{name}` takes {} arguments, not {}", verb.args.len(), args.len())));
         }
         let act = self.act(name, verb, actor, args)?;
-        Ok(Command { line: node.line, actor, act, answers })
+        let text = args.iter().fold(name.to_owned(), |text, arg| format!("{text} {}", arg.value));
+        Ok(Command { line: node.line, text, actor, act, answers })
     }
 
     fn place(&self, verb: &Verb, site: Site, named: bool, node: &Node) -> Result<(), Problem> {

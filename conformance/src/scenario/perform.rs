@@ -17,12 +17,16 @@ const fn word_of(status: WriteStatus) -> &'static str {
 
 /// Carries out a command; an answer that is not the expected one goes to the lane.
 pub(crate) fn perform(hub: &mut Hub<Stage>, stage: &mut Stage, command: &Command) {
+    stage.announce(command);
     let (verb, answer) = match command.actor {
         Actor::App(connection) => of_connection(hub, stage, connection, &command.act),
         Actor::Server => of_server(hub, stage, &command.act),
         Actor::Loop => of_loop(hub, stage, &command.act),
         Actor::Peer(_) => ("", None),
     };
+    if let Some(answer) = answer {
+        stage.record.timeline.answered(answer);
+    }
     if let (Some(expected), Some(answer)) = (&command.answers, answer) {
         if expected != answer {
             let lane = stage.scenario.lane_of(command.actor);
@@ -166,7 +170,10 @@ pub(crate) fn job(hub: &mut Hub<Stage>, stage: &mut Stage, how: &str, name: &str
     let scenario = stage.scenario.clone();
     for command in scenario.jobs.get(name).into_iter().flatten() {
         match command.act {
-            Act::Raise => raise(),
+            Act::Raise => {
+                stage.announce(command);
+                raise();
+            }
             _ => perform(hub, stage, command),
         }
     }

@@ -57,7 +57,6 @@ struct Play {
     scenario: Rc<Scenario>,
     peers: Vec<Option<Box<dyn PeerEnd>>>,
     address: Option<SocketAddr>,
-    hook: Vec<Event>,
     broken: Vec<String>,
     closed: bool,
 }
@@ -65,7 +64,7 @@ struct Play {
 impl Play {
     fn new(host: Box<dyn Host>, scenario: Rc<Scenario>) -> Self {
         let peers = scenario.connections.iter().map(|_| None).collect();
-        Self { host, scenario, peers, address: None, hook: Vec::new(), broken: Vec::new(), closed: false }
+        Self { host, scenario, peers, address: None, broken: Vec::new(), closed: false }
     }
 
     fn stage(&mut self) -> &mut Stage {
@@ -78,6 +77,7 @@ impl Play {
         let scenario = self.scenario.clone();
         let mut stuck = None;
         for command in &scenario.steps {
+            self.stage().record.timeline.step(&scenario.lane_of(command.actor), command.line, &command.text);
             if self.step(command).is_err() {
                 stuck = Some(command.line);
                 break;
@@ -87,11 +87,7 @@ impl Play {
             Some(line) => self.stage().record.push("host", Event::new("stuck").word("line").with(Arg::Int(line as i64))),
             None => self.settle(),
         }
-        let hook = core::mem::take(&mut self.hook);
-        let mut record = self.stage().record.clone();
-        for event in hook {
-            record.push("hook", event);
-        }
+        let record = self.stage().record.clone();
         if self.broken.is_empty() { Ok(record) } else { Err(self.broken.join("\n")) }
     }
 
@@ -125,11 +121,15 @@ impl Play {
 
     fn turn(&mut self, patience: Duration) -> bool {
         let more = self.host.turn(patience);
-        for report in self.host.reports() {
-            self.hook.push(Event::new("report").word(class_of(&report)));
-        }
+        self.note_reports();
         self.broken.extend(self.host.violations());
         more
+    }
+
+    fn note_reports(&mut self) {
+        for report in self.host.reports() {
+            self.stage().record.push("hook", Event::new("report").word(class_of(&report)));
+        }
     }
 
     /// Turns the loop until that is so.
@@ -290,9 +290,7 @@ impl Play {
             (Actor::Loop, Act::Close) => {
                 self.host.close();
                 self.closed = true;
-                for report in self.host.reports() {
-                    self.hook.push(Event::new("report").word(class_of(&report)));
-                }
+                self.note_reports();
             }
             _ => {
                 let (hub, stage) = self.host.hub();

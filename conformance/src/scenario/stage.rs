@@ -81,10 +81,16 @@ impl Stage {
         let player = Player { connection, name: None, memory: vec![0; buffer.unwrap_or(0)] };
         let id = if buffer.is_some() { hub.connect(to, Buffered(player)) } else { hub.connect(to, player) };
         self.connections[connection].id = Some(id);
+        self.record.timeline.bind(&self.lane(connection), id, hub.write_buffer_limits(id));
     }
 
     fn lane(&self, connection: usize) -> String {
         self.scenario.lane_of(super::model::Actor::App(connection))
+    }
+
+    /// A command is about to be carried out.
+    pub(crate) fn announce(&self, command: &Command) {
+        self.record.timeline.command(&self.scenario.lane_of(command.actor), &command.text);
     }
 
     pub(crate) fn note(&mut self, connection: usize, event: Event) {
@@ -143,8 +149,14 @@ impl Player {
         let commands: &[Command] = if first { &reaction.first } else { &[] };
         for command in commands.iter().chain(&reaction.each) {
             match command.act {
-                Act::Fail => cx.fail("the scenario says so"),
-                Act::Raise => raise(),
+                Act::Fail => {
+                    cx.state.announce(command);
+                    cx.fail("the scenario says so");
+                }
+                Act::Raise => {
+                    cx.state.announce(command);
+                    raise();
+                }
                 _ => perform(cx.hub, cx.state, command),
             }
         }
@@ -152,6 +164,8 @@ impl Player {
 
     fn made(&self, cx: &mut Cx<'_>) {
         cx.state.connections[self.connection].id = Some(cx.id);
+        let lane = cx.state.lane(self.connection);
+        cx.state.record.timeline.bind(&lane, cx.id, cx.hub.write_buffer_limits(cx.id));
         let opens = cx.state.scenario.link.way == super::model::Way::Connect;
         self.called(cx, "cm", self.event("cm"));
         let failed =

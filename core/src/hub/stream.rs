@@ -222,6 +222,7 @@ impl<S> Hub<S> {
     pub fn set_write_buffer_limits(&mut self, id: StreamId, limits: WriteLimits) -> WriteStatus {
         let Some(stream) = self.stream_mut(id) else { return WriteStatus::Discarded };
         let status = stream.transport.set_write_buffer_limits(limits);
+        self.observe(id.key, &Event::LimitsSet { low: limits.low(), high: limits.high() });
         match status {
             WriteStatus::Paused => self.paused(id.key),
             _ => self.touch_edges(id.key),
