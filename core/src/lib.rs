@@ -5,7 +5,7 @@
 //!
 //! # The layers
 //!
-//! 1. **Machines**: [`SendQueue`], [`WriteFlow`], [`ReadGate`], and [`StreamTransport`] made of them. Plain structs: commands and facts (`handle_*`) in,
+//! 1. **Machines**: [`SendQueue`], [`WriteFlow`], [`ReadGate`], and [`StreamTransport`] made of them; [`Connector`]. Plain structs: commands and facts (`handle_*`) in,
 //!    wishes (`wants_*`) and events (`poll_event`) out. Payload bytes pass by them.
 //! 2. **[`Engine`]**: endpoints under generational ids, timers, the ready queue, the dispatch to protocols. It emits control operations ([`Op`]) and takes
 //!    results. Callbacks get a [`Context`]: who is called, the [`Hub`] of everything that can be done, the application's state.
@@ -67,11 +67,13 @@ extern crate alloc;
 extern crate std;
 
 mod addr;
+mod connect;
 mod context;
 pub mod driver;
 mod endpoint;
 mod engine;
 mod error;
+mod family;
 mod flow;
 mod hub;
 #[cfg(feature = "std")]
@@ -94,9 +96,11 @@ mod timers;
 
 pub use addr::{Addr, Ends, UnixAddr};
 pub use bytes::{Bytes, BytesMut};
+pub use connect::{Connector, ConnectorOp};
 pub use context::Context;
 pub use engine::{Engine, ReadResult};
 pub use error::{Call, Error, ErrorKind};
+pub use family::Family;
 pub use flow::data::{Data, WriteData};
 pub use flow::limits::{LimitsError, WriteLimits};
 pub use flow::pool::BufPool;
