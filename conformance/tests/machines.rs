@@ -41,3 +41,13 @@ fn a_read_gate_opens_when_the_last_reason_is_gone() -> Result<(), Failure> {
     println!("gate: {figures}");
     Ok(())
 }
+
+#[test]
+fn a_connector_starts_what_is_due_and_cancels_what_loses() -> Result<(), Failure> {
+    //= LOOP-5, LOOP-6, LOOP-7, LOOP-8, LOOP-9, LIFE-12, RUST-6, RUST-12
+    let figures = harness::seeds("connect", 100_000, machines::connect::lifetime)?;
+    println!("connect: {figures}");
+    let missed: Vec<_> = machines::connect::Mark::ALL.into_iter().filter(|mark| !mark.is_in(figures.marks)).collect();
+    assert!(missed.is_empty() || figures.runs < 1000, "never reached: {missed:?}");
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! The small world, in full.
 
 use plimsoll_conformance::harness::Violation;
+use plimsoll_conformance::machines::connect;
 use plimsoll_conformance::machines::small_world::{self, Bounds};
 
 #[test]
@@ -35,5 +36,15 @@ fn machine_and_model_agree_after_every_sequence_of_five_operations() -> Result<(
     let count = small_world::sequences(5)?;
     println!("sequences of five: {count}");
     assert_eq!(count, 106_513);
+    Ok(())
+}
+
+#[test]
+fn connector_and_model_agree_in_every_state_of_every_short_list_of_addresses() -> Result<(), Violation> {
+    //= LOOP-5, LOOP-6, LOOP-7, LOOP-9, LIFE-12, RUST-6
+    let world = connect::explore(3)?;
+    println!("short lists: {world:?}");
+    // Another count is another contract, and needs a reason.
+    assert_eq!((world.openings, world.states), (225, 22_049));
     Ok(())
 }

@@ -1,8 +1,7 @@
 //! The connector: several addresses, one connection.
 
-use crate::addr::Addr;
+use crate::addr::{Addr, Family};
 use crate::error::{Call, Error, ErrorKind};
-use crate::family::Family;
 use crate::time::Instant;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -190,7 +189,7 @@ impl Connector {
                 return;
             }
         }
-        *stage = Stage::Over(Some((Addr::clone(bound.unwrap_or(to)), error)));
+        *stage = Stage::Over(Some((bound.unwrap_or(to).clone(), error)));
         if index + 1 == self.begun {
             self.begin_next(now);
         } else {
@@ -231,7 +230,7 @@ impl Connector {
                 }
                 Stage::Due(local) => {
                     *stage = Stage::UnderWay(local);
-                    return Some(ConnectorOp::Start { attempt, to: Addr::clone(to), from: self.from.get(local).cloned() });
+                    return Some(ConnectorOp::Start { attempt, to: to.clone(), from: self.from.get(local).cloned() });
                 }
                 _ => {}
             }
@@ -266,7 +265,7 @@ impl Connector {
             let Some(local) = usable(&self.from, to, 0) else {
                 // Named by the first address of ours, which is of no use.
                 let error = Error::new(Call::Bind, ErrorKind::InvalidInput);
-                *stage = Stage::Over(self.from.first().cloned().map(|from| (from, error)));
+                *stage = Stage::Over(self.from.first().map(|from| (from.clone(), error)));
                 continue;
             };
             *stage = Stage::Due(local);

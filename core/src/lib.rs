@@ -73,7 +73,6 @@ pub mod driver;
 mod endpoint;
 mod engine;
 mod error;
-mod family;
 mod flow;
 mod hub;
 #[cfg(feature = "std")]
@@ -94,13 +93,12 @@ pub mod testing;
 mod time;
 mod timers;
 
-pub use addr::{Addr, Ends, UnixAddr};
+pub use addr::{Addr, Ends, Family, UnixAddr};
 pub use bytes::{Bytes, BytesMut};
 pub use connect::{Connector, ConnectorOp};
 pub use context::Context;
 pub use engine::{Engine, ReadResult};
 pub use error::{Call, Error, ErrorKind};
-pub use family::Family;
 pub use flow::data::{Data, WriteData};
 pub use flow::limits::{LimitsError, WriteLimits};
 pub use flow::pool::BufPool;

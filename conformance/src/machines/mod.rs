@@ -1,5 +1,6 @@
 //! Each machine beside its model.
 
+pub mod connect;
 pub mod engine;
 pub mod flow;
 pub mod gate;

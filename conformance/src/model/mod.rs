@@ -2,6 +2,7 @@
 //!
 //! Nothing here is taken from the machines. Where the contract is silent, the ruling stands at the place, with the word *ruling*.
 
+mod connect;
 mod engine;
 mod flow;
 mod gate;
@@ -9,6 +10,7 @@ mod queue;
 mod stream;
 mod trace;
 
+pub use connect::ConnectModel;
 pub use engine::{Back, EngineModel, Ep, Outcome, Phase, Reported, ServerState, Turn};
 pub use flow::FlowModel;
 pub use gate::GateModel;

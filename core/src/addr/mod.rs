@@ -1,7 +1,9 @@
 //! Addresses of endpoints.
 
+mod family;
 mod unix;
 
+pub use family::Family;
 pub use unix::UnixAddr;
 
 use core::fmt;

@@ -1,6 +1,6 @@
 //! Families of internet addresses.
 
-use crate::addr::Addr;
+use super::Addr;
 
 /// One of the two families of internet addresses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

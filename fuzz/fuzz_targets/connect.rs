@@ -1,0 +1,11 @@
+//! The connector beside its model.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use plimsoll_conformance::{harness, machines};
+
+fuzz_target!(|input: &[u8]| {
+    if let Err(failure) = harness::input("connect", input, machines::connect::lifetime) {
+        panic!("{failure}");
+    }
+});
