@@ -104,7 +104,7 @@ impl Joint {
         match step {
             Step::Poll => {
                 asked = self.machine.poll_op();
-                same!("poll_op", asked, self.model.next());
+                same!("poll_op", asked, self.model.poll());
                 self.carry_out(asked.as_ref())?;
             }
             Step::Result(attempt, result) => {

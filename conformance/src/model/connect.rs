@@ -168,7 +168,7 @@ impl ConnectModel {
     }
 
     /// What the machine must ask for next: of what is owed that of the first attempt, and the outcome last.
-    pub fn next(&mut self) -> Option<ConnectorOp> {
+    pub fn poll(&mut self) -> Option<ConnectorOp> {
         let rank = |op: &ConnectorOp| match op {
             ConnectorOp::Start { attempt, .. } | ConnectorOp::Cancel(attempt) => usize::from(*attempt),
             _ => usize::MAX,
