@@ -5,7 +5,7 @@ mod common;
 use common::{Notes, Sim, accepted, here, on_every_host, pattern, script};
 use core::time::Duration;
 use plimsoll_conformance::sim::{Faults, Host};
-use plimsoll_core::{BufPool, StreamId, WriteLimits, WriteStatus};
+use plimsoll_core::{BufPool, WriteLimits, WriteStatus};
 
 /// Limits of the buffers of the kernel, so that a stalled peer is felt at once.
 fn narrow(sim: &Sim, bytes: usize) {
@@ -146,8 +146,8 @@ fn what_is_due_in_a_turn_runs_directly_after_it_before_any_other_connection_is_r
             peer.send("go");
         }
         sim.settle();
-        let order: Vec<(StreamId, String)> = sim.order().into_iter().filter(|(_, word)| word != "made").collect();
-        let words: Vec<(StreamId, &str)> = order.iter().map(|(id, word)| (*id, word.as_str())).collect();
+        let order: Vec<_> = sim.order().into_iter().filter(|(_, word)| word != "made").collect();
+        let words: Vec<_> = order.iter().filter_map(|(id, word)| Some((id.stream()?, word.as_str()))).collect();
         assert_eq!(words[..3], [(first, "data"), (second, "pause"), (first, "pause")]);
         let at = |step| words.iter().position(|word| *word == step);
         assert!(at((second, "resume")).is_some() && at((first, "resume")).is_some() && words.len() == 7);

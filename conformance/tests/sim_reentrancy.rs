@@ -215,7 +215,9 @@ fn a_panic_in_every_callback_costs_that_connection_only() {
         };
         assert_eq!(trace, expected, "{at:?} {host:?}");
         assert_eq!(panics(&reports), 1, "{at:?} {host:?}");
-        assert!(matches!(&reports[0], Report::Panicked { origin: Origin::Stream(_), message: Some(text) } if &**text == "boom"));
+        assert!(
+            matches!(&reports[0], Report::Panicked { origin: Origin::Endpoint(_), message: Some(text) } if &**text == "boom")
+        );
     }
 }
 
@@ -364,7 +366,7 @@ fn a_protocol_may_end_everything_at_once() {
         sim.settle();
         assert_eq!(sim.state().said, ["0 lost", "after the losses"]);
         // In the order in which they were aborted.
-        let lost: Vec<_> = sim.order().into_iter().filter(|(_, word)| word == "lost").map(|(id, _)| id).collect();
+        let lost: Vec<_> = sim.order().into_iter().filter(|(_, word)| word == "lost").filter_map(|(id, _)| id.stream()).collect();
         let mut ids = sim.state().ids.clone();
         ids.reverse();
         assert_eq!(lost, ids);

@@ -3,7 +3,7 @@
 use crate::flow::data::WriteData;
 use crate::flow::limits::WriteLimits;
 use crate::hub::Hub;
-use crate::key::{StreamId, TimerId};
+use crate::key::{EndpointId, StreamId, TimerId};
 use crate::protocol::Protocol;
 use crate::status::{Refusal, WriteStatus};
 use alloc::boxed::Box;
@@ -44,6 +44,14 @@ impl<S> Context<'_, S, StreamId> {
         self.hub.write_eof(self.id)
     }
 
+    /// Hands the connection to another protocol, which gets every later callback; this one is dropped when its callback has
+    /// returned (contract LIFE-14).
+    pub fn set_protocol(&mut self, protocol: impl Protocol<S> + 'static) {
+        self.hub.set_protocol(self.id, protocol);
+    }
+}
+
+impl<S, Id: Copy + Into<EndpointId>> Context<'_, S, Id> {
     /// See [`Hub::close`].
     pub fn close(&mut self) {
         self.hub.close(self.id);
@@ -73,12 +81,6 @@ impl<S> Context<'_, S, StreamId> {
     /// See [`Hub::set_write_buffer_limits`].
     pub fn set_write_buffer_limits(&mut self, limits: WriteLimits) -> WriteStatus {
         self.hub.set_write_buffer_limits(self.id, limits)
-    }
-
-    /// Hands the connection to another protocol, which gets every later callback; this one is dropped when its callback has
-    /// returned (contract LIFE-14).
-    pub fn set_protocol(&mut self, protocol: impl Protocol<S> + 'static) {
-        self.hub.set_protocol(self.id, protocol);
     }
 
     /// See [`Hub::set_timer`].

@@ -2,17 +2,52 @@
 
 use crate::addr::Ends;
 use crate::flow::limits::WriteLimits;
-use crate::key::{Key, StreamId};
+use crate::key::{EndpointId, Key, LoopTag, StreamId};
+use crate::kind::Machine;
 use crate::protocol::Protocol;
 use crate::stream::StreamTransport;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::any::Any;
 
 /// An endpoint, in a slot of 72 bytes with its generation; what is rarely needed stands beside it.
 pub(crate) enum Endpoint<S> {
     Stream(Stream<S>),
     Listener(Listener),
+}
+
+impl<S> Endpoint<S> {
+    /// What it has in common with endpoints of other kinds; a listener has nothing.
+    pub(crate) fn parts(&mut self) -> Option<(&mut dyn Machine, &mut Common)> {
+        match self {
+            Self::Stream(stream) => Some((&mut stream.transport, &mut stream.common)),
+            Self::Listener(_) => None,
+        }
+    }
+
+    pub(crate) fn machine(&self) -> Option<&dyn Machine> {
+        match self {
+            Self::Stream(stream) => Some(&stream.transport),
+            Self::Listener(_) => None,
+        }
+    }
+
+    /// Its name among endpoints of all kinds; a listener is known by its server's.
+    pub(crate) const fn id(&self, key: Key, tag: LoopTag) -> Option<EndpointId> {
+        match self {
+            Self::Stream(_) => Some(EndpointId::Stream(StreamId::new(key, tag))),
+            Self::Listener(_) => None,
+        }
+    }
+
+    /// Its protocol, unless that is being called.
+    pub(crate) fn protocol_as_any(&mut self) -> Option<&mut dyn Any> {
+        match self {
+            Self::Stream(stream) => stream.protocol.as_mut().map(|protocol| (**protocol).as_any()),
+            Self::Listener(_) => None,
+        }
+    }
 }
 
 /// It is in the list of endpoints that owe a pause or resume.
@@ -28,10 +63,17 @@ pub(crate) const FOLLOWS_ITSELF: u8 = 1 << 4;
 /// Other readers follow its writing: see [`Cold::followers`].
 pub(crate) const FOLLOWED: u8 = 1 << 5;
 
-pub(crate) struct Stream<S> {
+/// A protocol and the machine of its endpoint.
+pub(crate) struct Occupant<P: ?Sized, T> {
     /// None while it is lifted out to be called, and while an accepted connection has not got one yet.
-    pub(crate) protocol: Option<Box<dyn Protocol<S>>>,
-    pub(crate) transport: StreamTransport,
+    pub(crate) protocol: Option<Box<P>>,
+    pub(crate) transport: T,
+    pub(crate) common: Common,
+}
+
+/// What an endpoint of any kind has beside its protocol and its machine.
+#[derive(Default)]
+pub(crate) struct Common {
     pub(crate) cold: Option<Box<Cold>>,
     pub(crate) flags: u8,
     /// Flow callbacks delivered in the iteration `edge_round`.
@@ -39,32 +81,39 @@ pub(crate) struct Stream<S> {
     pub(crate) edge_round: u16,
 }
 
-impl<S> Stream<S> {
-    pub(crate) fn new(protocol: Option<Box<dyn Protocol<S>>>) -> Self {
-        let flags = if protocol.as_ref().is_some_and(|protocol| protocol.lends_memory()) { LENDS } else { 0 };
-        Self { protocol, transport: StreamTransport::new(WriteLimits::DEFAULT), cold: None, flags, edges: 0, edge_round: 0 }
-    }
-
+impl Common {
     pub(crate) fn cold(&mut self) -> &mut Cold {
         self.cold.get_or_insert_with(Box::default)
     }
 
+    #[inline]
     pub(crate) const fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
 
     /// Sets a flag; whether it is new.
-    pub(crate) fn set(&mut self, flag: u8) -> bool {
+    #[inline]
+    pub(crate) const fn set(&mut self, flag: u8) -> bool {
         let new = self.flags & flag == 0;
         self.flags |= flag;
         new
     }
+}
+
+pub(crate) type Stream<S> = Occupant<dyn Protocol<S>, StreamTransport>;
+
+impl<S> Stream<S> {
+    pub(crate) fn new(protocol: Option<Box<dyn Protocol<S>>>) -> Self {
+        let flags = if protocol.as_ref().is_some_and(|protocol| protocol.lends_memory()) { LENDS } else { 0 };
+        let common = Common { flags, ..Common::default() };
+        Self { protocol, transport: StreamTransport::new(WriteLimits::DEFAULT), common }
+    }
 
     pub(crate) fn install(&mut self, protocol: Box<dyn Protocol<S>>) -> Option<Box<dyn Protocol<S>>> {
         if protocol.lends_memory() {
-            self.flags |= LENDS;
+            self.common.flags |= LENDS;
         } else {
-            self.flags &= !LENDS;
+            self.common.flags &= !LENDS;
         }
         self.protocol.replace(protocol)
     }

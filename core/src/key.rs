@@ -225,6 +225,52 @@ typed_id!(
     TimerId
 );
 
+/// Names an endpoint of any kind: what can be said of endpoints of every kind takes an `impl Into<EndpointId>`, so any id will do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum EndpointId {
+    /// A stream connection.
+    Stream(StreamId),
+}
+
+impl EndpointId {
+    /// The key in the loop's table, for drivers.
+    #[must_use]
+    pub const fn key(self) -> Key {
+        match self {
+            Self::Stream(id) => id.key,
+        }
+    }
+
+    pub(crate) const fn tag(self) -> LoopTag {
+        match self {
+            Self::Stream(id) => id.tag,
+        }
+    }
+
+    /// The stream connection, if it is one.
+    #[must_use]
+    pub const fn stream(self) -> Option<StreamId> {
+        match self {
+            Self::Stream(id) => Some(id),
+        }
+    }
+}
+
+impl From<StreamId> for EndpointId {
+    fn from(id: StreamId) -> Self {
+        Self::Stream(id)
+    }
+}
+
+impl fmt::Debug for EndpointId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stream(id) => id.fmt(f),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -78,6 +78,7 @@ mod hub;
 #[cfg(feature = "std")]
 mod inbox;
 mod key;
+mod kind;
 mod observer;
 mod op;
 mod open;
@@ -108,7 +109,7 @@ pub use flow::write_flow::{Edge, WriteFlow};
 pub use hub::{Hub, Job, ListenError};
 #[cfg(feature = "std")]
 pub use inbox::{Closed, Inbox, Item, Remote, Wake};
-pub use key::{Key, ListenerId, LoopTag, ServerId, Slab, StreamId, TimerId};
+pub use key::{EndpointId, Key, ListenerId, LoopTag, ServerId, Slab, StreamId, TimerId};
 pub use observer::{Event, Observer};
 pub use op::{Op, Role};
 pub use open::{Connect, Listen, OpenError, Resource, SocketOption};

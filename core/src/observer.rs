@@ -1,10 +1,10 @@
 //! Watching a loop: every callback and every change of state, as it happens.
 
-use crate::key::StreamId;
+use crate::key::EndpointId;
 use crate::reason::CloseReason;
 use crate::time::Instant;
 
-/// One thing that happened to a connection. Callbacks are told before they run.
+/// One thing that happened to an endpoint. Callbacks are told before they run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -64,7 +64,7 @@ pub enum Event<'a> {
     GivenUp,
 }
 
-/// Is told everything that happens to the connections of an engine: for tests, traces and logs.
+/// Is told everything that happens to the endpoints of an engine: for tests, traces and logs.
 ///
 /// It sees; it cannot change anything. Without one the cost is a branch a callback.
 pub trait Observer {
@@ -73,5 +73,5 @@ pub trait Observer {
     fn round(&mut self, now: Instant) {}
 
     /// `event` happens to `id` at `now`.
-    fn event(&mut self, now: Instant, id: StreamId, event: &Event<'_>);
+    fn event(&mut self, now: Instant, id: EndpointId, event: &Event<'_>);
 }

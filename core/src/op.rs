@@ -1,6 +1,6 @@
 //! What the engine asks of its driver beside moving bytes.
 
-use crate::key::{Key, ListenerId, ServerId, StreamId};
+use crate::key::{EndpointId, Key, ListenerId, ServerId, StreamId};
 use crate::open::{Connect, Listen, Resource, SocketOption};
 
 /// On which side of its making an adopted connection stands.
@@ -31,8 +31,8 @@ pub enum Op {
     Accept(ListenerId),
     /// Close the source under this key, whatever it is. If there is none any more, it was never made.
     Close(Key),
-    /// Set an option of a connection's socket; a failure goes to [`Engine::option_failed`](crate::Engine::option_failed).
-    SetOption(StreamId, SocketOption),
-    /// Show a connection's socket to a visitor.
-    Visit(StreamId, Resource),
+    /// Set an option of an endpoint's socket; a failure goes to [`Engine::option_failed`](crate::Engine::option_failed).
+    SetOption(EndpointId, SocketOption),
+    /// Show an endpoint's socket to a visitor.
+    Visit(EndpointId, Resource),
 }

@@ -2,7 +2,7 @@
 
 use crate::addr::Addr;
 use crate::error::Error;
-use crate::key::{ServerId, StreamId};
+use crate::key::{EndpointId, ServerId};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -12,8 +12,8 @@ use core::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Origin {
-    /// A callback of this connection's protocol.
-    Stream(StreamId),
+    /// A callback of this endpoint's protocol.
+    Endpoint(EndpointId),
     /// The factory of this server.
     Factory(ServerId),
     /// A scheduled callback: `call_soon`, `call_later`, an item of the inbox, or the completion of an operation.
@@ -28,7 +28,7 @@ pub enum Report {
     /// A protocol said [`Context::fail`](crate::Context::fail), or lent no memory to receive into: its connection is force-closed.
     CallbackFailed {
         /// Whose.
-        id: StreamId,
+        id: EndpointId,
         /// What it said.
         error: Rc<dyn core::error::Error>,
     },
@@ -58,19 +58,19 @@ pub enum Report {
     /// An option of a socket could not be set.
     OptionFailed {
         /// Of which connection.
-        id: StreamId,
+        id: EndpointId,
         /// Why.
         error: Error,
     },
     /// A fifth or later write was discarded because the connection is closing (contract WRITE-11).
     WriteDiscarded {
         /// Of which connection.
-        id: StreamId,
+        id: EndpointId,
     },
     /// The loop was closed under a live connection (contract LIFE-18).
     ConnectionDropped {
         /// Which.
-        id: StreamId,
+        id: EndpointId,
     },
     /// So many reports were thrown away because nobody fetched the ones before.
     Suppressed(u64),
@@ -82,7 +82,7 @@ impl fmt::Display for Report {
             Self::CallbackFailed { id, error } => write!(f, "{id:?}: the protocol failed: {error}"),
             Self::Panicked { origin, message } => {
                 match origin {
-                    Origin::Stream(id) => write!(f, "{id:?}: a callback panicked")?,
+                    Origin::Endpoint(id) => write!(f, "{id:?}: a callback panicked")?,
                     Origin::Factory(id) => write!(f, "{id:?}: the factory panicked")?,
                     Origin::Scheduled => f.write_str("a scheduled callback panicked")?,
                 }

@@ -345,6 +345,16 @@ impl StreamTransport {
         }
     }
 
+    /// Whether the kernel should be given something.
+    pub(crate) fn has_to_send(&self) -> bool {
+        self.wants_send() != Wants::Nothing
+    }
+
+    /// Whether something is to be told that waits for whoever drives it to look.
+    pub(crate) const fn has_to_tell(&self) -> bool {
+        self.is_eof_due()
+    }
+
     /// Lends the foremost queued bytes to a vectored send; how many slices it lent.
     #[inline]
     pub fn gather<'a>(&'a self, out: &mut [&'a [u8]]) -> usize {

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use plimsoll_core::driver::ReadinessDriver;
 use plimsoll_core::{
-    Addr, BufPool, Engine, Hub, Inbox, Instant, Listen, LoopTag, Observer, Origin, Protocol, Remote, Report, Resource, StreamId,
+    Addr, BufPool, EndpointId, Engine, Hub, Inbox, Instant, Listen, LoopTag, Observer, Origin, Protocol, Remote, Report, Resource,
 };
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -320,7 +320,7 @@ impl<S, P: Selector> EventLoop<S, P> {
     /// to be left alone: its bytes, its non-blocking mode, and whether it is open.
     ///
     /// Inside of callbacks it is [`HubExt::with_socket`](crate::HubExt::with_socket).
-    pub fn socket(&mut self, id: StreamId) -> Option<SocketView<'_>> {
+    pub fn socket(&mut self, id: impl Into<EndpointId>) -> Option<SocketView<'_>> {
         self.driver.source(id).map(|source| SocketView::new(source.as_fd()))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::socket::Visitor;
 use crate::view::SocketView;
-use plimsoll_core::{Addr, Hub, ListenError, Protocol, Resource, Role, ServerId, StreamId};
+use plimsoll_core::{Addr, EndpointId, Hub, ListenError, Protocol, Resource, Role, ServerId, StreamId};
 use std::os::fd::OwnedFd;
 
 /// Verbs of a hub for sockets that the application made, and for a look at those that the loop made.
@@ -37,7 +37,7 @@ pub trait HubExt<S> {
     ) -> ServerId;
 
     /// Shows the socket of a connection to `look`, right after the callback that runs now; not at all if there is none (contract INFO-4).
-    fn with_socket(&mut self, id: StreamId, look: impl FnOnce(SocketView<'_>) + 'static);
+    fn with_socket(&mut self, id: impl Into<EndpointId>, look: impl FnOnce(SocketView<'_>) + 'static);
 }
 
 impl<S> HubExt<S> for Hub<S> {
@@ -59,7 +59,7 @@ impl<S> HubExt<S> for Hub<S> {
         self.listen_on(Resource::new(socket.into()), make, done)
     }
 
-    fn with_socket(&mut self, id: StreamId, look: impl FnOnce(SocketView<'_>) + 'static) {
+    fn with_socket(&mut self, id: impl Into<EndpointId>, look: impl FnOnce(SocketView<'_>) + 'static) {
         self.visit(id, Resource::new(Visitor(Box::new(look))));
     }
 }

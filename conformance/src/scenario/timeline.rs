@@ -5,7 +5,7 @@
 use super::lane::Event;
 use core::cell::RefCell;
 use core::time::Duration;
-use plimsoll_core::{Event as Seen, Instant, Observer, StreamId, WriteLimits};
+use plimsoll_core::{EndpointId, Event as Seen, Instant, Observer, WriteLimits};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -79,7 +79,7 @@ pub enum Turning {
 #[derive(PartialEq, Eq, Default, Debug)]
 struct State {
     moments: Vec<Moment>,
-    lanes: BTreeMap<StreamId, String>,
+    lanes: BTreeMap<EndpointId, String>,
     began: Option<Instant>,
     time: Duration,
 }
@@ -127,8 +127,8 @@ impl Timeline {
     }
 
     /// From now on what happens to this connection stands in this lane.
-    pub(crate) fn bind(&self, lane: &str, id: StreamId, limits: Option<WriteLimits>) {
-        let first = self.0.borrow_mut().lanes.insert(id, lane.into()).is_none();
+    pub(crate) fn bind(&self, lane: &str, id: impl Into<EndpointId>, limits: Option<WriteLimits>) {
+        let first = self.0.borrow_mut().lanes.insert(id.into(), lane.into()).is_none();
         if let (true, Some(limits)) = (first, limits) {
             self.note(lane, What::Marks(limits.low(), limits.high()));
         }
@@ -162,7 +162,7 @@ impl Observer for Watch {
         }
     }
 
-    fn event(&mut self, now: Instant, id: StreamId, event: &Seen<'_>) {
+    fn event(&mut self, now: Instant, id: EndpointId, event: &Seen<'_>) {
         self.now(now);
         let lane = self.timeline.0.borrow().lanes.get(&id).cloned();
         if let (Some(lane), Some(what)) = (lane, what_of(event)) {

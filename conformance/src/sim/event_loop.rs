@@ -13,7 +13,7 @@ use core::time::Duration;
 use plimsoll_core::driver::{CompletionDriver, ReadinessDriver, Ready, Trigger};
 use plimsoll_core::testing::TraceChecker;
 use plimsoll_core::{
-    Addr, BufPool, Engine, Hub, Instant, Listen, ListenError, LoopTag, Observer, Protocol, Report, ServerId, StreamId,
+    Addr, BufPool, EndpointId, Engine, Hub, Instant, Listen, ListenError, LoopTag, Observer, Protocol, Report, ServerId,
 };
 use std::panic;
 use std::rc::Rc;
@@ -370,13 +370,13 @@ impl<S> SimLoop<S> {
 
     /// The callbacks of a connection, `made data(5) eof lost`: bytes are counted, adjacent pieces added up, and an error is named in `lost`.
     #[must_use]
-    pub fn trace(&self, id: StreamId) -> String {
-        self.log.borrow().trace(id)
+    pub fn trace(&self, id: impl Into<EndpointId>) -> String {
+        self.log.borrow().trace(id.into())
     }
 
     /// All callbacks of all connections in order, without numbers.
     #[must_use]
-    pub fn order(&self) -> Vec<(StreamId, String)> {
+    pub fn order(&self) -> Vec<(EndpointId, String)> {
         self.log.borrow().order().to_vec()
     }
 

@@ -3,7 +3,7 @@
 use core::cell::RefCell;
 use core::fmt::Write;
 use core::hash::{Hash, Hasher};
-use plimsoll_core::{Event, Instant, Observer, StreamId};
+use plimsoll_core::{EndpointId, Event, Instant, Observer};
 use std::collections::BTreeMap;
 use std::hash::DefaultHasher;
 use std::rc::Rc;
@@ -21,8 +21,8 @@ enum Step {
 #[derive(Default)]
 pub(crate) struct Log {
     pub(crate) traced: bool,
-    lanes: BTreeMap<StreamId, Vec<Step>>,
-    order: Vec<(StreamId, String)>,
+    lanes: BTreeMap<EndpointId, Vec<Step>>,
+    order: Vec<(EndpointId, String)>,
     digest: DefaultHasher,
     pub(crate) events: u64,
     pub(crate) made: u64,
@@ -35,7 +35,7 @@ impl Log {
     }
 
     /// `made data(5) eof lost`.
-    pub(crate) fn trace(&self, id: StreamId) -> String {
+    pub(crate) fn trace(&self, id: EndpointId) -> String {
         let mut text = String::new();
         for step in self.lanes.get(&id).into_iter().flatten() {
             if !text.is_empty() {
@@ -53,11 +53,11 @@ impl Log {
     }
 
     /// Every callback of every connection, in order.
-    pub(crate) fn order(&self) -> &[(StreamId, String)] {
+    pub(crate) fn order(&self) -> &[(EndpointId, String)] {
         &self.order
     }
 
-    fn note(&mut self, id: StreamId, step: Step) {
+    fn note(&mut self, id: EndpointId, step: Step) {
         let word = match &step {
             Step::Word(word) => String::from(*word),
             Step::Data(_) => String::from("data"),
@@ -88,7 +88,7 @@ impl Observer for Watcher {
         }
     }
 
-    fn event(&mut self, now: Instant, id: StreamId, event: &Event<'_>) {
+    fn event(&mut self, now: Instant, id: EndpointId, event: &Event<'_>) {
         let mut log = self.log.borrow_mut();
         log.events += 1;
         (now, id, core::mem::discriminant(event)).hash(&mut log.digest);

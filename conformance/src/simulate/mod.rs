@@ -32,7 +32,7 @@ use core::time::Duration;
 use fastrand::Rng;
 use ledger::Direction;
 use outside::Outside;
-use plimsoll_core::{Addr, Event, Listen, Observer, Protocol, Report, ServerId, StreamId};
+use plimsoll_core::{Addr, EndpointId, Event, Listen, Observer, Protocol, Report, ServerId};
 use std::hash::DefaultHasher;
 use std::panic;
 use std::time::Instant;
@@ -119,7 +119,7 @@ impl Observer for Printer {
         println!("{now:?}");
     }
 
-    fn event(&mut self, now: plimsoll_core::Instant, id: StreamId, event: &Event<'_>) {
+    fn event(&mut self, now: plimsoll_core::Instant, id: EndpointId, event: &Event<'_>) {
         match event {
             Event::Data(bytes) => println!("{now:?} {id:?} Data({})", bytes.len()),
             Event::BufferUpdated(bytes) => println!("{now:?} {id:?} BufferUpdated({})", bytes.len()),

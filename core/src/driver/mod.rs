@@ -19,7 +19,7 @@ use crate::addr::{Addr, Ends};
 use crate::engine::Engine;
 use crate::error::{Call, Error, ErrorKind};
 use crate::hub::ListenError;
-use crate::key::{Key, ServerId, StreamId};
+use crate::key::{EndpointId, Key, ServerId, StreamId};
 use crate::op::{Op, Role};
 use crate::open::{Connect, Listen, Resource, SocketOption};
 use crate::protocol::Protocol;
@@ -349,13 +349,13 @@ trait Drive<S> {
         }
     }
 
-    fn set_option(&mut self, id: StreamId, option: SocketOption) {
+    fn set_option(&mut self, id: EndpointId, option: SocketOption) {
         if let Some(Err(error)) = self.with_source(id.key(), |io, source| io.set_option(source, option)) {
             self.engine().option_failed(id, error);
         }
     }
 
-    fn visit(&mut self, id: StreamId, visitor: Resource) {
+    fn visit(&mut self, id: EndpointId, visitor: Resource) {
         self.with_source(id.key(), |io, source| io.visit(source, visitor));
     }
 }

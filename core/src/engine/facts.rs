@@ -9,7 +9,8 @@ use crate::flow::pool::BufPool;
 use crate::flow::read_gate::Hold;
 use crate::flow::write_flow::Edge;
 use crate::hub::{NO_MEMORY_LENT, Ready};
-use crate::key::{Key, StreamId};
+use crate::key::{EndpointId, Key, StreamId};
+use crate::kind::Callback;
 use crate::observer::Event;
 use crate::protocol::Protocol;
 use crate::report::Report;
@@ -60,7 +61,7 @@ impl<S> Engine<S> {
     }
 
     /// An option could not be set.
-    pub fn option_failed(&mut self, id: StreamId, error: Error) {
+    pub fn option_failed(&mut self, id: EndpointId, error: Error) {
         self.hub.reports.push(Report::OptionFailed { id, error });
     }
 
@@ -90,14 +91,14 @@ impl<S> Engine<S> {
         data: Data<'_>,
     ) -> Option<(&mut Stream<S>, &mut BufPool)> {
         self.hub.observe(key, &Event::Data(&data));
-        let ((), after) = self.call_lifted(key, protocol, |protocol, cx| protocol.data_received(cx, data));
+        let ((), after) = self.call_lifted::<Stream<S>, _>(key, protocol, |protocol, cx| protocol.data_received(cx, data));
         after
     }
 
     /// Lends the protocol's own memory to a read and tells it of the bytes: one unit, with nothing in between (contract BUF-1).
     pub fn read_into(&mut self, key: Key, read: impl FnOnce(&mut [u8]) -> ReadResult) -> ReadResult {
         let hint = NonZeroUsize::new(self.hub.pool.block_size());
-        let result = self.call(key, |protocol, cx| {
+        let result = self.call::<Stream<S>, _>(key, |protocol, cx| {
             let memory = protocol.lend_memory(hint);
             cx.hub.observe(key, &Event::GetBuffer(memory.len()));
             if memory.is_empty() {
@@ -136,7 +137,7 @@ impl<S> Engine<S> {
             return;
         }
         self.hub.observe(key, &Event::Eof);
-        let keep_open = self.call(key, |protocol, cx| protocol.eof_received(cx)).unwrap_or(false);
+        let keep_open = self.call::<Stream<S>, _>(key, |protocol, cx| protocol.eof_received(cx)).unwrap_or(false);
         let Some((stream, pool)) = self.hub.stream_and_pool(key) else { return };
         if !stream.transport.is_closing() {
             stream.transport.keep_open(keep_open, pool);
@@ -200,29 +201,29 @@ impl<S> Engine<S> {
     /// that became due before (contract RUST-2).
     pub fn deliver_edge(&mut self, key: Key) {
         let round = self.hub.round;
-        let Some(stream) = self.hub.stream_at(key) else { return };
+        let Some((machine, common, _)) = self.hub.parts(key) else { return };
         // Not before: what was sent meanwhile must not take a second place in the list.
-        stream.flags &= !IN_DUE;
-        if !stream.transport.is_edge_due() {
+        common.flags &= !IN_DUE;
+        if !machine.is_edge_due() {
             // It may have waited for this iteration, and a write has undone its resume since.
-            if stream.transport.release_reading(Hold::Edges) {
+            if machine.release_reading(Hold::Edges) {
                 self.hub.look_at(key);
             }
             return;
         }
-        if stream.edge_round != round {
-            stream.edge_round = round;
-            stream.edges = 0;
+        if common.edge_round != round {
+            common.edge_round = round;
+            common.edges = 0;
         }
-        if stream.edges == MOST_EDGES {
-            stream.transport.hold_reading(Hold::Edges);
-            stream.flags |= IN_DUE;
+        if common.edges == MOST_EDGES {
+            machine.hold_reading(Hold::Edges);
+            common.flags |= IN_DUE;
             self.hub.late.push_back(key);
             return;
         }
-        stream.edges += 1;
-        let may_read = stream.transport.release_reading(Hold::Edges);
-        let edge = stream.transport.poll_edge();
+        common.edges += 1;
+        let may_read = machine.release_reading(Hold::Edges);
+        let edge = machine.poll_edge();
         if may_read {
             self.hub.look_at(key);
         }
@@ -231,12 +232,12 @@ impl<S> Engine<S> {
         match edge {
             Some(Edge::Pause) => {
                 self.hub.observe(key, &Event::PauseWriting);
-                self.call(key, |protocol, cx| protocol.pause_writing(cx));
+                self.call_back(key, Callback::Pause);
             }
             Some(Edge::Resume) => {
                 self.hub.observe(key, &Event::ResumeWriting);
                 self.hub.release_followers(key);
-                self.call(key, |protocol, cx| protocol.resume_writing(cx));
+                self.call_back(key, Callback::Resume);
             }
             None => {}
         }
@@ -251,7 +252,7 @@ impl<S> Engine<S> {
 
     /// What a protocol failed with goes to it at the end.
     pub(crate) fn failure_of(&mut self, key: Key) -> (u64, Option<Rc<dyn core::error::Error>>) {
-        match self.hub.stream_at(key).and_then(|stream| stream.cold.as_mut()) {
+        match self.hub.parts(key).and_then(|(_, common, _)| common.cold.as_mut()) {
             Some(cold) => (cold.discarded, cold.failure.take()),
             None => (0, None),
         }

@@ -8,6 +8,7 @@ pub use facts::ReadResult;
 use crate::flow::pool::BufPool;
 use crate::hub::{Hub, ListenError, Ready};
 use crate::key::{Key, LoopTag, ServerId};
+use crate::kind::Machine;
 use crate::observer::Observer;
 use crate::op::Op;
 use crate::open::{Listen, SocketOption};
@@ -15,7 +16,7 @@ use crate::protocol::Protocol;
 use crate::report::Report;
 use crate::stream::StreamTransport;
 use crate::time::Instant;
-use crate::{Addr, endpoint::Endpoint, endpoint::IN_DIRTY};
+use crate::{Addr, endpoint::IN_DIRTY};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -113,8 +114,8 @@ impl<S> Engine<S> {
     #[inline]
     pub fn next_dirty(&mut self) -> Option<Key> {
         let key = self.hub.dirty.pop_front()?;
-        if let Some(stream) = self.hub.stream_at(key) {
-            stream.flags &= !IN_DIRTY;
+        if let Some((_, common, _)) = self.hub.parts(key) {
+            common.flags &= !IN_DIRTY;
         }
         Some(key)
     }
@@ -149,7 +150,7 @@ impl<S> Engine<S> {
     #[inline]
     pub fn wants_read(&mut self, key: Key) -> Option<bool> {
         let stream = self.hub.stream_at(key)?;
-        if stream.transport.wants_read() { Some(stream.has(crate::endpoint::LENDS)) } else { None }
+        if stream.transport.wants_read() { Some(stream.common.has(crate::endpoint::LENDS)) } else { None }
     }
 
     /// The memory to read into and to queue in.
@@ -200,16 +201,11 @@ impl<S> Engine<S> {
     /// Ends everything without a callback: protocols, timers and scheduled callbacks are dropped, each live connection is reported, and an
     /// [`Op::Close`] is there for each source (contract LIFE-18).
     pub fn close(&mut self) {
-        let all: Vec<(Key, bool)> = self
-            .hub
-            .endpoints
-            .iter()
-            .map(|(key, endpoint)| (key, matches!(endpoint, Endpoint::Stream(stream) if stream.transport.is_made())))
-            .collect();
+        let all: Vec<(Key, bool)> =
+            self.hub.endpoints.iter().map(|(key, endpoint)| (key, endpoint.machine().is_some_and(Machine::is_made))).collect();
         for (key, live) in all {
             if live {
-                let id = self.hub.stream_id(key);
-                self.hub.reports.push(Report::ConnectionDropped { id });
+                self.hub.report_of(key, |id| Report::ConnectionDropped { id });
             }
             drop(self.hub.remove(key));
         }

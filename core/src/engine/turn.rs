@@ -6,6 +6,7 @@ use crate::endpoint::{Endpoint, Stream};
 use crate::flow::pool::BufPool;
 use crate::hub::{Hub, Ready, Work};
 use crate::key::{Key, TimerId};
+use crate::kind::{Callback, Kind};
 use crate::observer::Event;
 use crate::open::OpenError;
 use crate::protocol::Protocol;
@@ -71,14 +72,14 @@ impl<S> Engine<S> {
         self.hub.unlink_timer(key, &work);
         match work {
             Work::Call(job) => self.run_job(job),
-            Work::Stream { stream, .. } => {
-                if self.hub.stream_at(stream).is_none_or(|stream| stream.transport.is_losing()) {
+            Work::Protocol { of, .. } => {
+                if self.hub.parts(of).is_none_or(|(machine, ..)| machine.is_losing()) {
                     return true; // Only its loss may follow.
                 }
                 let timer = TimerId::new(key, self.hub.tag);
-                self.hub.observe(stream, &Event::Timer);
-                self.call(stream, |protocol, cx| protocol.timer(cx, timer));
-                self.hub.touch(stream);
+                self.hub.observe(of, &Event::Timer);
+                self.call_back(of, Callback::Timer(timer));
+                self.hub.touch(of);
             }
             Work::Accept { listener } => self.hub.server_rested(listener),
         }
@@ -91,25 +92,37 @@ impl<S> Engine<S> {
         turn.returned = true;
     }
 
-    /// Lifts a protocol out, calls it, and puts it back, unless it was replaced meanwhile.
-    #[inline]
-    pub(super) fn call<R>(&mut self, key: Key, f: impl FnOnce(&mut dyn Protocol<S>, &mut Context<'_, S>) -> R) -> Option<R> {
-        let protocol = self.hub.stream_at(key)?.protocol.take()?;
-        Some(self.call_lifted(key, protocol, f).0)
+    /// Calls back an endpoint of whatever kind.
+    pub(super) fn call_back(&mut self, key: Key, what: Callback) {
+        match self.hub.endpoints.get(key) {
+            Some(Endpoint::Stream(_)) => self.call::<Stream<S>, _>(key, |protocol, cx| Stream::call(protocol, cx, what)),
+            Some(Endpoint::Listener(_)) | None => None,
+        };
     }
 
-    /// Calls a protocol that has been lifted out, and puts it back; its answer, and the connection as it stands then.
-    #[inline(always)]
-    #[allow(clippy::type_complexity, reason = "a pair of an answer and a place")]
-    pub(super) fn call_lifted<R>(
+    /// Lifts a protocol out, calls it, and puts it back, unless it was replaced meanwhile.
+    #[inline]
+    pub(super) fn call<K: Kind<S>, R>(
         &mut self,
         key: Key,
-        protocol: Box<dyn Protocol<S>>,
-        f: impl FnOnce(&mut dyn Protocol<S>, &mut Context<'_, S>) -> R,
-    ) -> (R, Option<(&mut Stream<S>, &mut BufPool)>) {
+        f: impl FnOnce(&mut K::Protocol, &mut Context<'_, S, K::Id>) -> R,
+    ) -> Option<R> {
+        let protocol = K::of(self.hub.endpoints.get_mut(key)?)?.protocol().take()?;
+        Some(self.call_lifted::<K, R>(key, protocol, f).0)
+    }
+
+    /// Calls a protocol that has been lifted out, and puts it back; its answer, and the endpoint as it stands then.
+    #[inline(always)]
+    #[allow(clippy::type_complexity, reason = "a pair of an answer and a place")]
+    pub(super) fn call_lifted<K: Kind<S>, R>(
+        &mut self,
+        key: Key,
+        protocol: Box<K::Protocol>,
+        f: impl FnOnce(&mut K::Protocol, &mut Context<'_, S, K::Id>) -> R,
+    ) -> (R, Option<(&mut K, &mut BufPool)>) {
         self.hub.current = Some(key);
-        let id = self.hub.stream_id(key);
-        let mut lifted = Lifted { hub: &mut self.hub, key, protocol: Some(protocol) };
+        let id = K::id(key, self.hub.tag);
+        let mut lifted = Lifted::<S, K> { hub: &mut self.hub, key, protocol: Some(protocol) };
         let Some(protocol) = &mut lifted.protocol else { unreachable!("it has just been put there") };
         let answer = f(&mut **protocol, &mut Context { id, hub: lifted.hub, state: &mut self.state });
         let protocol = lifted.protocol.take();
@@ -118,7 +131,7 @@ impl<S> Engine<S> {
         (answer, self.hub.put_back(key, protocol))
     }
 
-    /// A connection's turn to be made: it gets its protocol, if it was accepted, and `connection_made`.
+    /// An endpoint's turn to be made: it gets its protocol, if it was accepted, and `connection_made`.
     fn made(&mut self, key: Key) {
         if let Some(server) = self.hub.about(key).server {
             if !self.hub.servers.get(server).is_some_and(crate::hub::Server::accepts) {
@@ -128,13 +141,13 @@ impl<S> Engine<S> {
             }
             self.make_protocol(key, server);
         }
-        if !self.hub.stream_at(key).is_some_and(|stream| stream.transport.poll_made()) {
+        if !self.hub.parts(key).is_some_and(|(machine, ..)| machine.poll_made()) {
             return;
         }
         self.hub.observe(key, &Event::Made);
         // A pause owed since before is due from here on, before anything that the callback makes due.
         self.hub.touch_edges(key);
-        self.call(key, |protocol, cx| protocol.connection_made(cx));
+        self.call_back(key, Callback::Made);
         self.hub.touch(key);
         self.hub.unpark_timers_of(key);
         // Reading begins now (contract LIFE-7).
@@ -157,20 +170,26 @@ impl<S> Engine<S> {
     }
 
     fn open_failed(&mut self, key: Key, error: OpenError) {
-        // Cancelled meanwhile: nobody is told, observers neither.
-        let Some(Endpoint::Stream(stream)) = self.hub.remove(key) else { return };
-        let id = self.hub.stream_id(key);
+        match self.hub.endpoints.get(key) {
+            Some(Endpoint::Stream(_)) => self.open_failed_of::<Stream<S>>(key, error),
+            // Cancelled meanwhile: nobody is told, observers neither.
+            Some(Endpoint::Listener(_)) | None => {}
+        }
+    }
+
+    fn open_failed_of<K: Kind<S>>(&mut self, key: Key, error: OpenError) {
         self.hub.observe(key, &Event::OpenFailed);
-        let Some(protocol) = stream.protocol else { return };
-        let mut turn = Turn { hub: &mut self.hub, origin: Origin::Stream(id), returned: false };
-        protocol.open_failed(&mut Context { id, hub: turn.hub, state: &mut self.state }, error);
+        let Some(protocol) = self.hub.remove(key).and_then(K::take_protocol) else { return };
+        let id = K::id(key, self.hub.tag);
+        let mut turn = Turn { hub: &mut self.hub, origin: Origin::Endpoint(id.into()), returned: false };
+        K::open_failed(protocol, &mut Context { id, hub: turn.hub, state: &mut self.state }, error);
         turn.returned = true;
     }
 
-    /// A connection's turn to be lost; flow callbacks that are still owed come first.
+    /// An endpoint's turn to be lost; whatever else it is still owed comes first.
     fn lost(&mut self, key: Key) {
-        let Some(stream) = self.hub.stream_at(key) else { return };
-        let Some(ending) = stream.transport.poll_lost() else {
+        let Some((machine, ..)) = self.hub.parts(key) else { return };
+        let Some(ending) = machine.poll_lost() else {
             self.hub.touch_edges(key);
             self.push_ready(Ready::Lost(key));
             return;
@@ -180,49 +199,57 @@ impl<S> Engine<S> {
         let ends = self.hub.about(key).ends.clone();
         let reason = CloseReason { ending, discarded, failure, ends };
         self.hub.observe(key, &Event::Lost(&reason));
-        let protocol = self.hub.stream_at(key).and_then(|stream| stream.protocol.take());
-        let id = self.hub.stream_id(key);
+        match self.hub.endpoints.get(key) {
+            Some(Endpoint::Stream(_)) => self.lost_of::<Stream<S>>(key, reason),
+            Some(Endpoint::Listener(_)) | None => {}
+        }
+    }
+
+    fn lost_of<K: Kind<S>>(&mut self, key: Key, reason: CloseReason) {
+        let protocol = self.hub.endpoints.get_mut(key).and_then(K::of).and_then(|endpoint| endpoint.protocol().take());
+        let id = K::id(key, self.hub.tag);
         self.hub.current = Some(key);
         let mut last = Last { hub: &mut self.hub, key, returned: false };
         if let Some(protocol) = protocol {
-            protocol.connection_lost(&mut Context { id, hub: last.hub, state: &mut self.state }, reason);
+            K::lost(protocol, &mut Context { id, hub: last.hub, state: &mut self.state }, reason);
         }
         last.returned = true;
     }
 }
 
 /// A protocol on loan to its own callback. Dropped only if that panics.
-struct Lifted<'a, S> {
+struct Lifted<'a, S, K: Kind<S>> {
     hub: &'a mut Hub<S>,
     key: Key,
-    protocol: Option<Box<dyn Protocol<S>>>,
+    protocol: Option<Box<K::Protocol>>,
 }
 
 impl<S> Hub<S> {
-    /// Puts a protocol back that was called; the connection, if it is still there.
+    /// Puts a protocol back that was called; the endpoint, if it is still there.
     #[inline(always)]
-    fn put_back(&mut self, key: Key, protocol: Option<Box<dyn Protocol<S>>>) -> Option<(&mut Stream<S>, &mut BufPool)> {
+    fn put_back<K: Kind<S>>(&mut self, key: Key, protocol: Option<Box<K::Protocol>>) -> Option<(&mut K, &mut BufPool)> {
         self.current = None;
-        let (stream, pool) = self.stream_and_pool(key)?;
-        if stream.protocol.is_none() {
-            stream.protocol = protocol;
+        let endpoint = K::of(self.endpoints.get_mut(key)?)?;
+        let place = endpoint.protocol();
+        if place.is_none() {
+            *place = protocol;
         } else {
             // It was replaced while it ran: its time is over.
             drop(protocol);
         }
-        Some((stream, pool))
+        Some((endpoint, &mut self.pool))
     }
 }
 
-impl<S> Drop for Lifted<'_, S> {
+impl<S, K: Kind<S>> Drop for Lifted<'_, S, K> {
     #[cold]
     fn drop(&mut self) {
-        let id = self.hub.stream_id(self.key);
-        self.hub.reports.push(Report::Panicked { origin: Origin::Stream(id), message: None });
+        let origin = Origin::Endpoint(K::id(self.key, self.hub.tag).into());
+        self.hub.reports.push(Report::Panicked { origin, message: None });
         self.hub.current = None;
         // Force-closed first: dropping a protocol that was replaced may panic again.
         self.hub.fail_panicked(self.key);
-        self.hub.put_back(self.key, self.protocol.take());
+        self.hub.put_back::<K>(self.key, self.protocol.take());
     }
 }
 
@@ -267,7 +294,7 @@ impl<S> Drop for Making<'_, S> {
     }
 }
 
-/// The last callback of a connection: whether it returns or not, its slot is freed and its source closed (contract LIFE-13).
+/// The last callback of an endpoint: whether it returns or not, its slot is freed and its source closed (contract LIFE-13).
 struct Last<'a, S> {
     hub: &'a mut Hub<S>,
     key: Key,
@@ -278,8 +305,7 @@ impl<S> Drop for Last<'_, S> {
     fn drop(&mut self) {
         self.hub.current = None;
         if !self.returned {
-            let id = self.hub.stream_id(self.key);
-            self.hub.reports.push(Report::Panicked { origin: Origin::Stream(id), message: None });
+            self.hub.report_of(self.key, |id| Report::Panicked { origin: Origin::Endpoint(id), message: None });
         }
         drop(self.hub.remove(self.key));
     }

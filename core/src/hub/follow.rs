@@ -17,12 +17,12 @@ impl<S> Hub<S> {
         }
         let Some(stream) = self.stream_mut(writer) else { return };
         if reader == writer {
-            stream.set(FOLLOWS_ITSELF);
-        } else if !stream.cold().followers.contains(&reader) {
-            stream.cold().followers.push(reader);
-            stream.set(FOLLOWED);
+            stream.common.set(FOLLOWS_ITSELF);
+        } else if !stream.common.cold().followers.contains(&reader) {
+            stream.common.cold().followers.push(reader);
+            stream.common.set(FOLLOWED);
             if let Some(stream) = self.stream_mut(reader) {
-                stream.cold().following.push(writer);
+                stream.common.cold().following.push(writer);
             }
         }
         if self.is_writing_paused(writer) {
@@ -33,12 +33,12 @@ impl<S> Hub<S> {
     /// The writer is paused, or has just been promised a pause.
     pub(crate) fn hold_followers(&mut self, key: Key) {
         let Some(stream) = self.stream_at(key) else { return };
-        if stream.has(FOLLOWS_ITSELF) {
+        if stream.common.has(FOLLOWS_ITSELF) {
             stream.transport.hold_reading(Hold::Writer);
         }
-        if stream.has(FOLLOWED) {
+        if stream.common.has(FOLLOWED) {
             for n in 0.. {
-                let reader = self.stream_at(key).and_then(|stream| stream.cold.as_ref()?.followers.get(n).copied());
+                let reader = self.stream_at(key).and_then(|stream| stream.common.cold.as_ref()?.followers.get(n).copied());
                 let Some(reader) = reader else { return };
                 if let Some(stream) = self.stream_mut(reader) {
                     stream.transport.hold_reading(Hold::Writer);
@@ -50,14 +50,14 @@ impl<S> Hub<S> {
     /// The writer is resumed, or will never write again.
     pub(crate) fn release_followers(&mut self, key: Key) {
         let Some(stream) = self.stream_at(key) else { return };
-        if stream.has(FOLLOWS_ITSELF) {
+        if stream.common.has(FOLLOWS_ITSELF) {
             let id = self.stream_id(key);
             self.release_follower(id);
         }
         let Some(stream) = self.stream_at(key) else { return };
-        if stream.has(FOLLOWED) {
+        if stream.common.has(FOLLOWED) {
             for n in 0.. {
-                let reader = self.stream_at(key).and_then(|stream| stream.cold.as_ref()?.followers.get(n).copied());
+                let reader = self.stream_at(key).and_then(|stream| stream.common.cold.as_ref()?.followers.get(n).copied());
                 let Some(reader) = reader else { return };
                 self.release_follower(reader);
             }
@@ -67,8 +67,12 @@ impl<S> Hub<S> {
     /// Lets a reader go on, unless another writer that it follows is paused.
     fn release_follower(&mut self, reader: StreamId) {
         let Some(stream) = self.stream(reader) else { return };
-        let held = stream.has(FOLLOWS_ITSELF) && stream.transport.is_writing_paused()
-            || stream.cold.as_ref().is_some_and(|cold| cold.following.iter().any(|&writer| self.is_writing_paused(writer)));
+        let held = stream.common.has(FOLLOWS_ITSELF) && stream.transport.is_writing_paused()
+            || stream
+                .common
+                .cold
+                .as_ref()
+                .is_some_and(|cold| cold.following.iter().any(|&writer| self.is_writing_paused(writer)));
         if held {
             return;
         }
@@ -80,18 +84,18 @@ impl<S> Hub<S> {
     /// The endpoint goes: it neither follows nor is followed any more.
     pub(crate) fn unfollow(&mut self, key: Key) {
         let id = self.stream_id(key);
-        let Some(cold) = self.stream_at(key).and_then(|stream| stream.cold.as_mut()) else { return };
+        let Some(cold) = self.stream_at(key).and_then(|stream| stream.common.cold.as_mut()) else { return };
         let followers: Vec<StreamId> = core::mem::take(&mut cold.followers);
         let following: Vec<StreamId> = core::mem::take(&mut cold.following);
         for reader in followers {
-            if let Some(cold) = self.stream_mut(reader).and_then(|stream| stream.cold.as_mut()) {
+            if let Some(cold) = self.stream_mut(reader).and_then(|stream| stream.common.cold.as_mut()) {
                 cold.following.retain(|&writer| writer != id);
             }
             // An opening that failed may still count as paused: only without it can its reader go on.
             self.release_follower(reader);
         }
         for writer in following {
-            if let Some(cold) = self.stream_mut(writer).and_then(|stream| stream.cold.as_mut()) {
+            if let Some(cold) = self.stream_mut(writer).and_then(|stream| stream.common.cold.as_mut()) {
                 cold.followers.retain(|&reader| reader != id);
             }
         }

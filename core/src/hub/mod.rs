@@ -1,25 +1,26 @@
 //! The verbs: everything a callback may do, to any endpoint, by id.
 
+mod endpoint;
 mod follow;
 mod schedule;
 mod server;
 mod stream;
 
+pub(crate) use endpoint::NO_MEMORY_LENT;
 pub use schedule::Job;
 pub(crate) use schedule::Work;
 pub use server::ListenError;
 pub(crate) use server::{Factory, Listening, Server, Serving};
-pub(crate) use stream::NO_MEMORY_LENT;
 
 use crate::addr::Ends;
-use crate::endpoint::{About, Endpoint, IN_DIRTY, IN_DUE, LOSS_QUEUED, Listener, Stream};
+use crate::endpoint::{About, Common, Endpoint, IN_DIRTY, IN_DUE, LOSS_QUEUED, Listener, Stream};
 use crate::flow::pool::BufPool;
-use crate::key::{Key, LoopTag, ServerId, Slab, StreamId};
+use crate::key::{EndpointId, Key, LoopTag, ServerId, Slab, StreamId};
+use crate::kind::Machine;
 use crate::observer::{Event, Observer};
 use crate::op::Op;
 use crate::open::OpenError;
 use crate::report::{Report, Reports};
-use crate::status::Wants;
 use crate::time::Instant;
 use crate::timers::Timers;
 use alloc::boxed::Box;
@@ -104,6 +105,29 @@ impl<S> Hub<S> {
 
     // ---- looking things up ----
 
+    /// What an endpoint has in common with those of other kinds, and the memory that it works in.
+    pub(crate) fn parts(&mut self, key: Key) -> Option<(&mut dyn Machine, &mut Common, &mut BufPool)> {
+        let (machine, common) = self.endpoints.get_mut(key)?.parts()?;
+        Some((machine, common, &mut self.pool))
+    }
+
+    /// As [`parts`](Self::parts), for an id from outside. A key that is good names an endpoint of the kind that it was made for.
+    pub(crate) fn checked_parts(&mut self, id: EndpointId) -> Option<(&mut dyn Machine, &mut Common, &mut BufPool)> {
+        if id.tag() == self.tag { self.parts(id.key()) } else { None }
+    }
+
+    pub(crate) fn endpoint_mut(&mut self, id: EndpointId) -> Option<&mut Endpoint<S>> {
+        if id.tag() == self.tag { self.endpoints.get_mut(id.key()) } else { None }
+    }
+
+    pub(crate) fn machine(&self, id: EndpointId) -> Option<&dyn Machine> {
+        if id.tag() == self.tag { self.endpoints.get(id.key())?.machine() } else { None }
+    }
+
+    pub(crate) fn endpoint_id(&self, key: Key) -> Option<EndpointId> {
+        self.endpoints.get(key)?.id(key, self.tag)
+    }
+
     #[inline]
     pub(crate) fn stream(&self, id: StreamId) -> Option<&Stream<S>> {
         match self.endpoints.get(id.key) {
@@ -179,9 +203,9 @@ impl<S> Hub<S> {
         self.cancel_timers_of(key);
         self.unfollow(key);
         let mut endpoint = self.endpoints.remove(key)?;
-        if let Endpoint::Stream(stream) = &mut endpoint {
+        if let Some((machine, _)) = endpoint.parts() {
             // What is left of a queue goes back to the pool with it.
-            stream.transport.abort(&mut self.pool);
+            machine.abort(&mut self.pool);
         }
         self.ops.push_back(Op::Close(key));
         let about = self.about.get_mut(key.index()).map(core::mem::take);
@@ -197,28 +221,28 @@ impl<S> Hub<S> {
     /// command and fact but the hot ones, which know what they changed.
     pub(crate) fn touch(&mut self, key: Key) {
         let current = self.current == Some(key);
-        let Some(stream) = self.stream_at(key) else { return };
-        if stream.transport.is_over() && !stream.has(LOSS_QUEUED) {
+        let Some((machine, common, _)) = self.parts(key) else { return };
+        if machine.is_over() && !common.has(LOSS_QUEUED) {
             // Given up before `connection_made`: nobody is told.
             self.observe(key, &Event::GivenUp);
             drop(self.remove(key));
             return;
         }
-        if stream.transport.is_losing() && stream.set(LOSS_QUEUED) {
+        let sends = machine.has_to_send();
+        if (sends && !current || machine.has_to_tell()) && common.set(IN_DIRTY) {
+            self.dirty.push_back(key);
+        }
+        let Some((machine, common, _)) = self.parts(key) else { return };
+        if machine.is_losing() && common.set(LOSS_QUEUED) {
             self.ready.push_back(Ready::Lost(key));
         }
         self.touch_edges(key);
-        let Some(stream) = self.stream_at(key) else { return };
-        let sends = stream.transport.wants_send() != Wants::Nothing;
-        if (sends && !current || stream.transport.is_eof_due()) && stream.set(IN_DIRTY) {
-            self.dirty.push_back(key);
-        }
     }
 
     /// A pause or resume may have become due.
     pub(crate) fn touch_edges(&mut self, key: Key) {
-        let Some(stream) = self.stream_at(key) else { return };
-        if stream.transport.is_edge_due() && stream.set(IN_DUE) {
+        let Some((machine, common, _)) = self.parts(key) else { return };
+        if machine.is_edge_due() && common.set(IN_DUE) {
             self.due.push_back(key);
         }
     }
@@ -226,18 +250,14 @@ impl<S> Hub<S> {
     #[inline]
     pub(crate) fn touch_dirty(&mut self, key: Key) {
         if self.current != Some(key) {
-            if let Some(stream) = self.stream_at(key) {
-                if stream.set(IN_DIRTY) {
-                    self.dirty.push_back(key);
-                }
-            }
+            self.look_at(key);
         }
     }
 
     pub(crate) fn add_discarded(&mut self, key: Key, bytes: usize) {
         if bytes > 0 {
-            if let Some(stream) = self.stream_at(key) {
-                stream.cold().discarded += bytes as u64;
+            if let Some((_, common, _)) = self.parts(key) {
+                common.cold().discarded += bytes as u64;
             }
         }
     }
@@ -251,9 +271,14 @@ impl<S> Hub<S> {
 
     #[cold]
     fn observed(&mut self, key: Key, event: &Event<'_>) {
-        let id = self.stream_id(key);
-        if let Some(observer) = &mut self.observer {
+        if let (Some(id), Some(observer)) = (self.endpoint_id(key), &mut self.observer) {
             observer.event(self.now, id, event);
+        }
+    }
+
+    pub(crate) fn report_of(&mut self, key: Key, report: impl FnOnce(EndpointId) -> Report) {
+        if let Some(id) = self.endpoint_id(key) {
+            self.reports.push(report(id));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Verbs of time: now, soon, later.
 
 use super::{Hub, Ready};
-use crate::key::{Key, StreamId, TimerId};
+use crate::key::{EndpointId, Key, TimerId};
 use crate::time::Instant;
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -12,9 +12,9 @@ pub type Job<S> = Box<dyn FnOnce(&mut Hub<S>, &mut S)>;
 /// What a timer does when it is due.
 pub(crate) enum Work<S> {
     Call(Job<S>),
-    /// Calls the protocol of a connection; the connection's other timers are before and behind it.
-    Stream {
-        stream: Key,
+    /// Calls the protocol of an endpoint; the endpoint's other timers are before and behind it.
+    Protocol {
+        of: Key,
         before: Option<Key>,
         behind: Option<Key>,
     },
@@ -46,20 +46,22 @@ impl<S> Hub<S> {
         Some(TimerId::new(key, self.tag))
     }
 
-    /// Calls [`Protocol::timer`](crate::Protocol::timer) of the connection's present protocol after that time. Replacing the
-    /// protocol and losing the connection cancel it; while the connection is being opened, it waits for `connection_made`. `None` if
-    /// the connection is lost.
-    pub fn set_timer(&mut self, id: StreamId, after: Duration) -> Option<TimerId> {
-        if self.stream(id)?.transport.is_over() {
+    /// Calls [`Protocol::timer`](crate::Protocol::timer) of the endpoint's present protocol after that time. Replacing the
+    /// protocol and losing the endpoint cancel it; while the endpoint is being opened, it waits for `connection_made`. `None` if
+    /// it is lost.
+    pub fn set_timer(&mut self, id: impl Into<EndpointId>, after: Duration) -> Option<TimerId> {
+        let id = id.into();
+        let deadline = self.now.saturating_add(after);
+        let (machine, common, _) = self.checked_parts(id)?;
+        if machine.is_over() {
             return None;
         }
-        let deadline = self.now.saturating_add(after);
-        let behind = self.stream_mut(id)?.cold().timers;
-        let key = self.timers.set(deadline, Work::Stream { stream: id.key, before: None, behind })?;
-        if let Some(Work::Stream { before, .. }) = behind.and_then(|behind| self.timers.get_mut(behind)) {
+        let behind = common.cold().timers;
+        let key = self.timers.set(deadline, Work::Protocol { of: id.key(), before: None, behind })?;
+        if let Some(Work::Protocol { before, .. }) = behind.and_then(|behind| self.timers.get_mut(behind)) {
             *before = Some(key);
         }
-        self.stream_mut(id)?.cold().timers = Some(key);
+        self.parts(id.key())?.1.cold().timers = Some(key);
         Some(TimerId::new(key, self.tag))
     }
 
@@ -79,17 +81,17 @@ impl<S> Hub<S> {
 
     /// Whether a timer belongs to a connection that is not made yet.
     pub(crate) fn is_of_an_opening(&mut self, timer: Key) -> bool {
-        let Some(&mut Work::Stream { stream, .. }) = self.timers.get_mut(timer) else { return false };
-        self.stream_at(stream).is_some_and(|stream| !stream.transport.is_made())
+        let Some(&mut Work::Protocol { of, .. }) = self.timers.get_mut(timer) else { return false };
+        self.parts(of).is_some_and(|(machine, ..)| !machine.is_made())
     }
 
     /// Timers that became due before `connection_made`.
     pub(crate) fn unpark_timers_of(&mut self, key: Key) {
-        let mut next = self.stream_at(key).and_then(|stream| stream.cold.as_mut()?.timers);
+        let mut next = self.parts(key).and_then(|(_, common, _)| common.cold.as_mut()?.timers);
         while let Some(timer) = next {
             self.timers.unpark(timer);
             next = match self.timers.get_mut(timer) {
-                Some(&mut Work::Stream { behind, .. }) => behind,
+                Some(&mut Work::Protocol { behind, .. }) => behind,
                 _ => None,
             };
         }
@@ -97,14 +99,14 @@ impl<S> Hub<S> {
 
     /// Takes a timer that has gone out of its connection's list.
     pub(crate) fn unlink_timer(&mut self, key: Key, work: &Work<S>) {
-        let &Work::Stream { stream, before, behind } = work else { return };
-        if let Some(Work::Stream { behind: link, .. }) = before.and_then(|before| self.timers.get_mut(before)) {
+        let &Work::Protocol { of, before, behind } = work else { return };
+        if let Some(Work::Protocol { behind: link, .. }) = before.and_then(|before| self.timers.get_mut(before)) {
             *link = behind;
         }
-        if let Some(Work::Stream { before: link, .. }) = behind.and_then(|behind| self.timers.get_mut(behind)) {
+        if let Some(Work::Protocol { before: link, .. }) = behind.and_then(|behind| self.timers.get_mut(behind)) {
             *link = before;
         }
-        if let Some(cold) = self.stream_at(stream).and_then(|stream| stream.cold.as_mut()) {
+        if let Some(cold) = self.parts(of).and_then(|(_, common, _)| common.cold.as_mut()) {
             if cold.timers == Some(key) {
                 cold.timers = behind;
             }
@@ -113,10 +115,10 @@ impl<S> Hub<S> {
 
     /// The protocol that set them goes.
     pub(crate) fn cancel_timers_of(&mut self, key: Key) {
-        let mut next = self.stream_at(key).and_then(|stream| stream.cold.as_mut()?.timers.take());
+        let mut next = self.parts(key).and_then(|(_, common, _)| common.cold.as_mut()?.timers.take());
         while let Some(timer) = next {
             next = match self.timers.cancel(timer) {
-                Some(Work::Stream { behind, .. }) => behind,
+                Some(Work::Protocol { behind, .. }) => behind,
                 _ => None,
             };
         }

@@ -1,6 +1,6 @@
 //! Holds every connection of a loop to the grammar of contract section 17.
 
-use crate::key::StreamId;
+use crate::key::EndpointId;
 use crate::observer::{Event, Observer};
 use crate::reason::{Cause, CloseReason};
 use crate::time::Instant;
@@ -31,14 +31,14 @@ struct Lane {
 
 #[derive(Debug, Default)]
 struct State {
-    lanes: BTreeMap<StreamId, Lane>,
+    lanes: BTreeMap<EndpointId, Lane>,
     /// The memory that was lent by the event just before, and to whom.
-    lent: Option<(StreamId, usize)>,
+    lent: Option<(EndpointId, usize)>,
     /// Connections whose pause is promised and not yet delivered, in that order.
-    promised: Vec<StreamId>,
+    promised: Vec<EndpointId>,
     violations: Vec<String>,
-    traces: Option<BTreeMap<StreamId, String>>,
-    last_made: Option<StreamId>,
+    traces: Option<BTreeMap<EndpointId, String>>,
+    last_made: Option<EndpointId>,
     made: u64,
     lost: u64,
 }
@@ -81,13 +81,13 @@ impl TraceChecker {
 
     /// A connection's trace so far, if they are kept.
     #[must_use]
-    pub fn trace(&self, id: StreamId) -> String {
-        self.state.borrow().traces.as_ref().and_then(|traces| traces.get(&id).cloned()).unwrap_or_default()
+    pub fn trace(&self, id: impl Into<EndpointId>) -> String {
+        self.state.borrow().traces.as_ref().and_then(|traces| traces.get(&id.into()).cloned()).unwrap_or_default()
     }
 
-    /// The connection made last.
+    /// The endpoint made last.
     #[must_use]
-    pub fn last_made(&self) -> Option<StreamId> {
+    pub fn last_made(&self) -> Option<EndpointId> {
         self.state.borrow().last_made
     }
 
@@ -120,7 +120,7 @@ impl TraceChecker {
     #[track_caller]
     pub fn assert_over(&self) {
         self.assert_clean();
-        let left: Vec<StreamId> = self.state.borrow().lanes.iter().filter(|(_, lane)| lane.made).map(|(&id, _)| id).collect();
+        let left: Vec<EndpointId> = self.state.borrow().lanes.iter().filter(|(_, lane)| lane.made).map(|(&id, _)| id).collect();
         assert!(left.is_empty(), "not lost: {left:?}");
     }
 }
@@ -143,13 +143,13 @@ impl Observer for Watch {
         }
     }
 
-    fn event(&mut self, now: Instant, id: StreamId, event: &Event<'_>) {
+    fn event(&mut self, now: Instant, id: EndpointId, event: &Event<'_>) {
         self.0.borrow_mut().event(now, id, event);
     }
 }
 
 impl State {
-    fn event(&mut self, now: Instant, id: StreamId, event: &Event<'_>) {
+    fn event(&mut self, now: Instant, id: EndpointId, event: &Event<'_>) {
         self.record(id, event);
         let lent = self.lent.take();
         if let Some(problem) = self.problem(id, event, lent) {
@@ -159,7 +159,7 @@ impl State {
     }
 
     /// Whether `event` may come now, and if not, what forbids it.
-    fn problem(&self, id: StreamId, event: &Event<'_>, lent: Option<(StreamId, usize)>) -> Option<&'static str> {
+    fn problem(&self, id: EndpointId, event: &Event<'_>, lent: Option<(EndpointId, usize)>) -> Option<&'static str> {
         let none = Lane::default();
         let lane = self.lanes.get(&id).unwrap_or(&none);
         let callback = is_callback(event);
@@ -201,7 +201,7 @@ impl State {
         }
     }
 
-    fn apply(&mut self, id: StreamId, event: &Event<'_>) {
+    fn apply(&mut self, id: EndpointId, event: &Event<'_>) {
         if matches!(event, Event::Lost(_) | Event::GivenUp | Event::OpenFailed) {
             self.lost += u64::from(self.lanes.remove(&id).is_some_and(|lane| lane.made));
             self.promised.retain(|&other| other != id);
@@ -247,7 +247,7 @@ impl State {
         }
     }
 
-    fn record(&mut self, id: StreamId, event: &Event<'_>) {
+    fn record(&mut self, id: EndpointId, event: &Event<'_>) {
         let Some(traces) = &mut self.traces else { return };
         let word = match event {
             Event::Made => String::from("cm"),

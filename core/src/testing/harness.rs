@@ -84,7 +84,7 @@ impl<S> Harness<S> {
         let before = self.checker.made();
         self.dial(at.into());
         self.run();
-        self.checker.last_made().filter(|_| self.checker.made() > before)
+        self.checker.last_made().filter(|_| self.checker.made() > before)?.stream()
     }
 
     /// A peer connects to a listening socket; nothing is done about it yet.

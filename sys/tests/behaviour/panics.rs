@@ -1,7 +1,7 @@
 //! Code of the application that panics.
 
 use super::kit::{Rig, State, Tap, any_port, connect};
-use crate::backend::{Addr, Cause, Context, HubExt, Observer, Report, StreamId};
+use crate::backend::{Addr, Cause, Context, EndpointId, HubExt, Observer, Report};
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::panic::panic_any;
@@ -197,7 +197,7 @@ fn whatever_else_panics_is_reported_too() {
     //= RUST-8
     struct Jumpy(bool);
     impl Observer for Jumpy {
-        fn event(&mut self, _: crate::backend::Instant, _: StreamId, _: &crate::backend::Event<'_>) {
+        fn event(&mut self, _: crate::backend::Instant, _: EndpointId, _: &crate::backend::Event<'_>) {
             if std::mem::take(&mut self.0) {
                 panic!("watching");
             }

@@ -3,7 +3,7 @@
 use super::io::Io;
 use super::world::{Seen, Shared};
 use plimsoll_core::driver::{CompletionDriver, ReadinessDriver};
-use plimsoll_core::{Engine, Event, Instant, Observer, StreamId};
+use plimsoll_core::{EndpointId, Engine, Event, Instant, Observer};
 
 /// Tells the world what an observer is told, and a checker of its own.
 pub(super) struct Watch {
@@ -16,8 +16,9 @@ impl Observer for Watch {
         self.checker.round(now);
     }
 
-    fn event(&mut self, now: Instant, id: StreamId, event: &Event<'_>) {
+    fn event(&mut self, now: Instant, id: EndpointId, event: &Event<'_>) {
         self.checker.event(now, id, event);
+        let Some(id) = id.stream() else { return };
         let seen = match *event {
             Event::Made => Seen::Made,
             Event::Data(bytes) => Seen::Data(bytes.len()),

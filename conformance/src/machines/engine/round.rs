@@ -253,14 +253,14 @@ impl Loop {
 impl World {
     fn translate(&mut self, report: &Report) -> Option<Reported> {
         Some(match *report {
-            Report::CallbackFailed { id, .. } => Reported::Failed(self.ep_of(id)),
-            Report::Panicked { origin: Origin::Stream(id), .. } => Reported::Panicked(self.ep_of(id)),
+            Report::CallbackFailed { id, .. } => Reported::Failed(self.ep_of(id.stream()?)),
+            Report::Panicked { origin: Origin::Endpoint(id), .. } => Reported::Panicked(self.ep_of(id.stream()?)),
             Report::Panicked { origin: Origin::Factory(id), .. } => {
                 Reported::FactoryPanicked(self.servers.iter().position(|server| *server == Some(id)).unwrap_or(usize::MAX))
             }
             Report::Panicked { origin: Origin::Scheduled, .. } => Reported::JobPanicked,
             Report::Application(_) => Reported::Application,
-            Report::WriteDiscarded { id } => Reported::WriteDiscarded(self.ep_of(id)),
+            Report::WriteDiscarded { id } => Reported::WriteDiscarded(self.ep_of(id.stream()?)),
             Report::AcceptFailed { server, .. } => {
                 self.mark(Mark::Resting);
                 Reported::AcceptFailed(self.servers.iter().position(|other| *other == Some(server)).unwrap_or(usize::MAX))

@@ -8,7 +8,7 @@ pub use io::{Interest, ReadinessIo, Ready, Trigger};
 
 use super::{Drive, Phase, Table};
 use crate::engine::Engine;
-use crate::key::{Key, ServerId, StreamId};
+use crate::key::{EndpointId, Key, ServerId};
 use crate::open::Listen;
 use crate::time::Instant;
 use crate::{Addr, ListenError, Protocol};
@@ -174,9 +174,10 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         self.listen_on_now(socket, make)
     }
 
-    /// The source of a connection, for callers outside of callbacks.
-    pub fn source(&mut self, id: StreamId) -> Option<&Y::Source> {
-        self.engine.hub().stream(id)?;
+    /// The source of an endpoint, for callers outside of callbacks.
+    pub fn source(&mut self, id: impl Into<EndpointId>) -> Option<&Y::Source> {
+        let id = id.into();
+        self.engine.hub().machine(id)?;
         self.conns.get_mut(id.key()).map(|conn| &conn.source)
     }
 

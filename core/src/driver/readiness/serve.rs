@@ -114,7 +114,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             *block = engine.pool().take_block();
         }
         let Some(stream) = engine.wanting(key) else { return Read::Unwanted };
-        if stream.has(LENDS) {
+        if stream.common.has(LENDS) {
             return Read::Lends;
         }
         let n = match io.recv(&mut conn.source, block) {
