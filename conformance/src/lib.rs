@@ -6,7 +6,8 @@
 //! - [`machines`]: each machine beside its model, compared after every step;
 //! - [`scenario`]: the conformance suite, files that are played on every backend and on CPython's asyncio;
 //! - [`sim`]: a kernel and a network under virtual time, for the production engine and drivers;
-//! - [`simulate`]: random runs of whole loops on it.
+//! - [`simulate`]: random runs of whole loops on it;
+//! - [`trace`]: whether every requirement of `CONTRACT.md` is shown by a scenario or a test.
 //!
 //! ```
 //! use plimsoll_conformance::{harness, machines};
@@ -24,3 +25,4 @@ pub mod model;
 pub mod scenario;
 pub mod sim;
 pub mod simulate;
+pub mod trace;

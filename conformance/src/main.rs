@@ -1,41 +1,38 @@
 //! `plimsoll-conformance run`: the conformance suite on every host; see `run --help` and `FORMAT.md`.
 //!
+//! `plimsoll-conformance trace`: whether every requirement of `CONTRACT.md` is shown; see `trace --help`.
+//!
 //! `plimsoll-conformance simulate --seeds N [--seed FIRST] [--host sim|level|completion] [--trace yes]`: random runs of whole loops.
 #![forbid(unsafe_code)]
 
 use plimsoll_conformance::scenario::cli;
 use plimsoll_conformance::sim::Host;
-use plimsoll_conformance::simulate;
+use plimsoll_conformance::{simulate, trace};
 use std::env;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: plimsoll-conformance simulate [--seeds N] [--seed FIRST] [--host sim|level|completion] [--trace yes]";
 
 fn main() -> ExitCode {
-    let mut args = env::args().skip(1).peekable();
-    if args.next_if(|word| word == "run").is_some() {
-        return match cli::run(args) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(message) => {
-                eprintln!("{message}");
-                ExitCode::from(2)
-            }
-        };
-    }
-    match run(args) {
-        Ok(()) => ExitCode::SUCCESS,
+    let mut args = env::args().skip(1);
+    let done = match args.next().as_deref() {
+        Some("run") => cli::run(args),
+        Some("trace") => trace::cli::run(args),
+        Some("simulate") => run(args),
+        _ => Err([cli::USAGE, trace::cli::USAGE, USAGE].join("\n\n")),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(message) => {
             eprintln!("{message}");
-            ExitCode::FAILURE
+            ExitCode::from(2)
         }
     }
 }
 
-fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
-    if args.next().as_deref() != Some("simulate") {
-        return Err(format!("{}\n\n{USAGE}", cli::USAGE));
-    }
+/// Runs simulations; whether nothing was found.
+fn run(mut args: impl Iterator<Item = String>) -> Result<bool, String> {
     let (mut count, mut first, mut hosts, mut trace) = (1000, 0, Host::ALL.to_vec(), false);
     while let Some(option) = args.next() {
         let value = args.next().ok_or(USAGE)?;
@@ -54,12 +51,21 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
         }
     }
     for host in hosts {
-        if trace {
-            simulate::trace(first, host).map_err(|failure| failure.to_string())?;
-            continue;
+        let found = if trace {
+            simulate::trace(first, host).err()
+        } else {
+            match simulate::seeds(first..first.saturating_add(count), &[host]) {
+                Ok(figures) => {
+                    println!("{}: {figures}", simulate::name_of(host));
+                    None
+                }
+                Err(failure) => Some(failure),
+            }
+        };
+        if let Some(failure) = found {
+            eprintln!("{failure}");
+            return Ok(false);
         }
-        let figures = simulate::seeds(first..first.saturating_add(count), &[host]).map_err(|failure| failure.to_string())?;
-        println!("{}: {figures}", simulate::name_of(host));
     }
-    Ok(())
+    Ok(true)
 }

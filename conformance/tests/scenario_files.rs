@@ -202,7 +202,7 @@ fn what_is_wrong_is_named_with_its_line() {
         ("\"eof\"],\n", "\"eof\"],\n  [\"app\", \"raise\"],\n", 7, "callback", false),
         ("\"wait\", \"lost\"", "\"wait\", \"pause\"", 7, "no such event", false),
         ("\"wait\", \"lost\"", "\"probe\", \"colour\"", 7, "colour", true),
-        ("EOF-1", "EOF-13", 3, "EOF-13", false),
+        ("EOF-1", concat!("EOF-", "13"), 3, concat!("EOF-", "13"), false),
         ("EOF-1", "EOF-0", 3, "EOF-0", true),
         ("eof/x", "eof/y", 1, "eof/x", false),
         ("\"tcp\"", "\"unix\"", 4, "not supported yet", true),

@@ -94,6 +94,22 @@ pub trait Protocol<S>: AsAny {
 /// followed by none if there was nothing to read (contract BUF-1). `get_buffer` gets no context: nothing can change between it and
 /// its read (contract BUF-6).
 ///
+/// ```compile_fail,E0050
+/// //= BUF-6
+/// use core::num::NonZeroUsize;
+/// use plimsoll_core::{BufferedProtocol, Context};
+///
+/// struct Closes;
+///
+/// impl<S> BufferedProtocol<S> for Closes {
+///     fn get_buffer(&mut self, cx: &mut Context<'_, S>, _hint: Option<NonZeroUsize>) -> &mut [u8] {
+///         cx.close();
+///         &mut []
+///     }
+///     fn buffer_updated(&mut self, _cx: &mut Context<'_, S>, _n: usize) {}
+/// }
+/// ```
+///
 /// ```
 /// use core::num::NonZeroUsize;
 /// use plimsoll_core::{BufferedProtocol, Context};

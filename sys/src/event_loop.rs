@@ -162,6 +162,15 @@ impl<S, P: Selector> EventLoop<S, P> {
     ///
     /// A stop that was said before lets it run one iteration, without waiting.
     ///
+    /// This is how servers serve; no callback can run the loop that calls it once more:
+    ///
+    /// ```compile_fail,E0599
+    /// //= LOOP-17
+    /// fn again(hub: &mut plimsoll_core::Hub<()>) {
+    ///     hub.run();
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// The poller's, or that the loop is closed. It can be called again.
     pub fn run(&mut self) -> io::Result<()> {

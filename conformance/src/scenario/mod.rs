@@ -10,7 +10,7 @@ mod host_sim;
 pub mod judge;
 pub mod lane;
 mod model;
-mod node;
+pub(crate) mod node;
 pub mod oracle;
 mod parse;
 mod parse_check;

@@ -105,7 +105,7 @@ impl<'a> Source<'a> {
             DeValue::Array(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect::<Result<_, _>>()?),
             DeValue::Table(table) => return self.table(table, line),
             DeValue::Float(_) | DeValue::Datetime(_) => {
-                return Err(self.problem(line, "a scenario has neither fractions nor dates"));
+                return Err(self.problem(line, "neither fractions nor dates stand here"));
             }
         };
         Ok(Node { line, value })

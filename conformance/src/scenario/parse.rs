@@ -5,9 +5,9 @@ use super::model::{Act, Actor, Behaviour, Command, Connection, Departure, Link, 
 use super::node::{Keys, Node, Source, Value};
 use super::parse_expect::{expect, expects};
 use super::words::{
-    APP, AREAS, CALLBACKS, FOLDERS, KINDS, KINDS_NOT_YET, LOOP, NEEDS, OTHERS, PEER, PROBES, Place, SERVER, SERVER_PROBES, Verb,
-    WAYS,
+    APP, CALLBACKS, FOLDERS, KINDS, KINDS_NOT_YET, LOOP, NEEDS, OTHERS, PEER, PROBES, Place, SERVER, SERVER_PROBES, Verb, WAYS,
 };
+use crate::trace::contract;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -77,13 +77,7 @@ fn id(source: &Source<'_>, keys: &Keys<'_>) -> Result<String, Problem> {
 }
 
 fn covers(source: &Source<'_>, node: &Node) -> Result<Vec<String>, Problem> {
-    let ids = words_of(source, Some(node), "contract id", |id| {
-        let known = |(area, number): (&str, &str)| {
-            let number: Option<u32> = number.parse().ok().filter(|number| *number > 0 && !id.contains("-0"));
-            AREAS.iter().any(|(name, most)| name.to_uppercase() == area && number.is_some_and(|number| number <= *most))
-        };
-        id.split_once('-').is_some_and(known)
-    })?;
+    let ids = words_of(source, Some(node), "contract id", |id| contract::own().knows(id))?;
     if ids.is_empty() { Err(source.problem(node.line, "a scenario covers something")) } else { Ok(ids) }
 }
 

@@ -1,25 +1,6 @@
 //! The vocabulary of the files: one table each, from which the parser, the schema and the messages of errors are made.
 
-/// The areas of the contract, and how many ids each has; `reentry` is the matrix of section 17.8 and has none of its own.
-pub(crate) const AREAS: &[(&str, u32)] = &[
-    ("rust", 12),
-    ("life", 18),
-    ("read", 14),
-    ("write", 13),
-    ("flow", 17),
-    ("eof", 12),
-    ("close", 12),
-    ("buf", 10),
-    ("dgram", 16),
-    ("pipe", 13),
-    ("proc", 17),
-    ("tls", 22),
-    ("info", 6),
-    ("loop", 33),
-    ("thread", 4),
-];
-
-/// Folders that scenarios may stand in.
+/// Folders that scenarios may stand in: areas of the contract, and `reentry`, the matrix of its section 17.8.
 pub(crate) const FOLDERS: &[&str] =
     &["rust", "life", "read", "write", "flow", "eof", "close", "buf", "info", "loop", "thread", "reentry"];
 

@@ -151,6 +151,17 @@ impl<S> Hub<S> {
     }
 
     /// The peer's address, as captured when the connection was made; `None` before and once lost (contract INFO-2, INFO-3).
+    ///
+    /// What is not known is none here, as everywhere in what a transport tells of itself, and nobody can overlook that:
+    ///
+    /// ```compile_fail,E0308
+    /// //= INFO-1
+    /// use plimsoll_core::{Addr, Hub, StreamId};
+    ///
+    /// fn peer(hub: &Hub<()>, id: StreamId) -> Addr {
+    ///     hub.peer_addr(id)
+    /// }
+    /// ```
     #[must_use]
     pub fn peer_addr(&self, id: impl Into<EndpointId>) -> Option<Addr> {
         self.made(id.into())?.ends.peer.clone()

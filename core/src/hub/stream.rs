@@ -16,6 +16,26 @@ impl<S> Hub<S> {
     ///
     /// The id is good at once: bytes may be written, and are sent when the connection is there; closing or aborting it before then
     /// cancels the opening without any callback.
+    ///
+    /// Where to is always said, and a socket that there is already is [adopted](Self::adopt) instead: neither is both, or nothing.
+    ///
+    /// ```compile_fail,E0061
+    /// //= LOOP-2
+    /// use plimsoll_core::{Hub, Protocol};
+    ///
+    /// fn nowhere(hub: &mut Hub<()>, protocol: impl Protocol<()> + 'static) {
+    ///     hub.connect(protocol);
+    /// }
+    /// ```
+    ///
+    /// ```compile_fail,E0061
+    /// //= LOOP-2
+    /// use plimsoll_core::{Connect, Hub, Protocol, Resource};
+    ///
+    /// fn both(hub: &mut Hub<()>, to: Connect, socket: Resource, protocol: impl Protocol<()> + 'static) {
+    ///     hub.connect(to, socket, protocol);
+    /// }
+    /// ```
     pub fn connect(&mut self, to: impl Into<Connect>, protocol: impl Protocol<S> + 'static) -> StreamId {
         let to = to.into();
         self.open(Box::new(protocol), |id| Op::Connect(id, to))
