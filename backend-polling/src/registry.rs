@@ -40,7 +40,8 @@ impl Registry {
 
     /// Makes the poller tell this of a descriptor, or nothing.
     pub(crate) fn set(&mut self, descriptor: Watched<'_>, index: usize, interest: Interest) -> io::Result<()> {
-        let wanted = interest.readable || interest.writable;
+        // Errors and hang-ups are told of whatever it has.
+        let wanted = interest.readable || interest.writable || interest.hang_up;
         match (self.has(index), wanted) {
             (false, true) => self.add(descriptor, event(index, interest)),
             (true, true) => self.poller.modify_with_mode(descriptor, event(index, interest), self.mode),

@@ -79,7 +79,7 @@ impl Selector for Polling {
 
     fn register(&mut self, descriptor: Watched<'_>, index: usize) -> io::Result<()> {
         let all = self.trigger() == Trigger::Edge;
-        self.registry.set(descriptor, index, Interest { readable: all, writable: all })
+        self.registry.set(descriptor, index, Interest { readable: all, writable: all, hang_up: all })
     }
 
     fn modify(&mut self, descriptor: Watched<'_>, index: usize, interest: Interest) -> io::Result<()> {

@@ -125,7 +125,7 @@ fn writing_after_write_eof_is_refused_also_when_it_is_nothing_and_also_when_it_i
         let pool = &mut BufPool::new();
         let mut transport = at(Stage::Open, pool);
         transport.write("before", pool);
-        transport.write_eof();
+        assert_eq!(transport.write_eof(), Ok(()));
         if late {
             transport.close(pool);
         }
@@ -171,15 +171,15 @@ fn finishing_twice_or_too_late_does_nothing() {
     //= EOF-8, LIFE-17
     let pool = &mut BufPool::new();
     let mut transport = at(Stage::Open, pool);
-    transport.write_eof();
+    assert_eq!(transport.write_eof(), Ok(()));
     let before = all_of(&transport);
-    transport.write_eof();
+    assert_eq!(transport.write_eof(), Ok(()));
     assert_eq!(all_of(&transport), before);
     transport.handle_shutdown(Ok(()), pool);
-    transport.write_eof();
+    assert_eq!(transport.write_eof(), Ok(()));
     assert_eq!(transport.wants_send(), Wants::Nothing);
     for stage in LATE {
-        changes_nothing(stage, |transport, _| transport.write_eof());
+        changes_nothing(stage, |transport, _| assert_eq!(transport.write_eof(), Ok(())));
     }
 }
 
@@ -188,7 +188,7 @@ fn finishing_towards_a_peer_that_has_reset_succeeds_and_the_connection_is_lost_l
     //= EOF-12
     let pool = &mut BufPool::new();
     let mut transport = at(Stage::Open, pool);
-    transport.write_eof();
+    assert_eq!(transport.write_eof(), Ok(()));
     transport.handle_shutdown(Err(Error::new(Call::Shutdown, ErrorKind::NotConnected)), pool);
     assert!(!transport.is_closing());
     assert_eq!(transport.poll_event(), None);
@@ -247,7 +247,7 @@ fn pausing_and_resuming_after_a_kept_open_eof_do_nothing() {
     let mut transport = at(Stage::Open, pool);
     transport.handle_eof();
     assert_eq!(transport.poll_event(), Some(StreamEvent::Eof));
-    transport.keep_open(true, pool);
+    transport.keep_open(true);
     let before = all_of(&transport);
     assert!(!transport.pause_reading() && !transport.resume_reading());
     assert_eq!(all_of(&transport), before);
@@ -275,7 +275,7 @@ fn facts_about_a_connection_that_is_over_change_nothing() {
             assert_eq!(transport.handle_read_error(RESET, pool), 0);
             assert_eq!(transport.handle_write_error(RESET, pool), 0);
             assert_eq!(transport.fail(pool), 0);
-            transport.keep_open(false, pool);
+            transport.keep_open(false);
         });
     }
 }

@@ -19,6 +19,16 @@ fn a_stream_transport_does_what_the_tables_say() -> Result<(), Failure> {
 }
 
 #[test]
+fn a_pipe_does_what_the_tables_say_of_its_direction() -> Result<(), Failure> {
+    //= PIPE-1, PIPE-2, PIPE-3, PIPE-4, PIPE-6, PIPE-7, PIPE-8, PIPE-9, PIPE-10, PIPE-12, RUST-5, RUST-8
+    let figures = harness::seeds("pipe", 100_000, machines::stream::pipe_lifetime)?;
+    println!("pipe: {figures}");
+    let missed: Vec<_> = Mark::OF_PIPES.into_iter().filter(|mark| !mark.is_in(figures.marks)).collect();
+    assert!(missed.is_empty() || figures.runs < 1000, "never reached: {missed:?}");
+    Ok(())
+}
+
+#[test]
 fn a_send_queue_gives_back_what_was_pushed_in_order() -> Result<(), Failure> {
     //= WRITE-1, WRITE-3, WRITE-5, WRITE-7, WRITE-12
     let figures = harness::seeds("queue", 20_000, machines::queue::lifetime)?;

@@ -3,6 +3,7 @@
 use plimsoll_conformance::harness::Violation;
 use plimsoll_conformance::machines::connect;
 use plimsoll_conformance::machines::small_world::{self, Bounds};
+use plimsoll_conformance::model::Kind;
 
 #[test]
 fn machine_and_model_agree_in_every_state_that_tiny_operations_lead_to() -> Result<(), Violation> {
@@ -13,6 +14,18 @@ fn machine_and_model_agree_in_every_state_that_tiny_operations_lead_to() -> Resu
     // Nothing is beyond: this holds for runs of any length. Another count is another contract, and needs a reason.
     assert!(world.closed);
     assert_eq!(world.models, 5052);
+    Ok(())
+}
+
+#[test]
+fn machine_and_model_agree_in_the_small_worlds_of_pipes() -> Result<(), Violation> {
+    //= PIPE-1, PIPE-2, PIPE-3, PIPE-4, PIPE-6, PIPE-7, PIPE-9, PIPE-10, PIPE-12, RUST-5
+    for (kind, models) in [(Kind::ReadPipe, 127), (Kind::WritePipe, 524)] {
+        let world = small_world::explore(Bounds { kind, ..Bounds::SMALL })?;
+        println!("small world of {kind:?}: {world:?}");
+        assert!(world.closed);
+        assert_eq!(world.models, models);
+    }
     Ok(())
 }
 

@@ -104,9 +104,13 @@ pub(crate) type Stream<S> = Occupant<dyn Protocol<S>, StreamTransport>;
 
 impl<S> Stream<S> {
     pub(crate) fn new(protocol: Option<Box<dyn Protocol<S>>>) -> Self {
+        Self::with(StreamTransport::new(WriteLimits::DEFAULT), protocol)
+    }
+
+    pub(crate) fn with(transport: StreamTransport, protocol: Option<Box<dyn Protocol<S>>>) -> Self {
         let flags = if protocol.as_ref().is_some_and(|protocol| protocol.lends_memory()) { LENDS } else { 0 };
         let common = Common { flags, ..Common::default() };
-        Self { protocol, transport: StreamTransport::new(WriteLimits::DEFAULT), common }
+        Self { protocol, transport, common }
     }
 
     pub(crate) fn install(&mut self, protocol: Box<dyn Protocol<S>>) -> Option<Box<dyn Protocol<S>>> {

@@ -5,7 +5,8 @@
 //!
 //! # The layers
 //!
-//! 1. **Machines**: [`SendQueue`], [`WriteFlow`], [`ReadGate`], and [`StreamTransport`] made of them; [`Connector`]. Plain structs: commands and facts (`handle_*`) in,
+//! 1. **Machines**: [`SendQueue`], [`WriteFlow`], [`ReadGate`], and [`StreamTransport`] made of them, of which [`ReadPipe`] and
+//!    [`WritePipe`] are the halves; [`Connector`]. Plain structs: commands and facts (`handle_*`) in,
 //!    wishes (`wants_*`) and events (`poll_event`) out. Payload bytes pass by them.
 //! 2. **[`Engine`]**: endpoints under generational ids, timers, the ready queue, the dispatch to protocols. It emits control operations ([`Op`]) and takes
 //!    results. Callbacks get a [`Context`]: who is called, the [`Hub`] of everything that can be done, the application's state.
@@ -82,6 +83,7 @@ mod kind;
 mod observer;
 mod op;
 mod open;
+mod pipe;
 mod protocol;
 mod reason;
 mod report;
@@ -113,6 +115,7 @@ pub use key::{EndpointId, Key, ListenerId, LoopTag, ServerId, Slab, StreamId, Ti
 pub use observer::{Event, Observer};
 pub use op::{Op, Role};
 pub use open::{Connect, Listen, OpenError, Resource, SocketOption};
+pub use pipe::{ReadPipe, WritePipe};
 pub use protocol::{Buffered, BufferedProtocol, Protocol};
 pub use reason::{Cause, CloseReason, Ending, Side};
 pub use report::{Origin, Report};

@@ -13,6 +13,10 @@ pub enum Role {
     Accepted,
     /// It is not a connection: it listens.
     Listener,
+    /// It is the reading end of a pipe, or of something that can be read like one.
+    ReadPipe,
+    /// It is the writing end of a pipe, or of something that can be written like one.
+    WritePipe,
 }
 
 /// An operation for the driver to carry out: control, never data. In order, each exactly once.
@@ -21,7 +25,7 @@ pub enum Role {
 pub enum Op {
     /// Connect; answer with [`Engine::connected`](crate::Engine::connected).
     Connect(StreamId, Connect),
-    /// Take a connected socket over; answer with [`Engine::connected`](crate::Engine::connected).
+    /// Take a connected socket, or an end of a pipe, over; answer with [`Engine::connected`](crate::Engine::connected).
     Adopt(StreamId, Resource, Role),
     /// Bind a server's addresses; answer with [`Engine::bound`](crate::Engine::bound) for each, then [`Engine::listening`](crate::Engine::listening).
     Bind(ServerId, Listen),

@@ -13,7 +13,7 @@ pub enum Cause {
     LocalClose,
     /// We aborted it.
     LocalAbort,
-    /// The peer finished and we did not keep our half open.
+    /// The peer finished and we did not keep our half open; the writer or the reader at the other end of a pipe has gone.
     PeerEof,
     /// Receiving failed.
     ReadFailed,

@@ -31,6 +31,10 @@ const FIN_SENT: u8 = 1 << 1;
 const EOF_ASKED: u8 = 1 << 2;
 const PEER_FIRST: u8 = 1 << 3;
 const LOCAL_FIRST: u8 = 1 << 4;
+/// A write pipe: nothing is ever received.
+const NO_INPUT: u8 = 1 << 5;
+/// A read pipe: nothing is ever sent.
+const NO_OUTPUT: u8 = 1 << 6;
 
 /// One stream connection without its socket: commands and facts in, events and wishes out.
 ///
@@ -76,15 +80,34 @@ impl StreamTransport {
     /// A connection that is being opened.
     #[must_use]
     pub const fn new(limits: WriteLimits) -> Self {
+        Self::with(limits, 0)
+    }
+
+    const fn with(limits: WriteLimits, flags: u8) -> Self {
         Self {
             queue: None,
             flow: WriteFlow::new(limits),
             gate: ReadGate::held(Hold::NotOpen),
             life: Life::Init,
-            flags: 0,
+            flags,
             cause: Cause::LocalClose,
             error: None,
         }
+    }
+
+    /// A pipe of which we have the reading end: [`ReadPipe`](crate::ReadPipe) shows what it has.
+    #[must_use]
+    pub const fn read_pipe() -> Self {
+        Self::with(WriteLimits::DEFAULT, NO_OUTPUT)
+    }
+
+    /// A pipe of which we have the writing end: [`WritePipe`](crate::WritePipe) shows what it has.
+    #[must_use]
+    pub fn write_pipe(limits: WriteLimits) -> Self {
+        let mut pipe = Self::with(limits, NO_INPUT);
+        // Its receiving half is one whose end has come, and was told.
+        pipe.gate.hold(Hold::Eof);
+        pipe
     }
 
     // ---- commands ----
@@ -106,8 +129,8 @@ impl StreamTransport {
     /// The answer to any write, empty or not, that queues nothing.
     #[inline]
     fn refuses_write(&self) -> Option<WriteStatus> {
-        if self.flags & WROTE_EOF != 0 {
-            Some(WriteStatus::Refused(Refusal::AfterEof))
+        if self.flags & (WROTE_EOF | NO_OUTPUT) != 0 {
+            Some(WriteStatus::Refused(if self.can_write() { Refusal::AfterEof } else { Refusal::Unsupported }))
         } else if self.is_closing() {
             Some(WriteStatus::Discarded)
         } else {
@@ -120,33 +143,47 @@ impl StreamTransport {
     }
 
     /// Finishes the sending half behind everything queued; reading goes on (contract EOF-6). No-op the second time and once closing.
-    pub fn write_eof(&mut self) {
+    /// On a write pipe it is a graceful close (contract PIPE-9), that waits for `connection_made`.
+    ///
+    /// # Errors
+    /// `Unsupported` on a read pipe.
+    pub fn write_eof(&mut self) -> Result<(), Refusal> {
+        if !self.can_write() {
+            return Err(Refusal::Unsupported);
+        }
         if !self.is_closing() {
             self.flags |= WROTE_EOF;
             self.first(LOCAL_FIRST);
+            if !self.can_read() {
+                // Closing the descriptor is what sends it.
+                self.flags |= FIN_SENT;
+                if self.life == Life::Open {
+                    self.begin_close(Cause::LocalClose);
+                }
+            }
         }
+        Ok(())
     }
 
     /// Stops reading, lets the queue drain, then the connection is lost without an error (contract CLOSE-1). While the connection is
     /// being opened it is given up without any event.
     pub fn close(&mut self, pool: &mut BufPool) {
-        self.begin_close(Cause::LocalClose, pool);
-    }
-
-    fn begin_close(&mut self, cause: Cause, pool: &mut BufPool) {
         match self.life {
             Life::Init | Life::Made => {
                 self.give_up(pool);
             }
-            Life::Open => {
-                self.first(if cause == Cause::PeerEof { PEER_FIRST } else { LOCAL_FIRST });
-                self.cause = cause;
-                self.gate.hold(Hold::Closing);
-                self.flow.close();
-                self.life = if self.queue.is_some() { Life::Flushing } else { Life::Losing };
-            }
+            Life::Open => self.begin_close(Cause::LocalClose),
             Life::Flushing | Life::Losing | Life::Lost => {}
         }
+    }
+
+    /// Only while open.
+    fn begin_close(&mut self, cause: Cause) {
+        self.first(if cause == Cause::PeerEof { PEER_FIRST } else { LOCAL_FIRST });
+        self.cause = cause;
+        self.gate.hold(Hold::Closing);
+        self.flow.close();
+        self.life = if self.queue.is_some() { Life::Flushing } else { Life::Losing };
     }
 
     /// Throws the queue away; the connection is lost without an error (contract CLOSE-2). How many accepted bytes were dropped.
@@ -225,6 +262,9 @@ impl StreamTransport {
 
     /// Other marks, held against the queue at once (contract FLOW-10, FLOW-11).
     pub fn set_write_buffer_limits(&mut self, limits: WriteLimits) -> WriteStatus {
+        if !self.can_write() {
+            return WriteStatus::Refused(Refusal::Unsupported);
+        }
         self.flow.set_limits(limits, self.write_buffer_size());
         self.status()
     }
@@ -238,20 +278,38 @@ impl StreamTransport {
         }
     }
 
-    /// The peer has finished sending. Ignored once closing (contract CLOSE-6).
+    /// The peer has finished sending. Ignored once closing (contract CLOSE-6), and on a write pipe (contract PIPE-6).
     pub fn handle_eof(&mut self) {
-        if !self.is_closing() {
+        if !self.is_closing() && self.can_read() {
             self.first(PEER_FIRST);
             self.gate.handle_eof();
         }
     }
 
-    /// The protocol's answer to [`StreamEvent::Eof`]: whether our sending half stays open (contract EOF-2, EOF-3).
-    pub fn keep_open(&mut self, yes: bool, pool: &mut BufPool) {
+    /// The reader at the other end of a write pipe has gone: with nothing queued the pipe is lost without an error, else as broken
+    /// (contract PIPE-7). How many accepted bytes were dropped. Not before `connection_made`, and on nothing but a write pipe.
+    pub fn handle_hang_up(&mut self, pool: &mut BufPool) -> usize {
+        match self.life {
+            Life::Open | Life::Flushing if self.can_read() => 0,
+            Life::Open if self.queue.is_none() => {
+                self.begin_close(Cause::PeerEof);
+                0
+            }
+            Life::Open | Life::Flushing => self.handle_write_error(Error::new(Call::Send, ErrorKind::BrokenPipe), pool),
+            Life::Init | Life::Made | Life::Losing | Life::Lost => 0,
+        }
+    }
+
+    /// The protocol's answer to [`StreamEvent::Eof`]: whether our sending half stays open (contract EOF-2, EOF-3). A read pipe has none,
+    /// and closes whatever the answer is (contract PIPE-2).
+    pub fn keep_open(&mut self, yes: bool) {
         let asked = self.flags & EOF_ASKED != 0;
         self.flags &= !EOF_ASKED;
         if asked && !yes && self.life == Life::Open {
-            self.begin_close(Cause::PeerEof, pool);
+            self.begin_close(Cause::PeerEof);
+        }
+        if asked && !self.can_write() {
+            self.flushed();
         }
     }
 
@@ -295,7 +353,7 @@ impl StreamTransport {
         }
     }
 
-    /// The queue is empty, or the sending half finished: a graceful close has nothing left to wait for.
+    /// The queue is empty, the sending half finished, or the end of a read pipe told: a graceful close has nothing left to wait for.
     fn flushed(&mut self) {
         if self.life == Life::Flushing && self.wants_send() == Wants::Nothing {
             self.life = Life::Losing;
@@ -381,6 +439,9 @@ impl StreamTransport {
     /// What the protocol is to be told next; `None`: nothing for now. In this order: made, owed pauses and resumes, end-of-file,
     /// lost.
     pub fn poll_event(&mut self) -> Option<StreamEvent> {
+        if !self.can_write() {
+            self.keep_open(false); // Whoever asks again has told it.
+        }
         if self.poll_made() {
             return Some(StreamEvent::Made);
         }
@@ -402,6 +463,9 @@ impl StreamTransport {
         }
         self.life = Life::Open;
         self.gate.release(Hold::NotOpen);
+        if !self.can_read() && self.wrote_eof() {
+            self.begin_close(Cause::LocalClose);
+        }
         true
     }
 
@@ -436,6 +500,11 @@ impl StreamTransport {
         let due = self.gate.poll_eof();
         if due {
             self.flags |= EOF_ASKED;
+            if !self.can_write() {
+                // Closing already while it is told, and lost when that is over: until then it can still fail.
+                self.begin_close(Cause::PeerEof);
+                self.life = Life::Flushing;
+            }
         }
         due
     }
@@ -469,6 +538,20 @@ impl StreamTransport {
     }
 
     // ---- questions ----
+
+    /// Whether it receives at all: a write pipe does not.
+    #[inline]
+    #[must_use]
+    pub const fn can_read(&self) -> bool {
+        self.flags & NO_INPUT == 0
+    }
+
+    /// Whether it sends at all: a read pipe does not.
+    #[inline]
+    #[must_use]
+    pub const fn can_write(&self) -> bool {
+        self.flags & NO_OUTPUT == 0
+    }
 
     /// Closing has begun, or the connection is lost (contract LIFE-16).
     #[inline]

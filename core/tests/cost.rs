@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use core::net::SocketAddr;
-use plimsoll_core::driver::{Completion, CompletionDriver, CompletionIo, Interest};
+use plimsoll_core::driver::{Attached, Completion, CompletionDriver, CompletionIo, Interest};
 use plimsoll_core::driver::{ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
 use plimsoll_core::{Addr, Connect, Context, Data, Ends, Engine, Error, InFlight, Instant, Key, Listen, Protocol};
 use plimsoll_core::{ReadResult, Resource, Role, SocketOption, StreamId, Wants};
@@ -41,8 +41,8 @@ impl Sockets for Tap {
 
     fn visit(&mut self, (): &(), _: Resource) {}
 
-    fn attach(&mut self, (): &(), _: Key) -> Result<(), Error> {
-        Ok(())
+    fn attach(&mut self, (): &mut (), _: Key) -> Result<Attached, Error> {
+        Ok(Attached::Stream)
     }
 
     fn close(&mut self, (): (), _: Key) {}

@@ -1,7 +1,7 @@
 //! A slot that is given to another endpoint before the driver got round to closing the source of the one before.
 
 use core::net::{Ipv4Addr, SocketAddr};
-use plimsoll_core::driver::{Interest, ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
+use plimsoll_core::driver::{Attached, Interest, ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
 use plimsoll_core::{
     Addr, Connect, Context, Data, Ends, Engine, Error, Instant, Key, Listen, Protocol, ReadResult, Resource, Role, SocketOption,
     StreamId,
@@ -42,10 +42,10 @@ impl Sockets for Poller {
 
     fn visit(&mut self, (): &(), _: Resource) {}
 
-    fn attach(&mut self, (): &(), key: Key) -> Result<(), Error> {
+    fn attach(&mut self, (): &mut (), key: Key) -> Result<Attached, Error> {
         let before = self.attached.insert(key.index(), key);
         assert_eq!(before, None, "its place is taken by a source that is not closed");
-        Ok(())
+        Ok(Attached::Stream)
     }
 
     fn close(&mut self, (): (), key: Key) {

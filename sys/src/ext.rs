@@ -1,7 +1,7 @@
 //! Verbs for what the core cannot name: descriptors.
 
-use crate::socket::Visitor;
-use crate::view::SocketView;
+use crate::socket::{PipeVisitor, Visitor};
+use crate::view::{PipeView, SocketView};
 use plimsoll_core::{Addr, EndpointId, Hub, ListenError, Protocol, Resource, Role, ServerId, StreamId};
 use std::os::fd::OwnedFd;
 
@@ -36,6 +36,23 @@ pub trait HubExt<S> {
         done: impl FnOnce(&mut Hub<S>, &mut S, Result<ServerId, ListenError>) + 'static,
     ) -> ServerId;
 
+    /// Reads from the end of a pipe, a FIFO, a socket or a character device such as a terminal: `connection_made`, data, end-of-file, lost (contract PIPE-1).
+    /// End-of-file always closes it. `open_failed` with `InvalidInput` if it is anything else, or not open for reading (contract
+    /// PIPE-5).
+    ///
+    /// It is made non-blocking. That holds for everybody who shares it: a standard input that came from a shell is the shell's too.
+    fn connect_read_pipe(&mut self, end: impl Into<OwnedFd>, protocol: impl Protocol<S> + 'static) -> StreamId;
+
+    /// Writes to the end of a pipe, a FIFO, a socket or a character device: `connection_made`, pauses and resumes, lost (contract PIPE-6). A reader that goes
+    /// away ends it: without an error if nothing is queued, else with `BrokenPipe` (contract PIPE-7). Refused as
+    /// [`connect_read_pipe`](Self::connect_read_pipe) does.
+    ///
+    /// The process must ignore `SIGPIPE`, as Rust's programs do unless told otherwise.
+    fn connect_write_pipe(&mut self, end: impl Into<OwnedFd>, protocol: impl Protocol<S> + 'static) -> StreamId;
+
+    /// Shows the descriptor of a pipe to `look`, right after the callback that runs now; not at all if there is none (contract INFO-6).
+    fn with_pipe(&mut self, id: StreamId, look: impl FnOnce(PipeView<'_>) + 'static);
+
     /// Shows the socket of a connection to `look`, right after the callback that runs now; not at all if there is none (contract INFO-4).
     fn with_socket(&mut self, id: impl Into<EndpointId>, look: impl FnOnce(SocketView<'_>) + 'static);
 }
@@ -57,6 +74,18 @@ impl<S> HubExt<S> for Hub<S> {
     ) -> ServerId {
         let make = move |state: &mut S, peer| Some(Box::new(make(state, peer)) as Box<dyn Protocol<S>>);
         self.listen_on(Resource::new(socket.into()), make, done)
+    }
+
+    fn connect_read_pipe(&mut self, end: impl Into<OwnedFd>, protocol: impl Protocol<S> + 'static) -> StreamId {
+        self.adopt(Resource::new(end.into()), Role::ReadPipe, protocol)
+    }
+
+    fn connect_write_pipe(&mut self, end: impl Into<OwnedFd>, protocol: impl Protocol<S> + 'static) -> StreamId {
+        self.adopt(Resource::new(end.into()), Role::WritePipe, protocol)
+    }
+
+    fn with_pipe(&mut self, id: StreamId, look: impl FnOnce(PipeView<'_>) + 'static) {
+        self.visit(id, Resource::new(PipeVisitor(Box::new(look))));
     }
 
     fn with_socket(&mut self, id: impl Into<EndpointId>, look: impl FnOnce(SocketView<'_>) + 'static) {

@@ -27,4 +27,4 @@ pub use event_loop::{Builder, EventLoop};
 pub use ext::HubExt;
 pub use selector::{Selector, Watched};
 pub use server::Server;
-pub use view::SocketView;
+pub use view::{PipeKind, PipeView, SocketView};

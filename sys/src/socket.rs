@@ -1,33 +1,65 @@
-//! The system calls of sockets, for the core's driver.
+//! The system calls of sockets and pipes, for the core's driver.
 
 mod adopt;
 mod open;
 pub(crate) mod option;
+mod pipe;
 
 use crate::error::{error, io_error};
 use crate::panic;
 use crate::selector::{Selector, Watched};
-use crate::view::SocketView;
+use crate::view::{PipeView, SocketView};
 use core::net::SocketAddr;
-use plimsoll_core::driver::{Interest, ReadinessIo, Sockets, Trigger};
+use plimsoll_core::driver::{Attached, Interest, ReadinessIo, Sockets, Trigger};
 use plimsoll_core::{Addr, Call, Connect, Ends, Error, Key, Listen, MAX_PIECES, ReadResult, Resource, Role, SocketOption};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrAny};
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// An owned socket, in four bytes: what an idle connection keeps beside its slot is this and a few flags.
+/// An owned descriptor, and which calls it takes: what an idle connection keeps beside its slot is this and a few flags.
 #[derive(Debug)]
-pub(crate) struct Source(OwnedFd);
+pub(crate) struct Source {
+    descriptor: OwnedFd,
+    kind: Kind,
+}
+
+/// What a descriptor is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// A stream socket.
+    Socket,
+    /// A socket with boundaries in its bytes, used as a pipe.
+    Pieces,
+    /// A pipe or FIFO.
+    Pipe,
+    /// A character device, for example a terminal.
+    Device,
+    /// One that the kernel refuses to watch, because its calls never block: `/dev/null`.
+    AlwaysReady,
+}
+
+impl Source {
+    const fn socket(descriptor: OwnedFd) -> Self {
+        Self { descriptor, kind: Kind::Socket }
+    }
+
+    const fn is_socket(&self) -> bool {
+        matches!(self.kind, Kind::Socket | Kind::Pieces)
+    }
+}
 
 impl AsFd for Source {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.descriptor.as_fd()
     }
 }
 
 /// Looks at a socket from a callback's hub.
 pub(crate) struct Visitor(pub(crate) Box<dyn FnOnce(SocketView<'_>)>);
+
+/// Looks at a pipe from a callback's hub.
+pub(crate) struct PipeVisitor(pub(crate) Box<dyn FnOnce(PipeView<'_>)>);
 
 /// Sockets, and the poller that watches them.
 pub(crate) struct Sys<P> {
@@ -54,7 +86,10 @@ impl<P: Selector> Sockets for Sys<P> {
     }
 
     fn adopt(&mut self, resource: Resource, role: Role) -> Result<(Source, Ends), Error> {
-        adopt::adopt(resource, role)
+        match role {
+            Role::ReadPipe | Role::WritePipe => pipe::adopt(resource, role).map(|source| (source, Ends::default())),
+            _ => adopt::adopt(resource, role),
+        }
     }
 
     fn set_option(&mut self, source: &Source, option: SocketOption) -> Result<(), Error> {
@@ -62,19 +97,49 @@ impl<P: Selector> Sockets for Sys<P> {
     }
 
     fn visit(&mut self, source: &Source, visitor: Resource) {
-        let Ok(Visitor(visit)) = visitor.downcast() else { return };
-        if let Err(message) = panic::catch(|| visit(SocketView::new(source.as_fd()))) {
+        let visited = panic::catch(|| match visitor.downcast::<Visitor>() {
+            Ok(Visitor(visit)) => visit(SocketView::new(source.as_fd())),
+            Err(visitor) => {
+                if let Ok(PipeVisitor(visit)) = visitor.downcast() {
+                    visit(PipeView::new(source.as_fd()));
+                }
+            }
+        });
+        if let Err(message) = visited {
             self.panics.push(message);
         }
     }
 
-    fn attach(&mut self, source: &Source, key: Key) -> Result<(), Error> {
-        self.selector.register(Watched::new(source.as_fd()), key.index()).map_err(|reason| io_error(Call::Register, &reason))
+    fn attach(&mut self, source: &mut Source, key: Key) -> Result<Attached, Error> {
+        match self.register(source, key) {
+            Ok(()) => Ok(match source.kind {
+                Kind::Pieces | Kind::Device => Attached::Pieces,
+                _ => Attached::Stream,
+            }),
+            Err(reason) if source.kind == Kind::Device && reason.kind() == io::ErrorKind::PermissionDenied => {
+                source.kind = Kind::AlwaysReady;
+                Ok(Attached::AlwaysReady)
+            }
+            Err(reason) => Err(io_error(Call::Register, &reason)),
+        }
     }
 
     fn close(&mut self, source: Source, key: Key) {
         self.selector.deregister(Watched::new(source.as_fd()), key.index());
         drop(source);
+    }
+}
+
+impl<P: Selector> Sys<P> {
+    fn register(&mut self, source: &Source, key: Key) -> io::Result<()> {
+        let watched = Watched::new(source.as_fd());
+        self.selector.register(watched, key.index())?;
+        if source.kind == Kind::Device && self.selector.trigger() == Trigger::Level {
+            // Such a poller finds out that the kernel refuses a device when it is first asked to tell something of it: now.
+            self.selector.modify(watched, key.index(), Interest { readable: true, ..Interest::default() })?;
+            self.selector.modify(watched, key.index(), Interest::default())?;
+        }
+        Ok(())
     }
 }
 
@@ -85,8 +150,11 @@ impl<P: Selector> ReadinessIo for Sys<P> {
 
     #[inline(always)]
     fn recv(&mut self, source: &mut Source, buf: &mut [u8]) -> ReadResult {
+        if !source.is_socket() {
+            return pipe::read(source, buf);
+        }
         loop {
-            match rustix::net::recv(&source.0, &mut *buf, RecvFlags::empty()) {
+            match rustix::net::recv(&source.descriptor, &mut *buf, RecvFlags::empty()) {
                 Ok((n, _)) => return Ok(Some(n)),
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(Errno::INTR) => {}
@@ -97,9 +165,12 @@ impl<P: Selector> ReadinessIo for Sys<P> {
 
     #[inline(always)]
     fn send(&mut self, source: &mut Source, bufs: &[&[u8]]) -> ReadResult {
+        if !source.is_socket() {
+            return pipe::write(source, bufs);
+        }
         loop {
             let sent = match bufs {
-                [one] => rustix::net::send(&source.0, one, SendFlags::NOSIGNAL),
+                [one] => rustix::net::send(&source.descriptor, one, SendFlags::NOSIGNAL),
                 _ => send_pieces(source, bufs),
             };
             match sent {
@@ -112,7 +183,11 @@ impl<P: Selector> ReadinessIo for Sys<P> {
     }
 
     fn shutdown_write(&mut self, source: &mut Source) -> Result<(), Error> {
-        rustix::net::shutdown(&source.0, Shutdown::Write).map_err(|errno| error(Call::Shutdown, errno))
+        rustix::net::shutdown(&source.descriptor, Shutdown::Write).map_err(|errno| error(Call::Shutdown, errno))
+    }
+
+    fn is_hung_up(&mut self, source: &mut Source) -> bool {
+        pipe::is_hung_up(source)
     }
 
     fn connect(&mut self, to: &Connect) -> Result<Source, Error> {
@@ -128,6 +203,9 @@ impl<P: Selector> ReadinessIo for Sys<P> {
     }
 
     fn arm(&mut self, source: &Source, key: Key, interest: Interest) -> Result<(), Error> {
+        if source.kind == Kind::AlwaysReady {
+            return Ok(());
+        }
         self.selector
             .modify(Watched::new(source.as_fd()), key.index(), interest)
             .map_err(|reason| io_error(Call::Register, &reason))
@@ -141,7 +219,7 @@ fn send_pieces(source: &Source, bufs: &[&[u8]]) -> Result<usize, Errno> {
         *piece = IoSlice::new(buf);
     }
     let count = bufs.len().min(MAX_PIECES);
-    rustix::net::sendmsg(&source.0, &pieces[..count], &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)
+    rustix::net::sendmsg(&source.descriptor, &pieces[..count], &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)
 }
 
 /// An address in the core's words; none if it is of a family that the core does not name.
@@ -151,7 +229,7 @@ pub(crate) fn socket_addr(any: SocketAddrAny) -> Option<Addr> {
 
 /// The address that a socket has here.
 fn local_addr(source: &Source) -> Option<Addr> {
-    rustix::net::getsockname(&source.0).ok().and_then(socket_addr)
+    rustix::net::getsockname(&source.descriptor).ok().and_then(socket_addr)
 }
 
 #[cfg(test)]
@@ -159,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_is_a_descriptor_and_nothing_else() {
-        assert_eq!(size_of::<Option<Source>>(), 4);
+    fn a_source_is_a_descriptor_and_a_byte() {
+        assert_eq!(size_of::<Option<Source>>(), 8);
     }
 }

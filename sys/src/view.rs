@@ -5,6 +5,7 @@ use crate::socket::{option, socket_addr};
 use core::fmt;
 use core::time::Duration;
 use plimsoll_core::{Addr, Call, Error, SocketOption};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use std::os::fd::BorrowedFd;
@@ -87,6 +88,62 @@ impl<'a> SocketView<'a> {
     /// The system's.
     pub fn set(self, option: SocketOption) -> Result<(), Error> {
         option::set(self.0, option)
+    }
+}
+
+/// What an end of a pipe is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum PipeKind {
+    /// A pipe, or a FIFO.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A terminal.
+    Terminal,
+    /// Another character device.
+    Device,
+}
+
+/// The descriptor of a pipe, to look at (contract INFO-6). As of a [`SocketView`], its bytes and its end are the loop's.
+#[derive(Clone, Copy, Debug)]
+pub struct PipeView<'a>(BorrowedFd<'a>);
+
+impl<'a> PipeView<'a> {
+    pub(crate) const fn new(descriptor: BorrowedFd<'a>) -> Self {
+        Self(descriptor)
+    }
+
+    /// What it is.
+    ///
+    /// # Errors
+    /// The system's, as of all of these.
+    pub fn kind(self) -> Result<PipeKind, Error> {
+        let mode = told(rustix::fs::fstat(self.0))?.st_mode;
+        Ok(match FileType::from_raw_mode(mode) {
+            FileType::Fifo => PipeKind::Pipe,
+            FileType::Socket => PipeKind::Socket,
+            _ if rustix::termios::isatty(self.0) => PipeKind::Terminal,
+            _ => PipeKind::Device,
+        })
+    }
+
+    /// How many bytes a pipe holds.
+    ///
+    /// # Errors
+    /// The system's; `InvalidInput` of anything but a pipe.
+    #[cfg(target_os = "linux")]
+    pub fn capacity(self) -> Result<usize, Error> {
+        told(rustix::pipe::fcntl_getpipe_size(self.0))
+    }
+
+    /// Makes a pipe hold at least so many bytes.
+    ///
+    /// # Errors
+    /// The system's; `InvalidInput` of anything but a pipe.
+    #[cfg(target_os = "linux")]
+    pub fn set_capacity(self, bytes: usize) -> Result<usize, Error> {
+        told(rustix::pipe::fcntl_setpipe_size(self.0, bytes))
     }
 }
 

@@ -88,6 +88,8 @@ pub enum Op {
     ReadError(Error),
     /// A send failed.
     WriteError(Error),
+    /// The reader of a pipe has gone.
+    HangUp,
 }
 
 /// The errors that a test plays with.

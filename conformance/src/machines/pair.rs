@@ -6,7 +6,7 @@ use super::pattern;
 use super::stream::told_by;
 use crate::choices::Choices;
 use crate::harness::{Run, Violation, ensure, same};
-use crate::model::{Told, Trace};
+use crate::model::{Kind, Told, Trace};
 use plimsoll_core::{BufPool, Cause, StreamTransport, Wants, WriteLimits, WriteStatus};
 use std::collections::VecDeque;
 
@@ -65,7 +65,7 @@ pub fn lifetime(run: &mut Run<'_>) -> Result<(), Violation> {
     let window = [3, 40, 700, 9000][run.choices().pick(4)];
     let mut end = || End {
         transport: StreamTransport::new(limits),
-        trace: Trace::new(),
+        trace: Trace::new(Kind::Duplex),
         wire: VecDeque::new(),
         arrived: VecDeque::new(),
         fin_arrived: false,
@@ -115,7 +115,7 @@ impl Pair<'_, '_> {
                 3 => self.read(at)?,
                 4 => drop(self.ends[at].transport.pause_reading()),
                 5 => drop(self.ends[at].transport.resume_reading()),
-                6 => self.ends[at].transport.write_eof(),
+                6 => same!("write_eof", self.ends[at].transport.write_eof(), Ok(())),
                 7 => self.ends[at].transport.close(&mut self.pool),
                 8 => self.ends[at].dropped += self.ends[at].transport.abort(&mut self.pool) as u64,
                 _ => self.cut_off(),
@@ -343,7 +343,7 @@ impl Pair<'_, '_> {
         }
         let end = &mut self.ends[at];
         let yes = end.keeps_open;
-        end.transport.keep_open(yes, &mut self.pool);
+        end.transport.keep_open(yes);
         Ok(())
     }
 

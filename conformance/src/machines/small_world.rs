@@ -5,7 +5,7 @@ use super::ops::{BROKEN, NOT_CONNECTED, Op, RESET, SHUTDOWN, Why};
 use super::stream::{Joint, Seen};
 use crate::choices::{Choices, Odometer};
 use crate::harness::Violation;
-use crate::model::{State, StreamModel};
+use crate::model::{Kind, State, StreamModel};
 use core::hash::{Hash, Hasher};
 use plimsoll_core::{BufPool, Wants};
 use std::collections::BTreeSet;
@@ -15,6 +15,8 @@ use std::hash::DefaultHasher;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "a test makes its own")]
 pub struct Bounds {
+    /// Which directions the transport has.
+    pub kind: Kind,
     /// Nothing is written over so many queued bytes.
     pub full: usize,
     /// Bytes repeat after so many; one: all are the same, and their order does not show.
@@ -27,13 +29,13 @@ pub struct Bounds {
 
 impl Bounds {
     /// A world that is walked through in a second or two.
-    pub const SMALL: Self = Self { full: 3, period: 1, marks: &[(1, 2), (0, 0)], states: 200_000 };
+    pub const SMALL: Self = Self { kind: Kind::Duplex, full: 3, period: 1, marks: &[(1, 2), (0, 0)], states: 200_000 };
     /// A world in which the order of bytes shows: a minute or two.
-    pub const LARGE: Self = Self { full: 4, period: 5, marks: &[(1, 2), (0, 0), (2, 3)], states: 2_000_000 };
+    pub const LARGE: Self = Self { kind: Kind::Duplex, full: 4, period: 5, marks: &[(1, 2), (0, 0), (2, 3)], states: 2_000_000 };
 }
 
 /// Everything that can be done there.
-const OPS: [Op; 28] = [
+const OPS: [Op; 29] = [
     Op::Poll,
     Op::Open,
     Op::Write(How::Slice, 0),
@@ -62,6 +64,7 @@ const OPS: [Op; 28] = [
     Op::Shutdown(Err(SHUTDOWN)),
     Op::ReadError(RESET),
     Op::WriteError(BROKEN),
+    Op::HangUp,
 ];
 
 /// What an exhaustive walk saw.
@@ -142,7 +145,7 @@ fn path_to(paths: &[Path], mut at: usize) -> Vec<Op> {
 }
 
 fn walk(bounds: Bounds, path: &[Op]) -> Result<Joint, Violation> {
-    let mut joint = Joint::repeating(bounds.marks[0].0, bounds.marks[0].1, bounds.period)?;
+    let mut joint = Joint::repeating(bounds.kind, bounds.marks[0].0, bounds.marks[0].1, bounds.period)?;
     let mut pool = BufPool::new();
     for op in path {
         joint.apply(*op, &mut pool)?;
@@ -177,7 +180,7 @@ fn makes_sense(op: Op, joint: &Joint, full: usize) -> bool {
         Op::Done(_) => joint.is_in_flight(),
         Op::Stale(_) => over,
         Op::Shutdown(_) => over || (joint.wants_send() == Wants::Fin && !joint.is_in_flight()),
-        Op::Poll | Op::Open | Op::Hold(_) | Op::Release(_) | Op::Eof | Op::ReadError(_) | Op::WriteError(_) => true,
+        Op::Poll | Op::Open | Op::Hold(_) | Op::Release(_) | Op::Eof | Op::ReadError(_) | Op::WriteError(_) | Op::HangUp => true,
     }
 }
 

@@ -6,10 +6,10 @@ mod swarm;
 use super::ops::Op;
 use super::pattern;
 use crate::harness::{Violation, ensure, same};
-use crate::model::{Peer, State, StreamModel, Told, Trace};
+use crate::model::{Kind, Peer, State, StreamModel, Told, Trace};
 use plimsoll_core::{BufPool, InFlight, MAX_PIECES, StreamEvent, StreamTransport, Wants, WriteLimits, WriteStatus};
 
-pub use lifetime::{Mark, lifetime};
+pub use lifetime::{Mark, lifetime, pipe_lifetime};
 
 /// How many pieces a send is offered at most; more than an operation in flight takes.
 const SLICES: usize = 24;
@@ -57,11 +57,27 @@ impl Joint {
     /// # Errors
     /// If machine and model disagree already, or the marks are none.
     pub fn new(low: usize, high: usize) -> Result<Self, Violation> {
+        Self::of(Kind::Duplex, low, high)
+    }
+
+    /// The same, of a kind.
+    ///
+    /// # Errors
+    /// As [`Joint::new`].
+    pub fn of(kind: Kind, low: usize, high: usize) -> Result<Self, Violation> {
         let limits = WriteLimits::new(low, high).map_err(|error| Violation(error.to_string()))?;
         let joint = Self {
-            machine: StreamTransport::new(limits),
-            model: StreamModel::new(low, high),
-            trace: Trace::new(),
+            machine: match kind {
+                Kind::Duplex => StreamTransport::new(limits),
+                Kind::ReadPipe => StreamTransport::read_pipe(),
+                Kind::WritePipe => StreamTransport::write_pipe(limits),
+            },
+            model: match kind {
+                // It has no marks to choose.
+                Kind::ReadPipe => StreamModel::of(kind, WriteLimits::DEFAULT.low(), WriteLimits::DEFAULT.high()),
+                _ => StreamModel::of(kind, low, high),
+            },
+            trace: Trace::new(kind),
             flight: None,
             accepted: 0,
             sent: 0,
@@ -77,8 +93,8 @@ impl Joint {
     ///
     /// # Errors
     /// As [`Joint::new`].
-    pub fn repeating(low: usize, high: usize, period: u64) -> Result<Self, Violation> {
-        Ok(Self { period, ..Self::new(low, high)? })
+    pub fn repeating(kind: Kind, low: usize, high: usize, period: u64) -> Result<Self, Violation> {
+        Ok(Self { period, ..Self::of(kind, low, high)? })
     }
 
     /// The model, to see which operations make sense.
@@ -134,8 +150,8 @@ impl Joint {
                 seen = Seen::Answer(answer);
             }
             Op::WriteEof => {
-                self.machine.write_eof();
-                self.model.write_eof();
+                let answer = self.model.write_eof();
+                same!("write_eof", self.machine.write_eof(), answer);
             }
             Op::Close => {
                 // Before `connection_made` closing gives the opening up, and the bytes with it.
@@ -166,7 +182,7 @@ impl Joint {
                 self.model.handle_eof();
             }
             Op::KeepOpen(yes) => {
-                self.machine.keep_open(yes, pool);
+                self.machine.keep_open(yes);
                 self.model.keep_open(yes);
             }
             Op::Send(pieces, most) => self.send(pieces, most, pool)?,
@@ -190,6 +206,9 @@ impl Joint {
                     |machine| machine.handle_read_error(error, pool),
                     |model| model.handle_error(fact),
                 )?;
+            }
+            Op::HangUp => {
+                self.drops("handle_hang_up", |machine| machine.handle_hang_up(pool), StreamModel::handle_hang_up)?;
             }
             Op::WriteError(error) => {
                 self.flight = None;
@@ -291,6 +310,8 @@ impl Joint {
         same!("is_closing", machine.is_closing(), model.is_closing());
         same!("I-WANTS: wants_read", machine.wants_read(), model.wants_read());
         same!("I-WANTS: wants_send", machine.wants_send(), model.wants_send());
+        same!("can_read", machine.can_read(), model.kind() != Kind::WritePipe);
+        same!("can_write", machine.can_write(), model.kind() != Kind::ReadPipe);
         same!("is_reading", machine.is_reading(), model.is_reading());
         same!("I-SIZE: write_buffer_size", machine.write_buffer_size(), model.queue.len());
         same!("write_buffer_limits", (machine.write_buffer_limits().low(), machine.write_buffer_limits().high()), model.limits());

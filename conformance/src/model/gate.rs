@@ -32,6 +32,12 @@ impl GateModel {
         Self { held: [false; HOLDS.len()], eof: Eof::None }
     }
 
+    /// A receiving half that has come to its end, and was told so: that of a write pipe.
+    #[must_use]
+    pub const fn finished() -> Self {
+        Self { held: [false; HOLDS.len()], eof: Eof::Told }
+    }
+
     /// A reason more; whether it is new (contract READ-7).
     pub fn hold(&mut self, why: Hold) -> bool {
         self.set(why, true)

@@ -16,5 +16,5 @@ pub use flow::FlowModel;
 pub use gate::GateModel;
 pub(crate) use gate::HOLDS;
 pub use queue::QueueModel;
-pub use stream::{Peer, State, StreamModel, Told};
+pub use stream::{Kind, Peer, State, StreamModel, Told};
 pub use trace::Trace;

@@ -29,6 +29,18 @@ pub enum State {
     Gone,
 }
 
+/// Which directions a transport has (contract 17.2, 17.3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "there are two directions")]
+pub enum Kind {
+    /// Both.
+    Duplex,
+    /// A read pipe.
+    ReadPipe,
+    /// A write pipe.
+    WritePipe,
+}
+
 /// What a protocol is told.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
@@ -66,6 +78,7 @@ pub enum Peer {
 /// One connection as the contract's table has it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct StreamModel {
+    kind: Kind,
     state: State,
     /// The bytes that were accepted and not sent.
     pub queue: QueueModel,
@@ -81,16 +94,29 @@ impl StreamModel {
     /// A connection that is being opened, with these marks.
     #[must_use]
     pub fn new(low: usize, high: usize) -> Self {
+        Self::of(Kind::Duplex, low, high)
+    }
+
+    /// The same, of a kind.
+    #[must_use]
+    pub fn of(kind: Kind, low: usize, high: usize) -> Self {
         Self {
+            kind,
             state: State::Init,
             queue: QueueModel::new(),
             flow: FlowModel::new(low, high),
-            gate: GateModel::new(),
+            gate: if kind == Kind::WritePipe { GateModel::finished() } else { GateModel::new() },
             fin: Fin::No,
             cause: None,
             first: None,
             asked: false,
         }
+    }
+
+    /// Which directions it has.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Where it stands.
@@ -111,6 +137,9 @@ impl StreamModel {
 
     /// Rows `write`/`writelines` and `write`, empty. *Ruling:* an empty write that comes too late answers as any late write.
     pub fn write(&mut self, data: &[u8]) -> WriteStatus {
+        if self.kind == Kind::ReadPipe {
+            return WriteStatus::Refused(Refusal::Unsupported); // PIPE-1
+        }
         if self.wrote_eof() {
             return WriteStatus::Refused(Refusal::AfterEof);
         }
@@ -128,8 +157,21 @@ impl StreamModel {
         if self.flow.is_paused() { WriteStatus::Paused } else { WriteStatus::Accepted }
     }
 
-    /// Row `write_eof`. *Ruling:* while opening it is kept like a write is.
-    pub fn write_eof(&mut self) {
+    /// Row `write_eof`. *Ruling:* while opening it is kept like a write is. PIPE-9: on a write pipe it is a graceful close.
+    ///
+    /// # Errors
+    /// PIPE-1: a read pipe has none.
+    pub fn write_eof(&mut self) -> Result<(), Refusal> {
+        if self.kind == Kind::ReadPipe {
+            return Err(Refusal::Unsupported);
+        }
+        if self.kind == Kind::WritePipe && self.fin == Fin::No && (self.is_opening() || self.is_usable()) {
+            self.fin = Fin::Sent;
+            self.first.get_or_insert(Side::Local);
+            if self.is_usable() {
+                self.begin_closing(Cause::LocalClose);
+            }
+        }
         if self.fin == Fin::No && (self.is_opening() || self.is_usable()) {
             self.fin = Fin::Owed;
             self.first.get_or_insert(Side::Local);
@@ -139,6 +181,7 @@ impl StreamModel {
                 other => other,
             };
         }
+        Ok(())
     }
 
     /// Row `close()`.
@@ -220,6 +263,9 @@ impl StreamModel {
 
     /// Rows "set limits".
     pub fn set_limits(&mut self, low: usize, high: usize) -> WriteStatus {
+        if self.kind == Kind::ReadPipe {
+            return WriteStatus::Refused(Refusal::Unsupported);
+        }
         self.flow.set_limits(low, high, self.queue.len());
         self.status()
     }
@@ -241,8 +287,27 @@ impl StreamModel {
         }
     }
 
-    /// The answer to [`Told::Eof`].
+    /// PIPE-7: the reader of a write pipe has gone; how many accepted bytes were dropped. *Ruling:* with bytes queued it is the error that the next
+    /// send would bring. Nothing is heard of it before `connection_made`.
+    pub fn handle_hang_up(&mut self) -> usize {
+        if self.kind != Kind::WritePipe || self.is_opening() {
+            return 0;
+        }
+        if !self.queue.is_empty() {
+            return self.force(Cause::WriteFailed, Some(Error::new(Call::Send, ErrorKind::BrokenPipe)), Side::Peer);
+        }
+        if self.is_usable() {
+            self.first.get_or_insert(Side::Peer);
+            self.begin_closing(Cause::PeerEof);
+        }
+        0
+    }
+
+    /// The answer to [`Told::Eof`]. PIPE-2: a read pipe has been closing since that was told, and is over with it.
     pub fn keep_open(&mut self, yes: bool) {
+        if self.kind == Kind::ReadPipe && core::mem::take(&mut self.asked) && self.state == State::Flushing {
+            self.state = State::Losing;
+        }
         if !core::mem::take(&mut self.asked) || !self.is_usable() {
             return;
         }
@@ -376,8 +441,14 @@ impl StreamModel {
 
     /// What the protocol is told next: made, flow, end-of-file, lost.
     pub fn poll(&mut self) -> Option<Told> {
+        if self.kind == Kind::ReadPipe {
+            self.keep_open(false); // Asking again says that it was told.
+        }
         if self.state == State::Made {
             self.state = if self.wrote_eof() { State::WroteEof } else { State::Open };
+            if self.kind == Kind::WritePipe && self.wrote_eof() {
+                self.begin_closing(Cause::LocalClose);
+            }
             return Some(Told::Made);
         }
         if self.is_edge_due() {
@@ -388,6 +459,10 @@ impl StreamModel {
         }
         if self.is_eof_due() {
             self.asked = self.gate.tell_eof();
+            if self.kind == Kind::ReadPipe {
+                self.begin_closing(Cause::PeerEof);
+                self.state = State::Flushing; // PIPE-2: closing, and a callback can still fail.
+            }
             return Some(Told::Eof);
         }
         if self.state == State::Losing {

@@ -1,12 +1,13 @@
 //! What a protocol has been told so far, held against the grammar of 17.2: a check on machine and model alike.
 
-use super::Told;
+use super::{Kind, Told};
 use crate::harness::{Violation, ensure};
 use plimsoll_core::{Cause, WriteStatus};
 
 /// The word of one connection (contract 17.1, 17.2).
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct Trace {
+    kind: Kind,
     made: bool,
     eof: bool,
     lost: bool,
@@ -18,8 +19,8 @@ pub struct Trace {
 impl Trace {
     /// Nothing yet.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new(kind: Kind) -> Self {
+        Self { kind, made: false, eof: false, lost: false, pauses: 0, resumes: 0, promised: 0 }
     }
 
     /// `connection_lost` was told.
@@ -53,6 +54,10 @@ impl Trace {
     pub fn told(&mut self, what: Told) -> Result<(), Violation> {
         ensure!(!self.lost, "I-SILENT: {what:?} after lost");
         ensure!(self.made != (what == Told::Made), "I-GRAMMAR: {what:?}, made: {}", self.made);
+        let ends = matches!(what, Told::Lost(..));
+        ensure!(self.kind != Kind::ReadPipe || !self.eof || ends, "17.3: {what:?} after the eof of a read pipe");
+        ensure!(self.kind != Kind::ReadPipe || !matches!(what, Told::Pause | Told::Resume), "17.3: {what:?} on a read pipe");
+        ensure!(self.kind != Kind::WritePipe || what != Told::Eof, "17.3: eof on a write pipe");
         match what {
             Told::Made => self.made = true,
             Told::Pause => {
@@ -72,7 +77,8 @@ impl Trace {
                 self.lost = true;
                 let graceful = matches!(cause, Cause::LocalClose | Cause::PeerEof);
                 ensure!(error.is_none() == (graceful || cause == Cause::LocalAbort), "LIFE-4: {what:?}");
-                ensure!(cause != Cause::PeerEof || self.eof, "I-CAUSE: the peer's eof, and none was told");
+                let told = self.eof || self.kind == Kind::WritePipe;
+                ensure!(cause != Cause::PeerEof || told, "I-CAUSE: the peer's eof, and none was told");
                 ensure!(!graceful || self.pauses == self.resumes, "I-UNMATCHED: a pause without its resume");
                 ensure!(!graceful || self.promised == 0, "I-PROMISE: a write was answered paused, and no pause came");
             }

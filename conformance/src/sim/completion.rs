@@ -5,7 +5,7 @@ use super::readiness::{Calls, SimSocket};
 use super::ring::{Begin, Ops, Outcome};
 use bytes::BytesMut;
 use core::fmt;
-use plimsoll_core::driver::{Completion, CompletionIo, Sockets};
+use plimsoll_core::driver::{Attached, Completion, CompletionIo, Sockets};
 use plimsoll_core::{Addr, Call, Connect, Ends, Error, InFlight, Key, Listen, Resource, Role, SocketOption};
 
 /// The simulated kernel for a [`CompletionDriver`](plimsoll_core::driver::CompletionDriver).
@@ -32,6 +32,7 @@ impl SimCompletion {
             Outcome::Sent(result) => Completion::Sent(result.map_err(|kind| error(Call::Send, kind))),
             Outcome::ShutDown(result) => Completion::ShutDown(result.map_err(|kind| error(Call::Shutdown, kind))),
             Outcome::Connected(result) => Completion::Connected(result.map_err(|kind| error(Call::Connect, kind))),
+            Outcome::HungUp => Completion::HungUp,
             Outcome::Accepted(result) => Completion::Accepted(
                 result.map(|(id, ends)| (self.calls.socket(id), ends)).map_err(|kind| error(Call::Accept, kind)),
             ),
@@ -71,7 +72,7 @@ impl Sockets for SimCompletion {
         self.calls.visit(source, visitor);
     }
 
-    fn attach(&mut self, source: &SimSocket, key: Key) -> Result<(), Error> {
+    fn attach(&mut self, source: &mut SimSocket, key: Key) -> Result<Attached, Error> {
         self.calls.attach(source, key)
     }
 
@@ -105,5 +106,9 @@ impl CompletionIo for SimCompletion {
 
     fn accept(&mut self, source: &mut SimSocket, key: Key) {
         self.begin(source, key, Begin::Accept);
+    }
+
+    fn watch_hang_up(&mut self, source: &mut SimSocket, key: Key) {
+        self.begin(source, key, Begin::HangUp);
     }
 }

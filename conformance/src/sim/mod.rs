@@ -36,6 +36,7 @@ mod event_loop;
 mod fault;
 mod net;
 mod peer;
+mod pipe;
 mod poll;
 mod readiness;
 mod ring;

@@ -2,6 +2,7 @@
 
 use super::clock::{Clock, Happening};
 use super::fault::{Failure, Faults, Seam, Syscall};
+use super::pipe::{Pipe, PipeEnd};
 use super::poll::{Poller, Watch};
 use super::ring::{Ops, Ring};
 use super::wire::{Fin, Tcp, TcpState};
@@ -43,6 +44,7 @@ pub(crate) struct Listening {
 pub(crate) enum Kind {
     Bound { reuse_port: bool, listening: Option<Listening> },
     Tcp(Tcp),
+    Pipe(PipeEnd),
 }
 
 #[derive(Debug)]
@@ -73,6 +75,7 @@ pub(crate) struct Net {
     pub(crate) faults: Faults,
     pub(crate) seam: Seam,
     pub(crate) sockets: Slab<Socket>,
+    pub(crate) pipes: Slab<Pipe>,
     pub(crate) pollers: Vec<Poller>,
     pub(crate) rings: Vec<Ring>,
     listeners: Vec<SockId>,
@@ -97,6 +100,7 @@ impl Net {
             faults,
             seam: Seam::default(),
             sockets: Slab::new(),
+            pipes: Slab::new(),
             pollers: Vec::new(),
             rings: Vec::new(),
             listeners: Vec::new(),
@@ -247,6 +251,7 @@ impl Net {
                 }
                 self.close_tcp(id);
             }
+            Kind::Pipe(_) => self.close_pipe_end(id),
         }
     }
 

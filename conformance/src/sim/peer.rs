@@ -98,6 +98,20 @@ impl Sim {
         (SimSocket::new(&self.world, ours), self.peer(theirs))
     }
 
+    /// The reading end of a pipe for a loop to adopt, and its only writer.
+    #[must_use]
+    pub fn read_pipe(&self) -> (SimSocket, Peer) {
+        let (ours, theirs) = self.net().new_pipe(Owner::Process, Owner::Peer);
+        (SimSocket::new(&self.world, ours), Peer { sim: self.clone(), id: theirs })
+    }
+
+    /// The writing end of a pipe for a loop to adopt, and its only reader, which reads whatever comes.
+    #[must_use]
+    pub fn write_pipe(&self) -> (SimSocket, Peer) {
+        let (theirs, ours) = self.net().new_pipe(Owner::Peer, Owner::Process);
+        (SimSocket::new(&self.world, ours), self.peer(theirs))
+    }
+
     /// A bound socket for a loop to adopt, which listens if `listens`.
     ///
     /// # Panics
@@ -270,6 +284,13 @@ impl Peer {
     /// Closes: with input that it has not read, that is a reset.
     pub fn close(self) {
         drop(self);
+    }
+
+    /// Another descriptor of the same end, as a child of the other side would inherit it; none of a connection.
+    #[must_use]
+    pub fn duplicate(&self) -> Option<Self> {
+        let id = self.sim.net().duplicate_pipe_end(self.id, Owner::Peer)?;
+        Some(Self { sim: self.sim.clone(), id })
     }
 
     /// Resets the connection.

@@ -59,7 +59,7 @@ impl Net {
     }
 
     /// What holds of a socket now: Linux's `tcp_poll`, as mio reads its bits.
-    fn state_of(&mut self, id: SockId) -> Ready {
+    pub(crate) fn state_of(&mut self, id: SockId) -> Ready {
         let Some(Socket { kind, .. }) = self.sockets.get_mut(id) else { return Ready::default() };
         let tcp = match kind {
             Kind::Bound { listening: Some(Listening { queue, .. }), .. } => {
@@ -70,6 +70,7 @@ impl Net {
                 return Ready { writable: true, read_closed: true, write_closed: true, ..Ready::default() };
             }
             Kind::Tcp(tcp) => tcp,
+            Kind::Pipe(_) => return self.state_of_pipe(id),
         };
         if tcp.state == TcpState::Connecting {
             return Ready::default();
@@ -110,8 +111,8 @@ impl Net {
             let Some(watch) = self.sockets.get_mut(id).and_then(|socket| socket.watch.as_mut()) else { continue };
             watch.queued = false;
             if level {
-                let Interest { readable, writable } = watch.interest;
-                if !(readable || writable) {
+                let Interest { readable, writable, hang_up } = watch.interest;
+                if !(readable || writable || hang_up) {
                     continue;
                 }
                 ready.readable &= readable;
@@ -119,7 +120,7 @@ impl Net {
                 if bare {
                     let ended = ready.error || ready.read_closed && ready.write_closed;
                     let (r, w) = (readable && (ready.readable || ended), writable && (ready.writable || ended));
-                    ready = Ready { readable: r, writable: w, ..Ready::default() };
+                    ready = Ready { readable: r, writable: w, write_closed: hang_up && ended, ..Ready::default() };
                 } else if !ready.readable {
                     // Half of a hang-up is told to those only who want to read.
                     ready.read_closed &= ready.write_closed || ready.error;

@@ -6,7 +6,7 @@ use super::ring::Ops;
 use super::wire::TcpState;
 use core::cell::{Cell, RefCell};
 use core::fmt;
-use plimsoll_core::driver::{Interest, ReadinessIo, Sockets, Trigger};
+use plimsoll_core::driver::{Attached, Interest, ReadinessIo, Sockets, Trigger};
 use plimsoll_core::{Addr, Call, Connect, Ends, Error, ErrorKind, Key, Listen, ReadResult, Resource, Role, SocketOption};
 use std::rc::Rc;
 
@@ -139,6 +139,11 @@ impl Sockets for Calls {
             Some(Socket { kind: Kind::Bound { .. }, local, .. }) if role == Role::Listener => {
                 Ok(Ends::new(Some(Addr::from(*local)), None))
             }
+            Some(Socket { kind: Kind::Pipe(end), .. }) => match role {
+                Role::ReadPipe if !end.writes => Ok(Ends::default()),
+                Role::WritePipe if end.writes => Ok(Ends::default()),
+                _ => Err(ErrorKind::InvalidInput),
+            },
             Some(Socket { kind: Kind::Tcp(tcp), local, .. }) if role != Role::Listener && tcp.state == TcpState::Open => {
                 Ok(Ends::new(Some(Addr::from(*local)), Some(Addr::from(tcp.remote))))
             }
@@ -170,7 +175,7 @@ impl Sockets for Calls {
         }
     }
 
-    fn attach(&mut self, source: &SimSocket, key: Key) -> Result<(), Error> {
+    fn attach(&mut self, source: &mut SimSocket, key: Key) -> Result<Attached, Error> {
         let backend = self.backend;
         self.must((Syscall::Attach, Call::Register), None, |net| {
             match backend {
@@ -184,7 +189,7 @@ impl Sockets for Calls {
             Ok(())
         })?;
         source.attached.set(true);
-        Ok(())
+        Ok(Attached::Stream)
     }
 
     fn close(&mut self, source: SimSocket, _key: Key) {
@@ -228,7 +233,7 @@ impl Sockets for SimReadiness {
         self.calls.visit(source, visitor);
     }
 
-    fn attach(&mut self, source: &SimSocket, key: Key) -> Result<(), Error> {
+    fn attach(&mut self, source: &mut SimSocket, key: Key) -> Result<Attached, Error> {
         self.calls.attach(source, key)
     }
 
@@ -252,6 +257,10 @@ impl ReadinessIo for SimReadiness {
 
     fn shutdown_write(&mut self, source: &mut SimSocket) -> Result<(), Error> {
         self.calls.world.borrow_mut().shutdown_write(source.id).map_err(|kind| error(Call::Shutdown, kind))
+    }
+
+    fn is_hung_up(&mut self, source: &mut SimSocket) -> bool {
+        self.calls.world.borrow_mut().is_hung_up(source.id)
     }
 
     fn connect(&mut self, to: &Connect) -> Result<SimSocket, Error> {

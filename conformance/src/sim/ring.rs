@@ -14,6 +14,7 @@ pub(crate) enum Outcome {
     ShutDown(Result<(), ErrorKind>),
     Connected(Result<Ends, ErrorKind>),
     Accepted(Result<(SockId, Ends), ErrorKind>),
+    HungUp,
 }
 
 /// What is under way on one socket.
@@ -25,6 +26,7 @@ pub(crate) struct Ops {
     shutdown: Option<Key>,
     connect: Option<Key>,
     accept: Option<Key>,
+    hang_up: Option<Key>,
     pub(crate) closing: bool,
     /// Operations that ended because of `closing` or before: when none is left the descriptor goes.
     cancelled: bool,
@@ -32,11 +34,26 @@ pub(crate) struct Ops {
 
 impl Ops {
     pub(crate) const fn new(ring: usize) -> Self {
-        Self { ring, recv: None, send: None, shutdown: None, connect: None, accept: None, closing: false, cancelled: false }
+        Self {
+            ring,
+            recv: None,
+            send: None,
+            shutdown: None,
+            connect: None,
+            accept: None,
+            hang_up: None,
+            closing: false,
+            cancelled: false,
+        }
     }
 
     pub(crate) const fn is_idle(&self) -> bool {
-        self.recv.is_none() && self.send.is_none() && self.shutdown.is_none() && self.connect.is_none() && self.accept.is_none()
+        self.recv.is_none()
+            && self.send.is_none()
+            && self.shutdown.is_none()
+            && self.connect.is_none()
+            && self.accept.is_none()
+            && self.hang_up.is_none()
     }
 }
 
@@ -55,6 +72,7 @@ pub(crate) enum Begin {
     Shutdown,
     Connect,
     Accept,
+    HangUp,
 }
 
 impl Net {
@@ -69,6 +87,7 @@ impl Net {
             Begin::Shutdown => ops.shutdown.replace(key).is_some() || ops.send.is_some(),
             Begin::Connect => ops.connect.replace(key).is_some(),
             Begin::Accept => ops.accept.replace(key).is_some(),
+            Begin::HangUp => ops.hang_up.replace(key).is_some(),
         };
         assert!(!busy, "two operations of one kind at a time");
         self.rings[ring].in_flight += 1;
@@ -98,6 +117,12 @@ impl Net {
             if let Some(result) = result {
                 ops.accept = None;
                 self.complete(ring, key, Outcome::Accepted(result));
+            }
+        }
+        if let Some(key) = ops.hang_up {
+            if self.is_hung_up(id) {
+                ops.hang_up = None;
+                self.complete(ring, key, Outcome::HungUp);
             }
         }
         if let Some((key, mut memory)) = ops.recv.take() {
@@ -147,6 +172,7 @@ impl Net {
         let kind = ErrorKind::ConnectionAborted;
         let (recv, send) = (ops.recv.take(), ops.send.take());
         let (shutdown, connect, accept) = (ops.shutdown.take(), ops.connect.take(), ops.accept.take());
+        let hang_up = ops.hang_up.take();
         if let Some((key, memory)) = recv {
             self.complete(ring, key, Outcome::Received(memory, Err(kind)));
         }
@@ -161,6 +187,9 @@ impl Net {
         }
         if let Some(key) = accept {
             self.complete(ring, key, Outcome::Accepted(Err(kind)));
+        }
+        if let Some(key) = hang_up {
+            self.complete(ring, key, Outcome::HungUp);
         }
         self.close_now(id);
     }

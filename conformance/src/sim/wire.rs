@@ -124,6 +124,10 @@ impl Net {
             _ if buf.len() > 1 && self.chance(short) => self.rng.usize(1..buf.len().min(64)),
             _ => usize::MAX,
         };
+        if self.pipe_of(id).is_some() {
+            let most = buf.len().min(cut);
+            return if blocks { Ok(None) } else { self.read_cut(id, &mut buf[..most]) };
+        }
         let Some(tcp) = self.tcp(id) else { return Err(ErrorKind::NotConnected) };
         if blocks || buf.is_empty() {
             return Ok(None);
@@ -163,6 +167,16 @@ impl Net {
         Ok(Some(n))
     }
 
+    /// Reads from a pipe; if it has been cut short, the rest has come just after this call.
+    fn read_cut(&mut self, id: SockId, buf: &mut [u8]) -> Result<Option<usize>, ErrorKind> {
+        let n = self.read_pipe(id, buf)?;
+        if n == Some(buf.len()) {
+            let at = self.arrival();
+            self.clock.push(at, Happening::Wake { sock: id });
+        }
+        Ok(n)
+    }
+
     /// The reader made room.
     fn consumed(&mut self, id: SockId, n: usize) {
         let Some(tcp) = self.tcp(id) else { return };
@@ -196,6 +210,9 @@ impl Net {
             }
             _ => usize::MAX,
         };
+        if self.pipe_of(id).is_some() {
+            return self.write_pipe(id, bufs, if blocks { 0 } else { cut });
+        }
         let Some(tcp) = self.tcp(id) else { return Err(ErrorKind::NotConnected) };
         if let Some(kind) = tcp.error.take() {
             return Err(kind);
@@ -426,6 +443,10 @@ impl Net {
 
     /// A peer of the test's takes what is there, at most so much.
     pub(crate) fn drain(&mut self, id: SockId, most: usize) {
+        if self.pipe_of(id).is_some() {
+            self.drain_pipe(id, most);
+            return;
+        }
         let Some(Socket { kind: Kind::Tcp(tcp), drain: Some(drain), .. }) = self.sockets.get_mut(id) else { return };
         let n = tcp.input.len().min(most);
         if n > 0 {
@@ -436,6 +457,9 @@ impl Net {
 
     /// Takes bytes of a peer of the test's, without a bound.
     pub(crate) fn peer_send(&mut self, id: SockId, bytes: &[u8]) -> bool {
+        if self.pipe_of(id).is_some() {
+            return self.peer_writes(id, bytes);
+        }
         let Some(tcp) = self.tcp(id).filter(|tcp| matches!(tcp.state, TcpState::Open | TcpState::Connecting)) else {
             return false;
         };

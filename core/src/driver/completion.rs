@@ -30,6 +30,8 @@ pub enum Completion<Source> {
     Connected(Result<Ends, Error>),
     /// An accept.
     Accepted(Result<(Source, Ends), Error>),
+    /// The peer receives no more.
+    HungUp,
 }
 
 /// Operations that own their memory: each is begun here and comes back as one [`Completion`] under the key that it was begun with, also when
@@ -52,11 +54,19 @@ pub trait CompletionIo: Sockets {
 
     /// Accepts one connection.
     fn accept(&mut self, source: &mut Self::Source, key: Key);
+
+    /// Waits until the peer receives no more: begun once for each writing end of a pipe. A backend that takes no pipes over leaves
+    /// it as it is.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn watch_hang_up(&mut self, source: &mut Self::Source, key: Key) {}
 }
 
 const RECEIVING: u8 = 1;
 const SENDING: u8 = 1 << 1;
 const ACCEPTING: u8 = 1 << 2;
+const WATCHING: u8 = 1 << 3;
+/// The peer receives no more, and that has not been told yet: nobody is told before `connection_made`.
+const HUNG_UP: u8 = 1 << 4;
 
 struct Conn<Y> {
     source: Y,
@@ -177,6 +187,7 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
                     Err(error) => self.engine.send_failed(key, error),
                 }
                 self.flush(key);
+                self.hung_up(key);
             }
             Completion::ShutDown(result) => {
                 let Some(conn) = self.conns.get_mut(key) else { return };
@@ -189,6 +200,11 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
                     let to = self.engine.hub().about(key).ends.peer.clone();
                     self.engine.connected(id, to, result);
                 }
+            }
+            Completion::HungUp => {
+                let Some(conn) = self.conns.get_mut(key) else { return };
+                conn.flags |= HUNG_UP;
+                self.hung_up(key);
             }
             Completion::Accepted(result) => {
                 let Some(conn) = self.conns.get_mut(key) else { return };
@@ -274,11 +290,32 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
         }
     }
 
-    fn keep(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+    /// The reader of a write pipe has gone: a send that is under way is answered first, and knows more.
+    fn hung_up(&mut self, key: Key) {
+        let Some(transport) = self.engine.transport(key).filter(|transport| transport.is_made()) else { return };
+        if transport.write_buffer_size() > 0 {
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        if conn.flags & HUNG_UP != 0 {
+            conn.flags &= !HUNG_UP;
+            self.engine.hung_up(key);
+        }
+    }
+
+    /// Begins to watch whether the reader goes away.
+    fn watch_hang_up(&mut self, key: Key) {
+        let watched = self.engine.transport(key).is_some_and(|transport| !transport.can_read() && !transport.is_closing());
+        let Some(conn) = self.conns.get_mut(key).filter(|conn| watched && conn.flags & WATCHING == 0) else { return };
+        conn.flags |= WATCHING;
+        self.io.watch_hang_up(&mut conn.source, key);
+    }
+
+    fn keep(&mut self, key: Key, mut source: Y::Source) -> Result<(), Error> {
         if let Some((gone, conn)) = self.conns.evict(key) {
             self.io.close(conn.source, gone);
         }
-        self.io.attach(&source, key)?;
+        self.io.attach(&mut source, key)?;
         self.conns.insert(key, Conn { source, flags: 0, held: None });
         Ok(())
     }
@@ -318,9 +355,11 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
 
     fn refresh(&mut self, key: Key) {
         self.flush(key);
+        self.hung_up(key);
         self.deliver_held(key);
         self.engine.deliver_eof(key);
         self.receive(key);
+        self.watch_hang_up(key);
     }
 
     fn begin_connect(&mut self, key: Key, to: &Connect) -> Result<(), Error> {

@@ -43,10 +43,11 @@ pub trait Sockets {
     /// The system's.
     fn listen(&mut self, source: &mut Self::Source, backlog: u32) -> Result<(), Error>;
 
-    /// Takes a socket over that the application made: a connected one, or one that is bound or listens. It is made non-blocking.
+    /// Takes a socket over that the application made: a connected one, or one that is bound or listens; or an end of a pipe. It is made
+    /// non-blocking.
     ///
     /// # Errors
-    /// `InvalidInput` if it is something else (contract LOOP-3, LOOP-4); it is closed then, as everywhere else (contract RUST-11).
+    /// `InvalidInput` if it is something else (contract LOOP-3, LOOP-4, PIPE-5); it is closed then, as everywhere else (contract RUST-11).
     fn adopt(&mut self, resource: Resource, role: Role) -> Result<(Self::Source, Ends), Error>;
 
     /// Sets an option.
@@ -58,15 +59,27 @@ pub trait Sockets {
     /// Shows the socket to a visitor of the backend's own kind.
     fn visit(&mut self, source: &Self::Source, visitor: Resource);
 
-    /// Prepares to be told about the socket under this key.
+    /// Prepares to be told about the socket under this key, and says how that will be.
     ///
     /// # Errors
     /// The system's.
-    fn attach(&mut self, source: &Self::Source, key: Key) -> Result<(), Error>;
+    fn attach(&mut self, source: &mut Self::Source, key: Key) -> Result<Attached, Error>;
 
     /// Closes a socket that was attached. A completion backend cancels what is in flight first, and drops the socket when the last
     /// of it has come back.
     fn close(&mut self, source: Self::Source, key: Key);
+}
+
+/// What is told of a source once it is attached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Attached {
+    /// That it can be read or written. A receive that brings less than there was room for has emptied it.
+    Stream,
+    /// The same, but it is read piece by piece, as a terminal line by line: it is empty only when a receive would block.
+    Pieces,
+    /// Nothing: the kernel refuses to watch it, because its calls never block.
+    AlwaysReady,
 }
 
 /// The sockets of a driver: at the index of their endpoint's key, with its generation.
@@ -239,8 +252,10 @@ trait Drive<S> {
             return; // Given up meanwhile: the resource is dropped.
         }
         let result = self.io().adopt(resource, role).and_then(|(source, ends)| {
-            // Not ours to fail for: the socket works without (contract LOOP-11).
-            let _ = self.io().set_option(&source, SocketOption::NoDelay(true));
+            if matches!(role, Role::Client | Role::Accepted) {
+                // Not ours to fail for: the socket works without (contract LOOP-11).
+                let _ = self.io().set_option(&source, SocketOption::NoDelay(true));
+            }
             self.keep_stream(id.key(), source).map(|()| ends)
         });
         self.engine().connected(id, None, result);

@@ -138,10 +138,13 @@ impl<S> Engine<S> {
         }
         self.hub.observe(key, &Event::Eof);
         let keep_open = self.call::<Stream<S>, _>(key, |protocol, cx| protocol.eof_received(cx)).unwrap_or(false);
-        let Some((stream, pool)) = self.hub.stream_and_pool(key) else { return };
-        if !stream.transport.is_closing() {
-            stream.transport.keep_open(keep_open, pool);
-            self.hub.observe(key, &Event::EofAnswered { keep_open });
+        let Some(stream) = self.hub.stream_at(key) else { return };
+        // A read pipe closes whatever the answer is (contract PIPE-2), unless its protocol failed.
+        let pipe = !stream.transport.can_write();
+        let counts = if pipe { !stream.transport.is_losing() } else { !stream.transport.is_closing() };
+        stream.transport.keep_open(keep_open);
+        if counts {
+            self.hub.observe(key, &Event::EofAnswered { keep_open: keep_open && !pipe });
         }
         self.hub.touch(key);
     }
@@ -181,6 +184,20 @@ impl<S> Engine<S> {
         if let Some((stream, pool)) = self.hub.stream_and_pool(key) {
             let dropped = stream.transport.handle_write_error(error, pool);
             self.hub.force_closed(key, dropped);
+        }
+    }
+
+    /// The reader at the other end of a write pipe has gone. Send what is queued first: that it cannot be sent says more (contract PIPE-7). Ignored before
+    /// `connection_made`, and on anything but a write pipe.
+    pub fn hung_up(&mut self, key: Key) {
+        let Some((stream, pool)) = self.hub.stream_and_pool(key) else { return };
+        let before = stream.transport.is_closing();
+        let dropped = stream.transport.handle_hang_up(pool);
+        if dropped > 0 {
+            self.hub.force_closed(key, dropped);
+        } else if stream.transport.is_closing() && !before {
+            self.hub.observe(key, &Event::Closing);
+            self.hub.touch(key);
         }
     }
 

@@ -145,6 +145,10 @@ impl<S> Engine<S> {
             return;
         }
         self.hub.observe(key, &Event::Made);
+        if self.hub.stream_at(key).is_some_and(|stream| stream.transport.is_closing()) {
+            // A write pipe that was finished before it was there (contract PIPE-9).
+            self.hub.observe(key, &Event::Closing);
+        }
         // A pause owed since before is due from here on, before anything that the callback makes due.
         self.hub.touch_edges(key);
         self.call_back(key, Callback::Made);

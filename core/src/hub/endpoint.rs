@@ -2,7 +2,7 @@
 
 use super::{Hub, Ready};
 use crate::addr::Addr;
-use crate::endpoint::{About, IN_DIRTY, LOSS_QUEUED};
+use crate::endpoint::{About, Endpoint, IN_DIRTY, LOSS_QUEUED};
 use crate::error::{Call, Error, ErrorKind};
 use crate::flow::limits::WriteLimits;
 use crate::key::{EndpointId, Key};
@@ -35,7 +35,8 @@ impl<S> Hub<S> {
         }
     }
 
-    /// Throws the queue away; `connection_lost` follows without an error (contract CLOSE-2).
+    /// Throws the queue away; `connection_lost` follows without an error (contract CLOSE-2). A read pipe has no queue: there it is as good
+    /// as [`close`](Self::close).
     pub fn abort(&mut self, id: impl Into<EndpointId>) {
         let id = id.into();
         let Some((machine, _, pool)) = self.checked_parts(id) else { return };
@@ -101,11 +102,14 @@ impl<S> Hub<S> {
         }
     }
 
-    /// Other marks, held against the queue at once (contract FLOW-10, FLOW-11).
+    /// Other marks, held against the queue at once (contract FLOW-10, FLOW-11); refused on a read pipe, which has no queue.
     pub fn set_write_buffer_limits(&mut self, id: impl Into<EndpointId>, limits: WriteLimits) -> WriteStatus {
         let id = id.into();
         let Some((machine, ..)) = self.checked_parts(id) else { return WriteStatus::Discarded };
         let status = machine.set_write_buffer_limits(limits);
+        if matches!(status, WriteStatus::Refused(_)) {
+            return status;
+        }
         self.observe(id.key(), &Event::LimitsSet { low: limits.low(), high: limits.high() });
         match status {
             WriteStatus::Paused => self.paused(id.key()),
@@ -114,10 +118,14 @@ impl<S> Hub<S> {
         status
     }
 
-    /// The marks; `None` once lost.
+    /// The marks; `None` once lost, and on a read pipe.
     #[must_use]
     pub fn write_buffer_limits(&self, id: impl Into<EndpointId>) -> Option<WriteLimits> {
-        self.machine(id.into()).map(|machine| machine.write_buffer_limits())
+        let id = id.into();
+        match self.endpoints.get(id.key()) {
+            Some(Endpoint::Stream(stream)) if !stream.transport.can_write() => None,
+            _ => self.machine(id).map(|machine| machine.write_buffer_limits()),
+        }
     }
 
     /// Bytes accepted that the kernel has not taken yet; 0 once lost (contract WRITE-12).

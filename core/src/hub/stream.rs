@@ -3,12 +3,15 @@
 use super::Hub;
 use crate::endpoint::{About, Endpoint, Stream};
 use crate::flow::data::WriteData;
+use crate::flow::limits::WriteLimits;
 use crate::flow::pool::BufPool;
 use crate::key::{Key, StreamId};
+use crate::observer::Event;
 use crate::op::{Op, Role};
 use crate::open::{Connect, Resource};
 use crate::protocol::Protocol;
 use crate::status::{Refusal, WriteStatus};
+use crate::stream::StreamTransport;
 use alloc::boxed::Box;
 
 impl<S> Hub<S> {
@@ -38,16 +41,22 @@ impl<S> Hub<S> {
     /// ```
     pub fn connect(&mut self, to: impl Into<Connect>, protocol: impl Protocol<S> + 'static) -> StreamId {
         let to = to.into();
-        self.open(Box::new(protocol), |id| Op::Connect(id, to))
+        self.open(StreamTransport::new(WriteLimits::DEFAULT), Box::new(protocol), |id| Op::Connect(id, to))
     }
 
-    /// Takes over a connected socket of the backend's for `protocol` (contract LOOP-3, LOOP-4, LOOP-12).
+    /// Takes over a connected socket of the backend's for `protocol` (contract LOOP-3, LOOP-4, LOOP-12), or an end of a pipe (contract
+    /// PIPE-1, PIPE-6).
     pub fn adopt(&mut self, resource: Resource, role: Role, protocol: impl Protocol<S> + 'static) -> StreamId {
-        self.open(Box::new(protocol), |id| Op::Adopt(id, resource, role))
+        let transport = match role {
+            Role::Client | Role::Accepted | Role::Listener => StreamTransport::new(WriteLimits::DEFAULT),
+            Role::ReadPipe => StreamTransport::read_pipe(),
+            Role::WritePipe => StreamTransport::write_pipe(WriteLimits::DEFAULT),
+        };
+        self.open(transport, Box::new(protocol), |id| Op::Adopt(id, resource, role))
     }
 
-    fn open(&mut self, protocol: Box<dyn Protocol<S>>, op: impl FnOnce(StreamId) -> Op) -> StreamId {
-        match self.insert(Endpoint::Stream(Stream::new(Some(protocol))), About::default()) {
+    fn open(&mut self, transport: StreamTransport, protocol: Box<dyn Protocol<S>>, op: impl FnOnce(StreamId) -> Op) -> StreamId {
+        match self.insert(Endpoint::Stream(Stream::with(transport, Some(protocol))), About::default()) {
             Some(key) => {
                 let id = self.stream_id(key);
                 self.ops.push_back(op(id));
@@ -82,22 +91,25 @@ impl<S> Hub<S> {
     }
 
     /// Finishes our sending half behind everything queued; reading goes on (contract EOF-6). A no-op the second time, once closing and
-    /// once lost (contract EOF-8).
+    /// once lost (contract EOF-8). On a write pipe it is a graceful close, after which writes are refused (contract PIPE-9).
     ///
     /// # Errors
-    /// [`Refusal::Unsupported`] where [`can_write_eof`](Self::can_write_eof) is false: on no endpoint of this version.
+    /// [`Refusal::Unsupported`] where [`can_write_eof`](Self::can_write_eof) is false: on a read pipe.
     pub fn write_eof(&mut self, id: StreamId) -> Result<(), Refusal> {
-        if let Some(stream) = self.stream_mut(id) {
-            stream.transport.write_eof();
-            self.touch(id.key);
+        let Some(stream) = self.stream_mut(id) else { return Ok(()) };
+        let before = stream.transport.is_closing();
+        stream.transport.write_eof()?;
+        if stream.transport.is_closing() && !before {
+            self.observe(id.key, &Event::Closing);
         }
+        self.touch(id.key);
         Ok(())
     }
 
     /// Whether [`write_eof`](Self::write_eof) is supported (contract EOF-7).
     #[must_use]
     pub fn can_write_eof(&self, id: StreamId) -> bool {
-        self.stream(id).is_some()
+        self.stream(id).is_some_and(|stream| stream.transport.can_write())
     }
 
     #[inline]

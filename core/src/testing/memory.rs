@@ -1,7 +1,7 @@
 //! Sockets that are queues of bytes.
 
 use crate::addr::{Addr, Ends};
-use crate::driver::{Interest, ReadinessIo, Ready, Sockets, Trigger};
+use crate::driver::{Attached, Interest, ReadinessIo, Ready, Sockets, Trigger};
 use crate::engine::ReadResult;
 use crate::error::{Call, Error, ErrorKind};
 use crate::key::Key;
@@ -118,9 +118,9 @@ impl Sockets for Memory {
         }
     }
 
-    fn attach(&mut self, source: &Number, key: Key) -> Result<(), Error> {
+    fn attach(&mut self, source: &mut Number, key: Key) -> Result<Attached, Error> {
         self.sockets[source.0].key = Some(key);
-        Ok(())
+        Ok(Attached::Stream)
     }
 
     fn close(&mut self, source: Number, _: Key) {

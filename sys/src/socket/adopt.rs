@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 /// The same descriptor cannot come twice, nor one that a connection of the loop has: it is moved in, and nothing here hands one out (contract
 /// LOOP-33).
 pub(super) fn adopt(resource: Resource, role: Role) -> Result<(Source, Ends), Error> {
-    let source = Source(resource.downcast::<OwnedFd>().map_err(|_| refused(Call::Adopt))?);
+    let source = Source::socket(resource.downcast::<OwnedFd>().map_err(|_| refused(Call::Adopt))?);
     // Not a socket at all is an invalid argument too.
     if sockopt::socket_type(&source).map_err(|errno| error(Call::Adopt, errno))? != SocketType::STREAM {
         return Err(refused(Call::Adopt));

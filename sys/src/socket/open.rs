@@ -14,7 +14,7 @@ const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 fn socket(for_addr: SocketAddr) -> Result<Source, Error> {
     let family = if for_addr.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     match rustix::net::socket_with(family, SocketType::STREAM, FLAGS, None) {
-        Ok(descriptor) => Ok(Source(descriptor)),
+        Ok(descriptor) => Ok(Source::socket(descriptor)),
         // A system without IPv6 has none of its addresses: a server with others skips this one (contract LOOP-15).
         Err(errno @ Errno::AFNOSUPPORT) => Err(Error::from_code(Call::Socket, ErrorKind::AddrNotAvailable, errno.raw_os_error())),
         Err(errno) => Err(error(Call::Socket, errno)),
@@ -60,7 +60,7 @@ pub(super) fn accept(source: &Source) -> Result<Option<(Source, Ends)>, Error> {
     loop {
         match rustix::net::acceptfrom_with(source, FLAGS) {
             Ok((descriptor, peer)) => {
-                let accepted = Source(descriptor);
+                let accepted = Source::socket(descriptor);
                 let ends = Ends::new(local_addr(&accepted), peer.and_then(socket_addr));
                 return Ok(Some((accepted, ends)));
             }

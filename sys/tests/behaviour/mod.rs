@@ -11,6 +11,7 @@ mod nested;
 mod opening;
 mod panics;
 mod peers;
+mod pipes;
 mod reading;
 mod serving;
 mod threads;

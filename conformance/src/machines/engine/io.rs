@@ -6,7 +6,7 @@ use super::world::{Seen, Shared, World};
 use super::{IoStep, Step};
 use crate::machines::ops::BROKEN;
 use crate::model::{Ep, Peer};
-use plimsoll_core::driver::{Interest, ReadinessIo, Sockets, Trigger};
+use plimsoll_core::driver::{Attached, Interest, ReadinessIo, Sockets, Trigger};
 use plimsoll_core::{
     Addr, Call, Connect, Ends, Error, ErrorKind, Key, Listen, ReadResult, Resource, Role as Side, SocketOption, Wants,
 };
@@ -121,9 +121,9 @@ impl Sockets for Io {
 
     fn visit(&mut self, _: &Sock, _: Resource) {}
 
-    fn attach(&mut self, source: &Sock, key: Key) -> Result<(), Error> {
+    fn attach(&mut self, source: &mut Sock, key: Key) -> Result<Attached, Error> {
         self.world.borrow_mut().socket(source.index).key = Some(key);
-        Ok(())
+        Ok(Attached::Stream)
     }
 
     fn close(&mut self, source: Sock, _: Key) {

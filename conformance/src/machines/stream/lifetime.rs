@@ -4,7 +4,7 @@ use super::super::ops::Op;
 use super::swarm::Swarm;
 use super::{Joint, Seen};
 use crate::harness::{Run, Violation, ensure, same};
-use crate::model::{State, Told};
+use crate::model::{Kind, State, Told};
 use plimsoll_core::{BufPool, MAX_PIECES, Refusal, Wants, WriteStatus};
 
 /// More events than there are kinds can never be due at once.
@@ -55,10 +55,24 @@ pub enum Mark {
     ManyPieces,
     /// A FIN sent while flushing.
     FinWhileFlushing,
+    /// An end-of-file on a read pipe that failed inside of it.
+    FailInEof,
+    /// The reader of a pipe went with bytes queued.
+    HangUpWithBytes,
+    /// The reader of a pipe went with nothing queued.
+    HangUpIdle,
+    /// `write_eof` closed a pipe before it was made.
+    WriteEofFromInit,
+    /// A resume on a pipe that `write_eof` is closing.
+    ResumeAfterWriteEof,
 }
 
 impl Mark {
-    /// All of them.
+    /// All of those of pipes alone.
+    pub const OF_PIPES: [Self; 5] =
+        [Self::FailInEof, Self::HangUpWithBytes, Self::HangUpIdle, Self::WriteEofFromInit, Self::ResumeAfterWriteEof];
+
+    /// All of those of streams.
     pub const ALL: [Self; 20] = [
         Self::PauseAfterDrain,
         Self::PauseFromInit,
@@ -95,11 +109,24 @@ impl Mark {
 /// # Errors
 /// If machine and model disagree, or the word of a connection is none of the grammar's.
 pub fn lifetime(run: &mut Run<'_>) -> Result<(), Violation> {
+    lifetime_of(run, Kind::Duplex)
+}
+
+/// The same, of read pipes and write pipes.
+///
+/// # Errors
+/// As [`lifetime`].
+pub fn pipe_lifetime(run: &mut Run<'_>) -> Result<(), Violation> {
+    let kind = [Kind::ReadPipe, Kind::WritePipe][run.choices().pick(2)];
+    lifetime_of(run, kind)
+}
+
+fn lifetime_of(run: &mut Run<'_>, kind: Kind) -> Result<(), Violation> {
     let block = [BufPool::BLOCK, 1, 1500][run.choices().weighted(&[4, 1, 1])];
     let mut pool = BufPool::with_block_size(block);
     for _ in 0..=run.choices().weighted(&[4, 1, 1]) {
-        let swarm = Swarm::draw(run.choices());
-        Life { joint: Joint::new(swarm.marks.0, swarm.marks.1)?, run: &mut *run, pool: &mut pool, last: Op::Poll }
+        let swarm = Swarm::draw(run.choices(), kind);
+        Life { joint: Joint::of(kind, swarm.marks.0, swarm.marks.1)?, run: &mut *run, pool: &mut pool, last: Op::Poll }
             .live(&swarm)?;
     }
     Ok(())
@@ -199,7 +226,18 @@ impl Life<'_, '_> {
         let model = self.joint.model();
         let closing = matches!(before, State::Flushing | State::Losing | State::Lost);
         let low = model.limits().0;
+        let kind = model.kind();
         let mark = match (op, seen) {
+            (Op::Fail, _) if asked && kind == Kind::ReadPipe => Mark::FailInEof,
+            (Op::HangUp, _) if before == State::Open && model.state() == State::Losing => {
+                if queued > 0 {
+                    Mark::HangUpWithBytes
+                } else {
+                    Mark::HangUpIdle
+                }
+            }
+            (_, Seen::Told(Told::Made)) if kind == Kind::WritePipe && model.is_closing() => Mark::WriteEofFromInit,
+            (_, Seen::Told(Told::Resume)) if kind == Kind::WritePipe && model.wrote_eof() => Mark::ResumeAfterWriteEof,
             (_, Seen::Told(Told::Pause)) if before == State::Losing => Mark::EdgesWhileLosing,
             (_, Seen::Told(Told::Pause)) if queued <= low => Mark::PauseAfterDrain,
             (_, Seen::Told(Told::Resume)) if before == State::Flushing => Mark::ResumeWhileFlushing,

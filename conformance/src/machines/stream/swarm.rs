@@ -4,7 +4,7 @@ use super::super::ops::{BROKEN, How, NOT_CONNECTED, Op, RESET, SHUTDOWN, Why};
 use super::super::pattern::LONGEST;
 use super::Joint;
 use crate::choices::Choices;
-use crate::model::State;
+use crate::model::{self, State};
 use plimsoll_core::Wants;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,9 +30,10 @@ enum Kind {
     Fail,
     ReadError,
     WriteError,
+    HangUp,
 }
 
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 22] = [
     Kind::Poll,
     Kind::Write,
     Kind::Send,
@@ -54,6 +55,7 @@ const KINDS: [Kind; 21] = [
     Kind::Fail,
     Kind::ReadError,
     Kind::WriteError,
+    Kind::HangUp,
 ];
 
 /// What a run is like.
@@ -71,7 +73,7 @@ pub(super) struct Swarm {
 }
 
 impl Swarm {
-    pub(super) fn draw(choices: &mut dyn Choices) -> Self {
+    pub(super) fn draw(choices: &mut dyn Choices, transport: model::Kind) -> Self {
         let mut weights = [0; KINDS.len()];
         for (kind, weight) in KINDS.iter().zip(&mut weights) {
             *weight = match kind {
@@ -82,6 +84,8 @@ impl Swarm {
                     [0, 1][choices.weighted(&[5, 2])] as u32
                 }
                 Kind::Open => 1,
+                Kind::HangUp if transport == model::Kind::WritePipe => [0, 1][choices.pick(2)] as u32,
+                Kind::HangUp => 0,
                 _ => [0, 4, 12, 40][choices.weighted(&[2, 3, 2, 1])],
             };
         }
@@ -129,6 +133,7 @@ impl Swarm {
             Kind::Fail => Op::Fail,
             Kind::ReadError => Op::ReadError(RESET),
             Kind::WriteError => Op::WriteError(BROKEN),
+            Kind::HangUp => Op::HangUp,
         }
     }
 
@@ -176,6 +181,8 @@ fn makes_sense(kind: Kind, joint: &Joint) -> bool {
         Kind::Done => joint.is_in_flight(),
         Kind::Shutdown => closed || (joint.wants_send() == Wants::Fin && !joint.is_in_flight()),
         Kind::Stale => closed,
-        Kind::Poll | Kind::Eof | Kind::Hold | Kind::Release | Kind::Open | Kind::ReadError | Kind::WriteError => true,
+        Kind::Poll | Kind::Eof | Kind::Hold | Kind::Release | Kind::Open | Kind::ReadError | Kind::WriteError | Kind::HangUp => {
+            true
+        }
     }
 }

@@ -37,7 +37,10 @@ impl EngineModel {
 
     /// `write_eof`.
     pub fn write_eof(&mut self, ep: Ep) {
-        self.command(ep, StreamModel::write_eof);
+        self.command(ep, |stream| {
+            // A stream of sockets can always be finished.
+            let _ = stream.write_eof();
+        });
     }
 
     /// `close`.

@@ -1,6 +1,6 @@
 //! What the order of an iteration asks of this driver.
 
-use super::{BLOCKED, CONNECTING, FLUSH, LISTENING, READABLE, ReadinessDriver, ReadinessIo};
+use super::{BLOCKED, CONNECTING, FLUSH, HUNG_UP, LISTENING, READABLE, ReadinessDriver, ReadinessIo};
 use crate::driver::Drive;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -71,6 +71,9 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
 
     fn refresh(&mut self, key: Key) {
         self.flush(key);
+        if self.has(key, HUNG_UP) {
+            self.hung_up(key);
+        }
         self.engine.deliver_eof(key);
         if self.has(key, READABLE) && self.engine.wants_read(key).is_some() {
             self.queue(key);

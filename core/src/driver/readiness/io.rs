@@ -17,7 +17,7 @@ pub struct Ready {
     pub writable: bool,
     /// The peer has finished sending.
     pub read_closed: bool,
-    /// Sending is over.
+    /// Sending is over: the peer receives no more.
     pub write_closed: bool,
     /// An error waits to be fetched.
     pub error: bool,
@@ -31,6 +31,8 @@ pub struct Interest {
     pub readable: bool,
     /// That a send would not block.
     pub writable: bool,
+    /// That the peer has gone, even if nothing else is wanted: of the writing end of a pipe.
+    pub hang_up: bool,
 }
 
 /// How a poller tells.
@@ -65,6 +67,13 @@ pub trait ReadinessIo: Sockets {
     /// # Errors
     /// The system's.
     fn shutdown_write(&mut self, source: &mut Self::Source) -> Result<(), Error>;
+
+    /// Whether the reader at the other end of a write pipe has gone. Asked when the poller said so. A backend that takes no pipes over leaves
+    /// it as it is.
+    #[allow(unused_variables, reason = "the name documents the default body")]
+    fn is_hung_up(&mut self, source: &mut Self::Source) -> bool {
+        false
+    }
 
     /// Begins to connect; it is writable when that has come to its end.
     ///

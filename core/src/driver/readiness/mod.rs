@@ -28,6 +28,8 @@ const BLOCKED: u8 = 1 << 3;
 const FLUSH: u8 = 1 << 4;
 const CONNECTING: u8 = 1 << 5;
 const LISTENING: u8 = 1 << 6;
+/// The peer receives no more: the end of a write pipe.
+const HUNG_UP: u8 = 1 << 7;
 
 struct Conn<Y> {
     source: Y,
@@ -122,7 +124,10 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         if flags & (BLOCKED | CONNECTING) != 0 && (ready.writable || ready.write_closed || ready.error) {
             flags = flags & !BLOCKED | FLUSH;
         }
-        if flags & QUEUED == 0 && flags & (READABLE | FLUSH) != 0 {
+        if ready.write_closed || ready.error {
+            flags |= HUNG_UP;
+        }
+        if flags & QUEUED == 0 && flags & (READABLE | FLUSH | HUNG_UP) != 0 {
             flags |= QUEUED;
             self.run.push(Key::new(index as u32, *generation));
         }

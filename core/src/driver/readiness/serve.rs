@@ -1,8 +1,8 @@
 //! Serving what is ready: the hot path of every message, and what is rare beside it.
 
-use super::{BLOCKED, CONNECTING, Conn, FLUSH, LISTENING, QUEUED, READ_CLOSED, READABLE, ReadinessDriver, ReadinessIo};
+use super::{BLOCKED, CONNECTING, Conn, FLUSH, HUNG_UP, LISTENING, QUEUED, READ_CLOSED, READABLE, ReadinessDriver, ReadinessIo};
 use crate::driver::readiness::Interest;
-use crate::driver::{Drive, concerns_one_connection};
+use crate::driver::{Attached, Drive, concerns_one_connection};
 use crate::endpoint::LENDS;
 use crate::engine::{Engine, ReadResult};
 use crate::error::Error;
@@ -57,7 +57,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let flags = conn.flags;
         conn.flags &= !(QUEUED | FLUSH);
-        if flags & (CONNECTING | LISTENING | FLUSH | READABLE) != READABLE {
+        if flags & (CONNECTING | LISTENING | FLUSH | READABLE | HUNG_UP) != READABLE {
             self.serve_rest(key, flags);
         } else {
             let read = Self::read(&mut self.engine, &mut self.io, &mut self.block, conn, key);
@@ -79,9 +79,27 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             self.accept_some(key);
         } else {
             self.flush(key);
+            if flags & HUNG_UP != 0 {
+                self.hung_up(key);
+            }
             self.drain_due();
             if flags & READABLE != 0 && self.read_one(key) {
                 self.read_on(key);
+            }
+        }
+    }
+
+    /// The peer receives no more, and what could be sent has been sent. It concerns a pipe that is made; everything else hears of it by its next call.
+    pub(super) fn hung_up(&mut self, key: Key) {
+        let Some(transport) = self.engine.transport(key) else { return };
+        if transport.can_read() {
+            self.clear(key, HUNG_UP);
+        } else if transport.is_made() {
+            let Some(conn) = self.conns.get_mut(key) else { return };
+            conn.flags &= !HUNG_UP;
+            // What a poller says may have come too late for another descriptor.
+            if self.io.is_hung_up(&mut conn.source) {
+                self.engine.hung_up(key);
             }
         }
     }
@@ -267,14 +285,21 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
 
     fn arm(&mut self, key: Key) -> Result<(), Error> {
         let wants = match self.engine.transport(key) {
-            Some(transport) => (transport.wants_read(), transport.wants_send() != Wants::Nothing),
-            None => (self.engine.accept_batch(key) > 0, false),
+            Some(transport) => {
+                let hang_up = !transport.can_read() && !transport.is_losing();
+                (transport.wants_read(), transport.wants_send() != Wants::Nothing, hang_up)
+            }
+            None => (self.engine.accept_batch(key) > 0, false, false),
         };
         let Some(conn) = self.conns.get_mut(key) else { return Ok(()) };
         let interest = if conn.flags & CONNECTING != 0 {
-            Interest { readable: false, writable: true }
+            Interest { readable: false, writable: true, hang_up: false }
         } else {
-            Interest { readable: wants.0 && conn.flags & READABLE == 0, writable: wants.1 && conn.flags & BLOCKED != 0 }
+            Interest {
+                readable: wants.0 && conn.flags & READABLE == 0,
+                writable: wants.1 && conn.flags & BLOCKED != 0,
+                hang_up: wants.2 && conn.flags & HUNG_UP == 0,
+            }
         };
         if conn.armed != interest {
             self.io.arm(&conn.source, key, interest)?;
@@ -283,11 +308,15 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         Ok(())
     }
 
-    pub(super) fn keep(&mut self, key: Key, source: Y::Source, flags: u8) -> Result<(), Error> {
+    pub(super) fn keep(&mut self, key: Key, mut source: Y::Source, mut flags: u8) -> Result<(), Error> {
         if let Some((gone, conn)) = self.conns.evict(key) {
             self.io.close(conn.source, gone);
         }
-        self.io.attach(&source, key)?;
+        flags |= match self.io.attach(&mut source, key)? {
+            Attached::Stream => 0,
+            Attached::Pieces => READ_CLOSED,
+            Attached::AlwaysReady => READABLE | READ_CLOSED,
+        };
         self.conns.insert(key, Conn { source, flags, armed: Interest::default() });
         if self.level {
             if let Err(error) = self.arm(key) {
