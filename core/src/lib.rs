@@ -53,7 +53,7 @@
 //!   exceptions are `call_soon` and the inbox, as in asyncio.
 //! - **Panics.** The crate panics on its own bugs only. A callback that panics is contained: see [`Engine`].
 //!
-//! Contract IDs in these pages (`LIFE-1`, `FLOW-6` …) name the requirements that an item holds; the tests cite the same.
+//! Contract IDs in these pages (`LIFE-1`, `FLOW-6` …) name the requirements that an item holds, of `conformance/CONTRACT.md` in the repository; the tests cite the same.
 //!
 //! # Features
 //!

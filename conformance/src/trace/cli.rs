@@ -1,17 +1,18 @@
 //! `plimsoll-conformance trace`: checks the traceability, and says how far each area is held.
 
 use super::register::Status;
-use super::{Strength, Trace, Tree, own_root};
+use super::{Strength, Trace, Tree, contract, own_root};
 use crate::scenario::host;
 use std::fs;
 
 /// How the command is used.
 pub const USAGE: &str = "\
-usage: plimsoll-conformance trace [option]
+usage: plimsoll-conformance trace [option | ID …]
   --check           only check (exit code 1: something is wrong)
   --write           make the generated lists and tables anew, then check
   --gaps            which requirements are held and not shown by scenarios on every host
-without an option: check, and say how far each area is held";
+  ID …              what these requirements say, how far they are held, and what shows them
+without anything: check, and say how far each area is held";
 
 /// Runs the command; the arguments are those behind `trace`. Whether everything is right.
 ///
@@ -22,15 +23,20 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<bool, String> {
     let option = match &args[..] {
         [] => "",
         [option] if ["--check", "--write", "--gaps"].contains(&option.as_str()) => option,
-        _ => return Err(USAGE.into()),
+        ids if ids.iter().any(|id| id.starts_with('-')) => return Err(USAGE.into()),
+        ids => {
+            let trace = Trace::of(&read()?);
+            let texts: Vec<String> = ids.iter().map(|id| explain(&trace, id)).collect::<Result<_, _>>()?;
+            print!("{}", texts.join("\n"));
+            return Ok(true);
+        }
     };
-    let root = own_root();
-    let mut tree = Tree::read(&root).map_err(|error| format!("{}: {error}", root.display()))?;
+    let mut tree = read()?;
     let mut trace = Trace::of(&tree);
     if option == "--write" {
         for (path, text) in trace.renewed(&tree).map_err(|problem| problem.to_string())? {
             if tree.text(path) != Some(&text) {
-                fs::write(root.join(path), &text).map_err(|error| format!("{path}: {error}"))?;
+                fs::write(own_root().join(path), &text).map_err(|error| format!("{path}: {error}"))?;
                 println!("{path}: made anew");
                 tree.insert(path, text);
             }
@@ -49,6 +55,35 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<bool, String> {
         eprintln!("{} problems", trace.problems.len());
     }
     Ok(trace.problems.is_empty())
+}
+
+fn read() -> Result<Tree, String> {
+    Tree::read(&own_root()).map_err(|error| error.to_string())
+}
+
+/// What a requirement says, how far it is held, and what shows it.
+///
+/// # Errors
+/// There is no such id.
+pub fn explain(trace: &Trace, id: &str) -> Result<String, String> {
+    let requirement = trace.contract.get(id).ok_or_else(|| format!("`{id}` is no id of {}", contract::PATH))?;
+    let status = match trace.entry(id).map(|entry| &entry.status) {
+        None => "without a status".into(),
+        Some(Status::Held) => "held".into(),
+        Some(Status::ByType) => "held by type".into(),
+        Some(Status::Exception { reason, partly }) => {
+            format!("exception{}: {reason}", if *partly { ", held partly" } else { "" })
+        }
+        Some(Status::NotYet(reason)) => format!("not yet: {reason}"),
+    };
+    let mut text = format!("{id} {}: {}\n  {status}\n", requirement.strength_text(), requirement.text);
+    for shown in trace.evidence.scenarios(id) {
+        text += &format!("  scenario {} on {}\n", shown.scenario, shown.hosts.join(", "));
+    }
+    for test in trace.evidence.tests(id) {
+        text += &format!("  test {test}\n");
+    }
+    Ok(text)
 }
 
 /// How far each area is held.

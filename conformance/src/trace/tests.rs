@@ -237,4 +237,7 @@ fn the_summary_counts_and_the_gaps_name_what_scenarios_do_not_show() {
     assert!(summary.contains("LIFE        4     2        1          0        1\n"), "{summary}");
     assert!(summary.contains("by scenarios on every host: 1 of those held; see --gaps for the 1 others"), "{summary}");
     assert_eq!(cli::gaps(&trace), "LIFE-2     SHOULD  no scenario on any host; 1 tests\n");
+    let explained = cli::explain(&trace, "LIFE-1").expect("an id of the contract");
+    assert_eq!(explained, "LIFE-1 MUST: a\n  held\n  scenario life/x on sim, level, completion, mio, polling\n");
+    assert!(cli::explain(&trace, "LIFE-5").is_err());
 }
