@@ -80,6 +80,7 @@ mod hub;
 mod inbox;
 mod key;
 mod kind;
+mod life;
 mod observer;
 mod op;
 mod open;

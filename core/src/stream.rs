@@ -5,36 +5,20 @@ use crate::flow::data::WriteData;
 use crate::flow::limits::WriteLimits;
 use crate::flow::pool::BufPool;
 use crate::flow::queue::{InFlight, SendQueue};
-use crate::flow::read_gate::{Hold, ReadGate};
-use crate::flow::write_flow::{Edge, WriteFlow};
+use crate::flow::read_gate::Hold;
+use crate::flow::write_flow::Edge;
+use crate::life::{Life, Phase};
 use crate::reason::{Cause, Ending, Side};
 use crate::status::{Refusal, StreamEvent, Wants, WriteStatus};
 use alloc::boxed::Box;
 
-/// Where a connection stands (contract 17.10; what has been finished by either side is kept beside it).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Life {
-    /// Opening: it can be written to, and holds the bytes.
-    Init,
-    /// Established, and `connection_made` is to be delivered.
-    Made,
-    Open,
-    /// Closing gracefully, with bytes queued.
-    Flushing,
-    /// The cause is fixed and `connection_lost` is to be delivered.
-    Losing,
-    Lost,
-}
-
 const WROTE_EOF: u8 = 1;
 const FIN_SENT: u8 = 1 << 1;
 const EOF_ASKED: u8 = 1 << 2;
-const PEER_FIRST: u8 = 1 << 3;
-const LOCAL_FIRST: u8 = 1 << 4;
 /// A write pipe: nothing is ever received.
-const NO_INPUT: u8 = 1 << 5;
+const NO_INPUT: u8 = 1 << 3;
 /// A read pipe: nothing is ever sent.
-const NO_OUTPUT: u8 = 1 << 6;
+const NO_OUTPUT: u8 = 1 << 4;
 
 /// One stream connection without its socket: commands and facts in, events and wishes out.
 ///
@@ -68,12 +52,7 @@ const NO_OUTPUT: u8 = 1 << 6;
 #[derive(Debug)]
 pub struct StreamTransport {
     queue: Option<Box<SendQueue>>,
-    flow: WriteFlow,
-    gate: ReadGate,
     life: Life,
-    flags: u8,
-    cause: Cause,
-    error: Option<Error>,
 }
 
 impl StreamTransport {
@@ -83,16 +62,10 @@ impl StreamTransport {
         Self::with(limits, 0)
     }
 
-    const fn with(limits: WriteLimits, flags: u8) -> Self {
-        Self {
-            queue: None,
-            flow: WriteFlow::new(limits),
-            gate: ReadGate::held(Hold::NotOpen),
-            life: Life::Init,
-            flags,
-            cause: Cause::LocalClose,
-            error: None,
-        }
+    const fn with(limits: WriteLimits, marks: u8) -> Self {
+        let mut life = Life::new(limits);
+        life.set(marks, true);
+        Self { queue: None, life }
     }
 
     /// A pipe of which we have the reading end: [`ReadPipe`](crate::ReadPipe) shows what it has.
@@ -106,7 +79,7 @@ impl StreamTransport {
     pub fn write_pipe(limits: WriteLimits) -> Self {
         let mut pipe = Self::with(limits, NO_INPUT);
         // Its receiving half is one whose end has come, and was told.
-        pipe.gate.hold(Hold::Eof);
+        pipe.life.gate().hold(Hold::Eof);
         pipe
     }
 
@@ -121,7 +94,7 @@ impl StreamTransport {
         if !data.is_empty() {
             let queue = self.queue.get_or_insert_with(|| pool.take_queue());
             queue.push(data);
-            self.flow.wrote(queue.len());
+            self.life.flow().wrote(queue.len());
         }
         self.status()
     }
@@ -129,7 +102,7 @@ impl StreamTransport {
     /// The answer to any write, empty or not, that queues nothing.
     #[inline]
     fn refuses_write(&self) -> Option<WriteStatus> {
-        if self.flags & (WROTE_EOF | NO_OUTPUT) != 0 {
+        if self.life.has(WROTE_EOF | NO_OUTPUT) {
             Some(WriteStatus::Refused(if self.can_write() { Refusal::AfterEof } else { Refusal::Unsupported }))
         } else if self.is_closing() {
             Some(WriteStatus::Discarded)
@@ -139,7 +112,7 @@ impl StreamTransport {
     }
 
     fn status(&self) -> WriteStatus {
-        if self.flow.is_paused() { WriteStatus::Paused } else { WriteStatus::Accepted }
+        if self.life.writing().is_paused() { WriteStatus::Paused } else { WriteStatus::Accepted }
     }
 
     /// Finishes the sending half behind everything queued; reading goes on (contract EOF-6). No-op the second time and once closing.
@@ -152,12 +125,12 @@ impl StreamTransport {
             return Err(Refusal::Unsupported);
         }
         if !self.is_closing() {
-            self.flags |= WROTE_EOF;
-            self.first(LOCAL_FIRST);
+            self.life.set(WROTE_EOF, true);
+            self.life.first(Side::Local);
             if !self.can_read() {
                 // Closing the descriptor is what sends it.
-                self.flags |= FIN_SENT;
-                if self.life == Life::Open {
+                self.life.set(FIN_SENT, true);
+                if self.life.phase() == Phase::Open {
                     self.begin_close(Cause::LocalClose);
                 }
             }
@@ -168,65 +141,33 @@ impl StreamTransport {
     /// Stops reading, lets the queue drain, then the connection is lost without an error (contract CLOSE-1). While the connection is
     /// being opened it is given up without any event.
     pub fn close(&mut self, pool: &mut BufPool) {
-        match self.life {
-            Life::Init | Life::Made => {
-                self.give_up(pool);
-            }
-            Life::Open => self.begin_close(Cause::LocalClose),
-            Life::Flushing | Life::Losing | Life::Lost => {}
+        if self.life.phase() == Phase::Open {
+            self.begin_close(Cause::LocalClose);
+        } else if !self.is_closing() {
+            self.abort(pool);
         }
     }
 
     /// Only while open.
     fn begin_close(&mut self, cause: Cause) {
-        self.first(if cause == Cause::PeerEof { PEER_FIRST } else { LOCAL_FIRST });
-        self.cause = cause;
-        self.gate.hold(Hold::Closing);
-        self.flow.close();
-        self.life = if self.queue.is_some() { Life::Flushing } else { Life::Losing };
+        self.life.close(cause, self.queue.is_some());
     }
 
     /// Throws the queue away; the connection is lost without an error (contract CLOSE-2). How many accepted bytes were dropped.
     pub fn abort(&mut self, pool: &mut BufPool) -> usize {
-        match self.life {
-            Life::Init | Life::Made => self.give_up(pool),
-            Life::Open | Life::Flushing => self.force_close(Cause::LocalAbort, None, LOCAL_FIRST, pool),
-            Life::Losing | Life::Lost => 0,
-        }
+        if self.life.end(Cause::LocalAbort, None) { self.drop_queue(pool) } else { 0 }
     }
 
     /// A callback of the protocol failed: as [`abort`](Self::abort), with `CallbackFailed` as the error (contract RUST-8).
     pub fn fail(&mut self, pool: &mut BufPool) -> usize {
-        let error = Error::new(Call::Callback, ErrorKind::CallbackFailed);
-        match self.life {
-            Life::Init | Life::Made => self.give_up(pool),
-            Life::Open | Life::Flushing => self.force_close(Cause::CallbackFailed, Some(error), LOCAL_FIRST, pool),
-            Life::Losing | Life::Lost => 0,
-        }
+        if self.life.fail() { self.drop_queue(pool) } else { 0 }
     }
 
-    fn give_up(&mut self, pool: &mut BufPool) -> usize {
-        let dropped = self.force_close(Cause::LocalAbort, None, LOCAL_FIRST, pool);
-        self.life = Life::Lost;
-        dropped
-    }
-
-    fn force_close(&mut self, cause: Cause, error: Option<Error>, first: u8, pool: &mut BufPool) -> usize {
+    /// How many accepted bytes that were.
+    fn drop_queue(&mut self, pool: &mut BufPool) -> usize {
         let dropped = self.write_buffer_size();
         self.give_back(pool);
-        self.first(first);
-        self.flow.end();
-        self.gate.hold(Hold::Closing);
-        self.cause = cause;
-        self.error = error;
-        self.life = Life::Losing;
         dropped
-    }
-
-    fn first(&mut self, side: u8) {
-        if self.flags & (PEER_FIRST | LOCAL_FIRST) == 0 {
-            self.flags |= side;
-        }
     }
 
     fn give_back(&mut self, pool: &mut BufPool) {
@@ -237,27 +178,22 @@ impl StreamTransport {
 
     /// Nothing is read until [`resume_reading`](Self::resume_reading) (contract READ-5); whether that is new.
     pub fn pause_reading(&mut self) -> bool {
-        !self.reads_no_more() && self.gate.hold(Hold::User)
+        self.life.pause_reading()
     }
 
     /// Undoes any number of pauses (contract READ-7); whether there was one.
     pub fn resume_reading(&mut self) -> bool {
-        !self.reads_no_more() && self.gate.release(Hold::User)
-    }
-
-    /// The peer has finished and that was told, or we are closing: pausing means nothing any more (contract EOF-4, CLOSE-12).
-    fn reads_no_more(&self) -> bool {
-        self.is_closing() || (self.gate.is_held(Hold::Eof) && !self.gate.is_eof_owed())
+        self.life.resume_reading()
     }
 
     /// Adds a reason not to read beside the application's own.
     pub fn hold_reading(&mut self, why: Hold) {
-        self.gate.hold(why);
+        self.life.gate().hold(why);
     }
 
     /// Takes such a reason away; whether that opened the gate or made an end-of-file due.
     pub fn release_reading(&mut self, why: Hold) -> bool {
-        self.gate.release(why) && (self.gate.is_open() || self.gate.is_eof_due())
+        self.life.release_reading(why)
     }
 
     /// Other marks, held against the queue at once (contract FLOW-10, FLOW-11).
@@ -265,7 +201,8 @@ impl StreamTransport {
         if !self.can_write() {
             return WriteStatus::Refused(Refusal::Unsupported);
         }
-        self.flow.set_limits(limits, self.write_buffer_size());
+        let size = self.write_buffer_size();
+        self.life.flow().set_limits(limits, size);
         self.status()
     }
 
@@ -273,39 +210,37 @@ impl StreamTransport {
 
     /// The connection is established.
     pub fn handle_open(&mut self) {
-        if self.life == Life::Init {
-            self.life = Life::Made;
-        }
+        self.life.open();
     }
 
     /// The peer has finished sending. Ignored once closing (contract CLOSE-6), and on a write pipe (contract PIPE-6).
     pub fn handle_eof(&mut self) {
         if !self.is_closing() && self.can_read() {
-            self.first(PEER_FIRST);
-            self.gate.handle_eof();
+            self.life.first(Side::Peer);
+            self.life.gate().handle_eof();
         }
     }
 
     /// The reader at the other end of a write pipe has gone: with nothing queued the pipe is lost without an error, else as broken
     /// (contract PIPE-7). How many accepted bytes were dropped. Not before `connection_made`, and on nothing but a write pipe.
     pub fn handle_hang_up(&mut self, pool: &mut BufPool) -> usize {
-        match self.life {
-            Life::Open | Life::Flushing if self.can_read() => 0,
-            Life::Open if self.queue.is_none() => {
+        match self.life.phase() {
+            Phase::Open | Phase::Flushing if self.can_read() => 0,
+            Phase::Open if self.queue.is_none() => {
                 self.begin_close(Cause::PeerEof);
                 0
             }
-            Life::Open | Life::Flushing => self.handle_write_error(Error::new(Call::Send, ErrorKind::BrokenPipe), pool),
-            Life::Init | Life::Made | Life::Losing | Life::Lost => 0,
+            Phase::Open | Phase::Flushing => self.handle_write_error(Error::new(Call::Send, ErrorKind::BrokenPipe), pool),
+            Phase::Init | Phase::Made | Phase::Losing | Phase::Lost => 0,
         }
     }
 
     /// The protocol's answer to [`StreamEvent::Eof`]: whether our sending half stays open (contract EOF-2, EOF-3). A read pipe has none,
     /// and closes whatever the answer is (contract PIPE-2).
     pub fn keep_open(&mut self, yes: bool) {
-        let asked = self.flags & EOF_ASKED != 0;
-        self.flags &= !EOF_ASKED;
-        if asked && !yes && self.life == Life::Open {
+        let asked = self.life.has(EOF_ASKED);
+        self.life.set(EOF_ASKED, false);
+        if asked && !yes && self.life.phase() == Phase::Open {
             self.begin_close(Cause::PeerEof);
         }
         if asked && !self.can_write() {
@@ -343,7 +278,7 @@ impl StreamTransport {
         if self.wants_send() != Wants::Fin {
             return 0;
         }
-        self.flags |= FIN_SENT;
+        self.life.set(FIN_SENT, true);
         match result {
             Err(error) if error.kind() != ErrorKind::NotConnected => self.handle_write_error(error, pool),
             Ok(()) | Err(_) => {
@@ -355,8 +290,8 @@ impl StreamTransport {
 
     /// The queue is empty, the sending half finished, or the end of a read pipe told: a graceful close has nothing left to wait for.
     fn flushed(&mut self) {
-        if self.life == Life::Flushing && self.wants_send() == Wants::Nothing {
-            self.life = Life::Losing;
+        if self.wants_send() == Wants::Nothing {
+            self.life.flushed();
         }
     }
 
@@ -372,11 +307,7 @@ impl StreamTransport {
     }
 
     fn broken(&mut self, cause: Cause, error: Error, pool: &mut BufPool) -> usize {
-        match self.life {
-            Life::Init | Life::Made => self.give_up(pool),
-            Life::Open | Life::Flushing => self.force_close(cause, Some(error), PEER_FIRST, pool),
-            Life::Losing | Life::Lost => 0,
-        }
+        if self.life.end(cause, Some(error)) { self.drop_queue(pool) } else { 0 }
     }
 
     // ---- wishes ----
@@ -385,22 +316,28 @@ impl StreamTransport {
     #[inline]
     #[must_use]
     pub const fn wants_read(&self) -> bool {
-        self.gate.is_open()
+        self.life.reading().is_open()
     }
 
     /// What the kernel should be given next.
     #[inline]
     #[must_use]
     pub fn wants_send(&self) -> Wants {
-        if !matches!(self.life, Life::Open | Life::Flushing) {
+        if !self.life.sends() {
             Wants::Nothing
         } else if self.queue.is_some() {
             Wants::Bytes
-        } else if self.flags & (WROTE_EOF | FIN_SENT) == WROTE_EOF {
+        } else if self.owes_fin() {
             Wants::Fin
         } else {
             Wants::Nothing
         }
+    }
+
+    /// The sending half is finished, and the kernel has not been told.
+    #[inline(always)]
+    const fn owes_fin(&self) -> bool {
+        self.life.has(WROTE_EOF) && !self.life.has(FIN_SENT)
     }
 
     /// Whether the kernel should be given something.
@@ -423,10 +360,7 @@ impl StreamTransport {
     #[inline(always)]
     #[must_use]
     pub fn as_one_slice(&self) -> Option<&[u8]> {
-        match (&self.queue, self.life) {
-            (Some(queue), Life::Open | Life::Flushing) => queue.as_one_slice(),
-            _ => None,
-        }
+        if self.life.sends() { self.queue.as_ref()?.as_one_slice() } else { None }
     }
 
     /// Shares the foremost queued bytes with an operation that owns its memory.
@@ -458,52 +392,47 @@ impl StreamTransport {
 
     /// Takes the `connection_made` that is due. From then on the connection is open.
     pub fn poll_made(&mut self) -> bool {
-        if self.life != Life::Made {
-            return false;
-        }
-        self.life = Life::Open;
-        self.gate.release(Hold::NotOpen);
-        if !self.can_read() && self.wrote_eof() {
+        let made = self.life.poll_made();
+        if made && !self.can_read() && self.wrote_eof() {
             self.begin_close(Cause::LocalClose);
         }
-        true
+        made
     }
 
     /// Takes the pause or resume that is due.
     #[inline]
     pub fn poll_edge(&mut self) -> Option<Edge> {
-        if self.is_edge_due() { self.flow.poll_edge(self.write_buffer_size()) } else { None }
+        self.life.poll_edge(self.write_buffer_size())
     }
 
     /// Whether a pause or resume is due.
     #[inline]
     #[must_use]
     pub fn is_edge_due(&self) -> bool {
-        matches!(self.life, Life::Open | Life::Flushing | Life::Losing) && self.flow.is_due(self.write_buffer_size())
+        self.life.is_edge_due(self.write_buffer_size())
     }
 
     /// A pause was promised and has not been delivered yet.
     #[must_use]
     pub const fn is_pause_owed(&self) -> bool {
-        self.flow.is_pause_owed()
+        self.life.writing().is_pause_owed()
     }
 
     /// Whether an end-of-file is due.
     #[inline]
     #[must_use]
     pub const fn is_eof_due(&self) -> bool {
-        self.gate.is_eof_due()
+        self.life.reading().is_eof_due()
     }
 
     /// Takes the end-of-file that is due; answer it with [`keep_open`](Self::keep_open).
     pub fn poll_eof(&mut self) -> bool {
-        let due = self.gate.poll_eof();
+        let due = self.life.gate().poll_eof();
         if due {
-            self.flags |= EOF_ASKED;
+            self.life.set(EOF_ASKED, true);
             if !self.can_write() {
                 // Closing already while it is told, and lost when that is over: until then it can still fail.
-                self.begin_close(Cause::PeerEof);
-                self.life = Life::Flushing;
+                self.life.close(Cause::PeerEof, true);
             }
         }
         due
@@ -513,28 +442,19 @@ impl StreamTransport {
     #[inline(always)]
     #[must_use]
     pub(crate) fn is_idle(&self) -> bool {
-        self.life == Life::Open
-            && self.queue.is_none()
-            && self.flags & (WROTE_EOF | FIN_SENT) != WROTE_EOF
-            && !self.flow.is_paused()
+        self.life.phase() == Phase::Open && self.queue.is_none() && !self.owes_fin() && !self.life.writing().is_paused()
     }
 
     /// Whether `connection_lost` is due, or owed flow callbacks are all that it waits for.
     #[inline]
     #[must_use]
     pub fn is_losing(&self) -> bool {
-        self.life == Life::Losing
+        self.life.is_losing()
     }
 
     /// Takes the `connection_lost` that is due; a pause or resume still owed comes first.
     pub fn poll_lost(&mut self) -> Option<Ending> {
-        if self.life != Life::Losing || self.is_edge_due() {
-            return None;
-        }
-        self.life = Life::Lost;
-        self.flow.end();
-        let first = if self.flags & PEER_FIRST != 0 { Side::Peer } else { Side::Local };
-        Some(Ending { cause: self.cause, error: self.error, first })
+        self.life.poll_lost(self.write_buffer_size())
     }
 
     // ---- questions ----
@@ -543,51 +463,51 @@ impl StreamTransport {
     #[inline]
     #[must_use]
     pub const fn can_read(&self) -> bool {
-        self.flags & NO_INPUT == 0
+        !self.life.has(NO_INPUT)
     }
 
     /// Whether it sends at all: a read pipe does not.
     #[inline]
     #[must_use]
     pub const fn can_write(&self) -> bool {
-        self.flags & NO_OUTPUT == 0
+        !self.life.has(NO_OUTPUT)
     }
 
     /// Closing has begun, or the connection is lost (contract LIFE-16).
     #[inline]
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.life >= Life::Flushing
+        self.life.is_closing()
     }
 
     /// All is over, or the opening was given up: nothing will ever come of it again.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.life == Life::Lost
+        self.life.is_over()
     }
 
     /// `connection_made` has been delivered.
     #[must_use]
     pub fn is_made(&self) -> bool {
-        !self.gate.is_held(Hold::NotOpen)
+        self.life.is_made()
     }
 
     /// Whether data may still be delivered (contract READ-12).
     #[must_use]
     pub fn is_reading(&self) -> bool {
-        self.life == Life::Open && !self.gate.is_held(Hold::User) && !self.gate.is_held(Hold::Eof)
+        self.life.is_reading()
     }
 
     /// The sending half was finished by `write_eof`.
     #[must_use]
     pub const fn wrote_eof(&self) -> bool {
-        self.flags & WROTE_EOF != 0
+        self.life.has(WROTE_EOF)
     }
 
     /// The writer is paused, or about to be told so: the level beside the edges.
     #[must_use]
     pub const fn is_writing_paused(&self) -> bool {
-        self.flow.is_paused()
+        self.life.writing().is_paused()
     }
 
     /// Bytes accepted that the kernel has not taken yet (contract WRITE-12).
@@ -600,6 +520,6 @@ impl StreamTransport {
     /// The marks.
     #[must_use]
     pub const fn write_buffer_limits(&self) -> WriteLimits {
-        self.flow.limits()
+        self.life.writing().limits()
     }
 }
