@@ -5,7 +5,6 @@ use super::contract::{self, Contract, Requirement, Strength};
 use super::evidence::{Evidence, Shown};
 use super::register::{self, Entry, Status};
 use crate::scenario::Problem;
-use std::path::Path;
 
 /// How to have the lists made anew.
 const WRITE: &str = "run `cargo run --release -p plimsoll-conformance -- trace --write`";
@@ -22,12 +21,13 @@ pub(crate) fn check(contract: &Contract, entries: &[Entry], evidence: &Evidence)
             }
         }
     }
-    for entry in entries {
-        if !contract.knows(&entry.id) {
-            problems.push(at(entry, format!("`{}` is no id of {}", entry.id, contract::PATH)));
-        } else if !entry.is_current(evidence) {
-            problems.push(at(entry, format!("the scenarios and tests of `{}` are not those that there are: {WRITE}", entry.id)));
-        }
+    for entry in entries.iter().filter(|entry| !contract.knows(&entry.id)) {
+        problems.push(at(entry, format!("`{}` is no id of {}", entry.id, contract::PATH)));
+    }
+    let stale: Vec<&Entry> = entries.iter().filter(|entry| contract.knows(&entry.id) && !entry.is_current(evidence)).collect();
+    if let Some(first) = stale.first() {
+        let ids: Vec<&str> = stale.iter().map(|entry| entry.id.as_str()).collect();
+        problems.push(at(first, format!("the scenarios and tests of {} are not those that there are: {WRITE}", ids.join(", "))));
     }
     problems
 }
@@ -55,7 +55,7 @@ fn judge(requirement: &Requirement, entry: &Entry, evidence: &Evidence) -> Vec<P
             )]
         }
         Status::Exception { .. } => Vec::new(),
-        Status::NotYet(_) => not_yet(id, entry, evidence),
+        Status::NotYet(_) => not_yet(id, entry, evidence).into_iter().collect(),
     }
 }
 
@@ -93,13 +93,18 @@ fn held(requirement: &Requirement, scenarios: &[Shown], real: bool, tested: bool
 }
 
 /// What is cited is built.
-fn not_yet(id: &str, entry: &Entry, evidence: &Evidence) -> Vec<Problem> {
+fn not_yet(id: &str, entry: &Entry, evidence: &Evidence) -> Option<Problem> {
+    let scenarios = evidence.scenarios(id).iter().map(|shown| (&shown.path, shown.line));
+    let mut places = scenarios.chain(evidence.cited(id).iter().map(|cited| (&cited.path, cited.line)));
+    let (path, line) = places.next()?;
+    let others = match places.count() {
+        0 => String::new(),
+        count => format!(" and in {count} more places"),
+    };
     let message = format!(
-        "`{id}` is cited here, and {}:{} says that it is not yet built: make it `status = \"held\"` there, or an exception with what is missing",
+        "`{id}` is cited here{others}, and {}:{} says that it is not yet built: make it `status = \"held\"` there, or an exception with what is missing",
         register::PATH,
         entry.line
     );
-    let problem = |path: &Path, line: usize| Problem { path: path.to_owned(), line, message: message.clone() };
-    let scenarios = evidence.scenarios(id).iter().map(|shown| problem(&shown.path, shown.line));
-    scenarios.chain(evidence.cited(id).iter().map(|cited| problem(&cited.path, cited.line))).collect()
+    Some(Problem { path: path.clone(), line, message })
 }
