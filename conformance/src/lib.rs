@@ -4,6 +4,7 @@
 //! - [`harness`]: runs a generated test many times and makes a replayable [`Failure`](harness::Failure) of what goes wrong;
 //! - [`model`]: the contract's tables 17.9–17.12, written down again without a look at the machines;
 //! - [`machines`]: each machine beside its model, compared after every step;
+//! - [`report`]: what came of that suite, as a page to look at;
 //! - [`scenario`]: the conformance suite, files that are played on every backend and on CPython's asyncio;
 //! - [`sim`]: a kernel and a network under virtual time, for the production engine and drivers;
 //! - [`simulate`]: random runs of whole loops on it;
@@ -22,6 +23,7 @@ pub mod choices;
 pub mod harness;
 pub mod machines;
 pub mod model;
+pub mod report;
 pub mod scenario;
 pub mod sim;
 pub mod simulate;

@@ -1,5 +1,7 @@
 //! `plimsoll-conformance run`: the conformance suite on every host; see `run --help` and `FORMAT.md`.
 //!
+//! `plimsoll-conformance report --html FILE`: the same as a page to look at.
+//!
 //! `plimsoll-conformance trace`: whether every requirement of `CONTRACT.md` is shown; see `trace --help`.
 //!
 //! `plimsoll-conformance simulate --seeds N [--seed FIRST] [--host sim|level|completion] [--trace yes]`: random runs of whole loops.
@@ -7,7 +9,7 @@
 
 use plimsoll_conformance::scenario::cli;
 use plimsoll_conformance::sim::Host;
-use plimsoll_conformance::{simulate, trace};
+use plimsoll_conformance::{report, simulate, trace};
 use std::env;
 use std::process::ExitCode;
 
@@ -17,9 +19,10 @@ fn main() -> ExitCode {
     let mut args = env::args().skip(1);
     let done = match args.next().as_deref() {
         Some("run") => cli::run(args),
+        Some("report") => report::run(args),
         Some("trace") => trace::cli::run(args),
         Some("simulate") => run(args),
-        _ => Err([cli::USAGE, trace::cli::USAGE, USAGE].join("\n\n")),
+        _ => Err([cli::USAGE, report::USAGE, trace::cli::USAGE, USAGE].join("\n\n")),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -26,14 +26,15 @@ usage: plimsoll-conformance run [options]
   --explain ID      what a scenario is about, and what is expected
   --schema          print the schema of the files";
 
-struct Options {
-    hosts: Vec<String>,
+/// What was chosen on the command line.
+pub(crate) struct Options {
+    pub(crate) hosts: Vec<String>,
     area: Option<String>,
     ids: Vec<String>,
     folder: PathBuf,
     seeds: u64,
     seed: u64,
-    format: String,
+    pub(crate) format: String,
     list: bool,
     explain: Option<String>,
 }
@@ -47,11 +48,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<bool, String> {
         print!("{}", super::schema::text());
         return Ok(true);
     };
-    let scenarios = load(&options.folder).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        lines.join("\n")
-    })?;
-    let chosen: Vec<Rc<Scenario>> = scenarios.into_iter().filter(|scenario| chosen(&options, scenario)).map(Rc::new).collect();
+    let chosen = read(&options)?;
     if options.list {
         for scenario in &chosen {
             println!("{:<44} {}", scenario.id, scenario.covers.join(" "));
@@ -59,18 +56,30 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<bool, String> {
         println!("{} scenarios", chosen.len());
         return Ok(true);
     }
-    if let Some(id) = &options.explain {
-        let scenario = chosen.iter().find(|scenario| scenario.id == *id).ok_or_else(|| format!("there is no scenario `{id}`"))?;
-        explain(scenario);
+    if options.explain.is_some() {
+        chosen.iter().for_each(|scenario| explain(scenario));
         return Ok(true);
     }
-    if chosen.is_empty() {
-        return Err("no scenario was chosen".into());
+    let begun = Instant::now();
+    let outcomes = play_all(&options, &chosen);
+    if options.format == "junit" {
+        print!("{}", report::junit(&outcomes));
     }
-    Ok(run_all(&options, &chosen))
+    Ok(summary(&options, &outcomes, begun.elapsed()))
 }
 
-fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+/// The scenarios that were chosen: at least one.
+pub(crate) fn read(options: &Options) -> Result<Vec<Rc<Scenario>>, String> {
+    let scenarios = load(&options.folder).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    })?;
+    let chosen: Vec<_> = scenarios.into_iter().filter(|scenario| chosen(options, scenario)).map(Rc::new).collect();
+    if chosen.is_empty() { Err("no scenario was chosen".into()) } else { Ok(chosen) }
+}
+
+/// What was chosen; `None`: the schema is asked for.
+pub(crate) fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
     let mut options = Options {
         hosts: Vec::new(),
         area: None,
@@ -141,10 +150,10 @@ fn explain(scenario: &Scenario) {
     println!("  in {}", scenario.path.display());
 }
 
-fn run_all(options: &Options, scenarios: &[Rc<Scenario>]) -> bool {
+/// Plays them on every host, with progress on a terminal.
+pub(crate) fn play_all(options: &Options, scenarios: &[Rc<Scenario>]) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = Vec::new();
-    let progress = options.format == "text" && std::io::stderr().is_terminal();
-    let begun = Instant::now();
+    let progress = shows_progress(options);
     for host in &options.hosts {
         let mut take = |outcome: Outcome| {
             if progress {
@@ -169,13 +178,15 @@ fn run_all(options: &Options, scenarios: &[Rc<Scenario>]) -> bool {
             }
         }
     }
-    if options.format == "junit" {
-        print!("{}", report::junit(&outcomes));
-    }
-    summary(options, &outcomes, progress, begun.elapsed())
+    outcomes
 }
 
-fn summary(options: &Options, outcomes: &[Outcome], progress: bool, time: Duration) -> bool {
+fn shows_progress(options: &Options) -> bool {
+    options.format == "text" && std::io::stderr().is_terminal()
+}
+
+/// Says what came of it; whether nothing failed.
+pub(crate) fn summary(options: &Options, outcomes: &[Outcome], time: Duration) -> bool {
     let count = |pick: &dyn Fn(&Verdict) -> bool| outcomes.iter().filter(|outcome| pick(&outcome.verdict)).count();
     let failed = count(&Verdict::is_failure);
     let skipped = count(&|verdict| matches!(verdict, Verdict::Skipped(_)));
@@ -209,7 +220,7 @@ fn summary(options: &Options, outcomes: &[Outcome], progress: bool, time: Durati
     lines.push(format!("{passed} passed, {failed} failed, {skipped} skipped"));
     let text = lines.join("\n");
     match options.format.as_str() {
-        "text" => println!("{}{text}", if progress { "\r\x1b[K" } else { "" }),
+        "text" => println!("{}{text}", if shows_progress(options) { "\r\x1b[K" } else { "" }),
         _ => eprintln!("{text}"),
     }
     failed == 0
@@ -236,6 +247,7 @@ fn of_other(host: &str, scenarios: &[Rc<Scenario>], options: &Options, take: &mu
     let lines = oracle::play(host, &files);
     for (index, scenario) in scenarios.iter().enumerate() {
         let line = lines.as_ref().map(|lines| lines.get(index));
+        let version = line.as_ref().ok().copied().flatten().map_or_else(String::new, |line| line.version.clone());
         let (verdict, record, ms) = match line {
             Err(why) => (Verdict::Broken(why.clone()), None, 0.0),
             Ok(None) => (Verdict::Broken("it was not played".into()), None, 0.0),
@@ -245,7 +257,8 @@ fn of_other(host: &str, scenarios: &[Rc<Scenario>], options: &Options, take: &mu
                 Played::Record(record) => (judge::of_other(scenario, host, &line.version, record), Some(record.clone()), line.ms),
             },
         };
-        take(outcome(host, scenario, 0, verdict, record, Duration::from_secs_f64(ms / 1000.0), options));
+        let outcome = outcome(host, scenario, 0, verdict, record, Duration::from_secs_f64(ms / 1000.0), options);
+        take(Outcome { version, ..outcome });
     }
 }
 
@@ -265,5 +278,6 @@ fn outcome(
     if options.folder != own_folder() {
         replay += &format!(" --scenarios {}", options.folder.display());
     }
-    Outcome { id: scenario.id.clone(), covers: scenario.covers.clone(), host: host.into(), seed, verdict, record, time, replay }
+    let (id, covers) = (scenario.id.clone(), scenario.covers.clone());
+    Outcome { id, covers, host: host.into(), version: String::new(), seed, verdict, record, time, replay }
 }

@@ -18,11 +18,11 @@ mod parse_expect;
 mod pattern;
 mod perform;
 pub mod play;
-mod report;
+pub(crate) mod report;
 pub mod schema;
 mod stage;
 pub mod timeline;
-mod words;
+pub(crate) mod words;
 
 pub use judge::{Mismatch, Verdict};
 pub use model::{Departure, Scenario};

@@ -87,7 +87,9 @@ impl Play {
             Some(line) => self.stage().record.push("host", Event::new("stuck").word("line").with(Arg::Int(line as i64))),
             None => self.settle(),
         }
-        let record = self.stage().record.clone();
+        let mut record = self.stage().record.clone();
+        // What is done to end it is no part of it.
+        record.timeline = record.timeline.so_far();
         if self.broken.is_empty() { Ok(record) } else { Err(self.broken.join("\n")) }
     }
 

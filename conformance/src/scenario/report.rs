@@ -12,6 +12,8 @@ pub(crate) struct Outcome {
     pub(crate) id: String,
     pub(crate) covers: Vec<String>,
     pub(crate) host: String,
+    /// What a loop of others says of itself; empty for those of this project.
+    pub(crate) version: String,
     pub(crate) seed: u64,
     pub(crate) verdict: Verdict,
     pub(crate) record: Option<Record>,
@@ -38,7 +40,8 @@ pub(crate) fn text(outcome: &Outcome) -> String {
     out
 }
 
-const fn word(verdict: &Verdict) -> &'static str {
+/// One word for it.
+pub(crate) const fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "passed",
         Verdict::Departed(_) => "departed",
@@ -114,6 +117,7 @@ pub(crate) fn junit(outcomes: &[Outcome]) -> String {
     out + "</testsuite>\n"
 }
 
-fn escaped(text: &str) -> String {
+/// As text of XML or HTML, and inside of quotes there.
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

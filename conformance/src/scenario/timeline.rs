@@ -95,6 +95,12 @@ impl Timeline {
         self.0.borrow().moments.clone()
     }
 
+    /// A copy that nothing comes to any more.
+    pub(crate) fn so_far(&self) -> Self {
+        let moments = self.moments();
+        Self(Rc::new(RefCell::new(State { moments, ..State::default() })))
+    }
+
     fn note(&self, lane: &str, what: What) {
         let mut state = self.0.borrow_mut();
         let time = state.time;
