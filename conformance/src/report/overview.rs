@@ -1,7 +1,7 @@
 //! Areas by hosts, and requirements by hosts.
 
 use super::card::prose;
-use super::model::{Counts, Model, Standing};
+use super::model::{Column, Counts, Model, Standing};
 use super::requirements::Requirement;
 use crate::scenario::report::escaped;
 
@@ -89,12 +89,12 @@ pub(super) fn requirements(out: &mut String, model: &Model) {
                 &format!("<tbody><tr class=\"area\"><th colspan=\"{width}\" scope=\"rowgroup\" id=\"req-{own}\">{own}</th></tr>");
             area = own;
         }
-        row(out, requirement);
+        row(out, requirement, &model.hosts);
     }
     *out += if area.is_empty() { "</table></div>" } else { "</tbody></table></div>" };
 }
 
-fn row(out: &mut String, requirement: &Requirement) {
+fn row(out: &mut String, requirement: &Requirement, hosts: &[Column]) {
     let (id, strength) = (&requirement.id, &requirement.strength);
     *out += &format!("<tr class=\"req\" id=\"{id}\"><th scope=\"row\"><a href=\"#{id}\">{id}</a><small>{strength}</small></th>");
     *out += &format!("<td>{}", prose(&requirement.title));
@@ -122,15 +122,17 @@ fn row(out: &mut String, requirement: &Requirement) {
         *out += "</details>";
     }
     *out += "</td>";
-    requirement.counts.iter().for_each(|counts| verdict(out, *counts, requirement));
+    for (counts, host) in requirement.counts.iter().zip(hosts) {
+        verdict(out, *counts, requirement, &escaped(&host.name));
+    }
     *out += "</tr>\n";
 }
 
 /// Held where every scenario that covers it passed.
-fn verdict(out: &mut String, counts: Counts, requirement: &Requirement) {
+fn verdict(out: &mut String, counts: Counts, requirement: &Requirement, host: &str) {
     let Some(worst) = counts.worst() else {
         let (sign, word) = requirement.without();
-        *out += &format!("<td class=\"v none\"><span title=\"{word}\">{sign}</span></td>");
+        *out += &format!("<td class=\"v none\" data-h=\"{host}\"><span title=\"{word}\">{sign}</span></td>");
         return;
     };
     let (of, all) = (counts.of(worst), counts.all());
@@ -140,5 +142,5 @@ fn verdict(out: &mut String, counts: Counts, requirement: &Requirement) {
         Standing::Skipped => ("skipped".into(), worst.sign()),
         _ => (format!("{} in {of} of {all} scenarios", worst.word()), worst.sign()),
     };
-    *out += &format!("<td class=\"v {}\"><span title=\"{word}\">{sign}</span></td>", worst.word());
+    *out += &format!("<td class=\"v {}\" data-h=\"{host}\"><span title=\"{word}\">{sign}</span></td>", worst.word());
 }

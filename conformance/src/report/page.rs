@@ -31,7 +31,7 @@ pub(super) fn html(model: &Model) -> String {
         <h2 id=\"h-requirements\">Requirements</h2><p class=\"lead\">Every id of the contract. \
         <b class=\"passed\">✓</b> held: every scenario that covers it passed there. <b class=\"departed\">◇</b> another loop departs, as its files \
         say. <b class=\"failed\">✕</b> a scenario failed. <b class=\"skipped\">–</b> the host cannot do it. <b>T</b> held by \
-        type. <b>∗</b> an exception. <b>·</b> not yet.</p>";
+        type. <b>t</b> by tests alone. <b>∗</b> an exception. <b>·</b> not yet.</p>";
     overview::requirements(&mut out, model);
     out += "</section><section id=\"scenarios\" aria-labelledby=\"h-scenarios\"><h2 id=\"h-scenarios\">Scenarios</h2>";
     legend(&mut out);

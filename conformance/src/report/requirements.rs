@@ -17,6 +17,8 @@ pub(super) struct Requirement {
     pub(super) scenarios: Vec<String>,
     /// How many tests and examples show it too.
     pub(super) tests: usize,
+    /// No scenario of the project covers it: tests do.
+    by_tests: bool,
     /// How far it is held; unknown outside of the project's tree.
     pub(super) status: Option<Status>,
 }
@@ -28,6 +30,7 @@ impl Requirement {
             Some(Status::ByType) => ("T", "held by type"),
             Some(Status::NotYet(_)) => ("·", "not yet"),
             Some(Status::Exception { .. }) => ("∗", "an exception"),
+            _ if self.by_tests => ("t", "held by tests alone"),
             _ => (" ", "no scenario of it was played"),
         }
     }
@@ -63,6 +66,7 @@ pub(super) fn standing(cards: &[Card], hosts: usize) -> Vec<Requirement> {
             counts,
             scenarios: covering.iter().map(|card| card.scenario.id.clone()).collect(),
             tests: trace.as_ref().map_or(0, |trace| trace.evidence.tests(id).len()),
+            by_tests: trace.as_ref().is_some_and(|trace| trace.evidence.scenarios(id).is_empty()),
             status: trace.as_ref().and_then(|trace| trace.entry(id)).map(|entry| entry.status.clone()),
         }
     })
