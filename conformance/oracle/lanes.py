@@ -64,7 +64,32 @@ def payload(data, key, stream, at):
         return {"text": data.decode()}
     if stream[at:at + len(data)] == data:
         return {key: [at, len(data)]}
-    return {"hex": data.hex()}
+    return {"hex": data.hex()} if len(data) < 1000 else {"pieces": altered(data, key, stream, at)}
+
+
+def altered(data, key, stream, at):
+    """What is as it was written or sent, runs of one byte, and the rest."""
+    out, done = [], 0
+    while done < len(data):
+        same = 0
+        step = 65536
+        while step and done + same < len(data):
+            if data[done + same:done + same + step] == stream[at + done + same:at + done + same + step]:
+                same += min(step, len(data) - done - same)
+            else:
+                step //= 2
+        if same >= 8:
+            out.append({key: [at + done, same]})
+            done += same
+            continue
+        run = len(data) - done - len(data[done:].lstrip(data[done:done + 1]))
+        if run >= 8:
+            out.append({"repeat": [data[done], run]})
+            done += run
+        else:
+            out.append({"hex": data[done:done + 8].hex()})
+            done += len(data[done:done + 8])
+    return out
 
 
 def pieces(data):

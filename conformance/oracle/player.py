@@ -6,6 +6,7 @@ import fcntl
 import gc
 import logging
 import os
+import resource
 import socket
 import struct
 import termios
@@ -15,7 +16,7 @@ import warnings
 
 from lanes import Record, event_pattern
 
-CAN = {"reset", "half-close", "threads"} | ({"clients"} if hasattr(asyncio.Server, "close_clients") else set())
+CAN = {"reset", "half-close", "threads", "clock", "fd-limit"} | ({"clients"} if hasattr(asyncio.Server, "close_clients") else set())
 DEADLINE = 30 * float(os.environ.get("PLIMSOLL_TIME_SCALE", "1") or 1)
 # A departure in which the loop gets stuck is not waited for so long.
 IMPATIENCE = 0.5 * float(os.environ.get("PLIMSOLL_TIME_SCALE", "1") or 1)
@@ -41,13 +42,24 @@ def error_class(error):
         (ConnectionRefusedError, "refused"),
         (ConnectionAbortedError, "aborted"),
         (TimeoutError, "timed-out"),
+        (PermissionError, "permission-denied"),
         (Failure, "callback-failed"),
+        (ValueError, "invalid"),
     ]
     for kind, name in kinds:
         if isinstance(error, kind):
             return name
-    if isinstance(error, OSError) and error.errno == errno.ENOTCONN:
-        return "not-connected"
+    numbers = {
+        errno.ENOTCONN: "not-connected",
+        errno.EADDRINUSE: "addr-in-use",
+        errno.EADDRNOTAVAIL: "addr-not-available",
+        errno.ENETUNREACH: "unreachable",
+        errno.EHOSTUNREACH: "unreachable",
+        errno.EMFILE: "descriptor-limit",
+        errno.ENOMEM: "out-of-memory",
+    }
+    if isinstance(error, OSError) and error.errno in numbers:
+        return numbers[error.errno]
     if isinstance(error, RuntimeError) and "empty buffer" in str(error):
         return "invalid"
     return "other"
@@ -70,6 +82,7 @@ class Live:
         self.made = False
         self.paused = False
         self.write_eof = False
+        self.opening = None
         self.calls = {}
 
 
@@ -131,6 +144,10 @@ class Buffered(Callbacks, asyncio.BufferedProtocol):
         self.memory = bytearray(self.behaviour["buffer"])
 
     def get_buffer(self, sizehint):
+        reaction = self.behaviour.get("on", {}).get("gb")
+        if reaction and not self.live.calls.get("gb"):
+            self.live.calls["gb"] = 1
+            raise Failure("the scenario says so")
         self.memory[:] = b"\xee" * len(self.memory)
         return self.memory
 
@@ -157,7 +174,10 @@ class Player:
         self.accepted = 0
         self.address = None
         self.listener = None
-        self.taken = None
+        self.kept = []
+        self.threads = []
+        self.spare = []
+        self.limit = None
         departures = [one for many in scenario.get("departs", {}).values() for one in (many if isinstance(many, list) else [many])]
         stuck = any("host" in departure["expect"] for departure in departures)
         self.patience = IMPATIENCE if stuck else DEADLINE
@@ -165,13 +185,17 @@ class Player:
     # ---- the whole ----
 
     def run(self, new_loop):
-        can = CAN - {"clients"} if new_loop.__module__.startswith("uvloop") else CAN
+        can = CAN - {"clients", "clock"} if new_loop.__module__.startswith("uvloop") else CAN
         missing = [need for need in self.scenario.get("needs", []) if need not in can]
         if missing:
             return {"status": "skipped", "why": f"it has no `{missing[0]}`"}
         handler = self.listen_to_logs()
         before = len(os.listdir("/proc/self/fd"))
         loop = new_loop()
+        if "clock" in self.scenario.get("needs", []):
+            # Time that is advanced by hand goes on by itself too.
+            own, self.offset = loop.time, 0
+            loop.time = lambda: own() + self.offset
         try:
             loop.set_exception_handler(self.on_error)
             with warnings.catch_warnings():
@@ -183,6 +207,7 @@ class Player:
         except Exception as error:  # noqa: BLE001 - whatever goes wrong is told
             return {"status": "broken", "why": f"{type(error).__name__}: {error}"}
         finally:
+            self.free()
             logging.getLogger("asyncio").removeHandler(handler)
             if not loop.is_closed():
                 loop.close()
@@ -211,12 +236,15 @@ class Player:
             kind = "failed"
         elif context.get("message") == "the scenario says so":
             kind = "application"
+        elif "accept() out of system resource" in context.get("message", ""):
+            kind = "accept"
         else:
             kind = "other"
         self.hook.append(["report", kind])
 
     async def all(self, loop):
         self.loop = loop
+        self.base = len(os.listdir("/proc/self/fd"))
         try:
             await self.open()
         except Stuck:
@@ -248,13 +276,20 @@ class Player:
                     pass
         if self.server:
             self.server.close()
-        for thing in (self.listener, self.taken):
+        for thread in self.threads:
+            thread.join()
+        self.free()
+        for thing in [self.listener, *self.kept]:
             if thing:
                 thing.close()
+        for live in self.lives:
+            live.peer = None
         for _ in range(20):
             await asyncio.sleep(0)
-        if self.loop.__class__.__module__.startswith("uvloop"):
-            # It closes descriptors only when libuv says so.
+        # uvloop closes descriptors only when libuv says so.
+        for _ in range(40):
+            if len(os.listdir("/proc/self/fd")) <= self.base:
+                break
             await asyncio.sleep(0.005)
         if self.tasks:
             await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -281,32 +316,73 @@ class Player:
         sock.bind(("127.0.0.1", 0))
         return sock
 
+    def silent(self):
+        """One connection fits into its queue, and nobody takes it out: further requests are dropped."""
+        sock, first = self.bound(), socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.listen(0)
+        first.connect(sock.getsockname())
+        self.kept += [sock, first]
+        return sock.getsockname()
+
     async def open(self):
         if self.by == "connect":
-            sock = self.bound()
-            self.address = sock.getsockname()
-            if self.link.get("listener") == "nobody":
-                self.taken = sock
+            there = self.link.get("listener")
+            if there == "silent":
+                self.address = self.silent()
             else:
-                sock.listen(16)
-                sock.setblocking(False)
-                self.listener = sock
-            if self.link.get("open") != "steps":
-                for live in self.lives:
-                    await self.connect(live)
+                sock = self.bound()
+                self.address = sock.getsockname()
+                if there == "nobody":
+                    self.kept.append(sock)
+                else:
+                    sock.listen(16)
+                    sock.setblocking(False)
+                    self.listener = sock
+        if self.by in ("accept", "server") and self.link.get("open") != "steps":
+            await self.listen()
+        if self.by == "server" or self.link.get("open") == "steps":
             return
-        if "sndbuf" in self.link or "rcvbuf" in self.link:
-            where = {"sock": self.bound()}
-        else:
-            where = {"host": "127.0.0.1", "port": 0}
-        self.server = await self.loop.create_server(self.factory, start_serving=self.link.get("start", True), **where)
-        self.address = self.server.sockets[0].getsockname()
-        if self.by == "accept":
-            for live in self.lives:
+        for live in self.lives:
+            if self.by == "accept":
                 self.connect_peer(live)
                 await self.until(lambda: live.made)
+            else:
+                await self.connect(live)
+        if self.by == "accept":
             self.server.close()
             await asyncio.sleep(0)
+
+    async def listen(self):
+        link = self.link
+        told = link.get("open") == "steps" or self.address is not None
+        more = {key: link[key] for key in ("backlog", "reuse_port") if key in link}
+        try:
+            if "sndbuf" in link or "rcvbuf" in link:
+                servers = [{"sock": self.bound()}]
+            elif self.address:
+                servers = [{"host": self.address[0], "port": self.address[1]}]
+            else:
+                on = link.get("on", ["127.0.0.1"])
+                if "taken" in on:
+                    sock = self.bound()
+                    sock.listen(1)
+                    self.kept.append(sock)
+                    # One call has one port: all of them are to be had there but this.
+                    where = {"host": list(dict.fromkeys(ip for ip in on if ip != "taken")) + ["127.0.0.1"], "port": sock.getsockname()[1]}
+                    servers = [where]
+                else:
+                    servers = [{"host": on, "port": 0}]
+            self.server = await self.loop.create_server(self.factory, start_serving=link.get("start", True), **servers[0], **more)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the class of it is what counts
+            if not told:
+                raise
+            self.record.push("server", ["listening", error_class(error)])
+            return
+        if told:
+            self.record.push("server", ["listening", "ok"])
+        self.address = self.server.sockets[0].getsockname()
 
     def factory(self):
         index = self.accepted
@@ -325,8 +401,13 @@ class Player:
         return (Buffered if "buffer" in behaviour else Streaming)(self, live, name)
 
     def connect_peer(self, live):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self.buffers(sock)
+        if not self.address:
+            raise Stuck
+        if self.limit:
+            sock = self.spare.pop()
+        else:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self.buffers(sock)
         try:
             sock.connect(self.address)
         except ConnectionRefusedError:
@@ -338,19 +419,58 @@ class Player:
         live.peer = sock
         live.ends = (sock.getpeername(), sock.getsockname())
 
-    async def connect(self, live):
-        done = []
+    def given(self, live):
+        """What is given to the loop; it is blocking, as it would come from elsewhere."""
+        what = self.link.get("socket", "connected")
+        if what == "datagram":
+            return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if what in ("listening", "bound"):
+            sock = self.bound()
+            if what == "listening":
+                sock.listen(1)
+            return sock
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.buffers(sock)
+        if what == "connected":
+            listening = self.bound()
+            listening.listen(1)
+            sock.connect(listening.getsockname())
+            live.peer, _ = listening.accept()
+            listening.close()
+            live.peer.setblocking(False)
+            live.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            live.ends = (live.peer.getpeername(), live.peer.getsockname())
+        return sock
 
+    async def make(self, live):
+        """Opens the connection, as the link has it."""
+
+        def factory():
+            return self.protocol(live)
+
+        if self.by == "adopt":
+            sock = self.given(live)
+            # It is the loop's only where it works.
+            self.kept.append(sock)
+            if self.link.get("role") == "accepted":
+                await self.loop.connect_accepted_socket(factory, sock)
+            else:
+                await self.loop.create_connection(factory, sock=sock)
+            self.kept.remove(sock)
+        elif "sndbuf" in self.link or "rcvbuf" in self.link:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self.buffers(sock)
+            sock.setblocking(False)
+            await self.loop.sock_connect(sock, self.address)
+            await self.loop.create_connection(factory, sock=sock)
+        else:
+            local = {"local_addr": (self.link["local"], 0)} if "local" in self.link else {}
+            await self.loop.create_connection(factory, *self.address, **local)
+
+    def begin(self, live):
         async def opening():
             try:
-                if "sndbuf" in self.link or "rcvbuf" in self.link:
-                    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-                    self.buffers(sock)
-                    sock.setblocking(False)
-                    await self.loop.sock_connect(sock, self.address)
-                    await self.loop.create_connection(lambda: self.protocol(live), sock=sock)
-                else:
-                    await self.loop.create_connection(lambda: self.protocol(live), *self.address)
+                await self.make(live)
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 - the class of it is what counts
@@ -358,26 +478,34 @@ class Player:
                 self.record.push(live.app, ["done", error_class(error)])
             else:
                 self.record.push(live.app, ["done", "ok"])
-            done.append(True)
 
-        self.tasks.append(self.loop.create_task(opening()))
+        live.opening = self.loop.create_task(opening())
+        self.tasks.append(live.opening)
+
+    async def connect(self, live):
+        self.begin(live)
         await asyncio.sleep(0)
-        if self.link.get("listener") == "nobody":
-            return
+        if not self.link.get("listener"):
+            await self.meets(live)
+        if self.link.get("open") != "steps":
+            await self.until(live.opening.done)
 
+    async def meets(self, live):
         def accepted():
+            if live.opening.cancelled():
+                return True
             if live.peer is None:
                 try:
                     live.peer, _ = self.listener.accept()
-                except BlockingIOError:
+                except OSError:
+                    # Nobody yet, or no descriptor.
                     return live.lost
                 live.peer.setblocking(False)
                 live.ends = (live.peer.getpeername(), live.peer.getsockname())
             return True
 
-        await self.until(accepted)
-        if self.link.get("open") != "steps":
-            await self.until(lambda: done)
+        if self.by != "adopt":
+            await self.until(accepted)
 
     # ---- commands of the application ----
 
@@ -388,7 +516,7 @@ class Player:
     def perform(self, command, own=None):
         command = list(command)
         kind = command[0].partition(".")[0]
-        actor = command.pop(0) if kind in ("app", "peer", "server", "loop") else own.app
+        actor = command.pop(0) if kind in ("app", "peer", "server", "loop", "host", "clock") else own.app
         verb, *args = command
         answers = None
         if args and isinstance(args[-1], dict) and "answers" in args[-1]:
@@ -402,7 +530,7 @@ class Player:
                 answer = self.of_server(verb, args)
             else:
                 answer = self.of_loop(verb, args)
-        except Failure:
+        except (Failure, Stuck):
             raise
         except ValueError:
             answer = "InvalidInput"
@@ -424,11 +552,24 @@ class Player:
         return value.encode() if isinstance(value, str) else event_pattern(0, value["pattern"])
 
     def of_connection(self, live, verb, args):
+        if verb == "open":
+            self.begin(live)
+            return None
+        if verb == "cancel":
+            live.opening.cancel()
+            return None
         transport = live.transport
         if transport is None:
             return "not open"
-        if verb in ("write", "writelines"):
-            lines = [self.payload(line) for line in (args[0] if verb == "writelines" else args)]
+        if verb in ("write", "write_spoilt"):
+            return self.write(live, transport, [self.payload(args[0])], verb)
+        if verb == "writelines":
+            lines = args[0]
+            if isinstance(lines, dict):
+                of = lines["of"]
+                lines = [event_pattern(n * of, of) for n in range(lines["pieces"])]
+            else:
+                lines = [self.payload(line) for line in lines]
             return self.write(live, transport, lines, verb)
         if verb == "limits":
             size = transport.get_write_buffer_size()
@@ -458,6 +599,10 @@ class Player:
         try:
             if verb == "write":
                 transport.write(lines[0])
+            elif verb == "write_spoilt":
+                memory = bytearray(lines[0])
+                transport.write(memory)
+                memory[:] = b"!" * len(memory)
             else:
                 transport.writelines(lines)
             taken = not was_closing or transport.get_write_buffer_size() != before
@@ -495,6 +640,8 @@ class Player:
 
     def of_server(self, verb, args):
         server = self.server
+        if server is None:
+            raise Stuck
         if verb == "start":
             self.tasks.append(self.loop.create_task(self.start_serving()))
             return None
@@ -569,16 +716,56 @@ class Player:
             for command in args[0]:
                 self.perform(command, own)
             await asyncio.sleep(0)
+            if any(command[0] == "open" for command in args[0]) and not self.link.get("listener"):
+                await self.meets(own)
         elif verb == "start":
             answers = args[0]["answers"] if args else "Done"
             await self.start_serving(answers)
         elif verb == "threadsafe":
-            thread = threading.Thread(target=lambda: [self.loop.call_soon_threadsafe(self.job, "soon", name) for name in args[0]])
-            thread.start()
-            thread.join()
+            self.spawn(args[0], 0).join()
+        elif verb == "wake":
+            self.threads.append(self.spawn(args[0], 0.02))
+        elif verb == "flood":
+            self.threads += [self.spawn([args[1]] * args[0], 0) for _ in range(4)]
+        elif verb == "listen":
+            await self.listen()
+        elif verb == "limit-fds":
+            self.limit_descriptors()
+        elif verb == "free-fds":
+            self.free()
+        elif verb == "advance":
+            self.offset += args[0] / 1000
+            await self.settle()
         else:
             self.perform(step)
             await asyncio.sleep(0)
+
+    def spawn(self, jobs, after):
+        def run():
+            time.sleep(after)
+            for name in jobs:
+                self.loop.call_soon_threadsafe(self.job, "soon", name)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    def limit_descriptors(self):
+        self.spare = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(8)]
+        for sock in self.spare:
+            self.buffers(sock)
+        self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with open(os.devnull, "rb") as file:
+            # The lowest free number is the first one that is not allowed.
+            lowest = file.fileno()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, self.limit[1]))
+
+    def free(self):
+        if self.limit:
+            resource.setrlimit(resource.RLIMIT_NOFILE, self.limit)
+        for sock in self.spare:
+            sock.close()
+        self.limit, self.spare = None, []
 
     async def fill(self, live, size):
         transport = live.transport
@@ -588,8 +775,8 @@ class Player:
                 return
             data = event_pattern(live.filled, size - held)
             live.filled += len(data)
-            transport.write(data)
             self.record.streams(live.name)["written"] += data
+            transport.write(data)
             await self.settle()
         raise Stuck
 

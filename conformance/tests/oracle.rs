@@ -47,7 +47,7 @@ fn the_recorded_traces_are_those_that_the_files_expect() {
         }
         let (passed, departed, skipped) = check(who, &scenarios, &lines);
         println!("{who}: {passed} passed, {departed} departed, {skipped} skipped");
-        assert!(passed >= 150 && skipped <= 5, "{who}: only {passed} passed, {skipped} skipped");
+        assert!(passed >= 250 && skipped <= 40, "{who}: only {passed} passed, {skipped} skipped");
     }
 }
 
@@ -67,7 +67,7 @@ fn a_trace_that_was_tampered_with_is_found_out() {
             found += usize::from(judge::of_other(scenario, "asyncio", version, &broken).is_failure());
         }
     }
-    assert!(found >= 200, "only {found} lanes without their last event failed");
+    assert!(found >= 350, "only {found} lanes without their last event failed");
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn every_scenario_passes_on_every_host() {
         Ok(scenarios) => scenarios.into_iter().map(Rc::new).collect(),
         Err(problems) => panic!("{}", problems.iter().map(|problem| format!("{problem}\n")).collect::<String>()),
     };
-    assert!(scenarios.len() >= 190, "{} scenarios were found", scenarios.len());
+    assert!(scenarios.len() >= 340, "{} scenarios were found", scenarios.len());
     let mut failures = Vec::new();
     for name in host::NAMES {
         let begun = Instant::now();
@@ -32,7 +32,9 @@ fn every_scenario_passes_on_every_host() {
             }
         }
         println!("{name}: {passed} passed, {skipped} skipped, {:.2?}", begun.elapsed());
-        assert!(skipped <= 3, "{name} skips {skipped} scenarios");
+        // What only a simulated kernel can do: calls that fail, time that is given.
+        let most = if host::is_simulated(name) { 0 } else { 25 };
+        assert!(skipped <= most, "{name} skips {skipped} scenarios");
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -2,12 +2,12 @@
 
 use super::host_real::Real;
 use super::host_sim::Simulated;
-use super::model::{Link, Scenario};
+use super::model::{Given, Link, Scenario};
 use super::stage::Stage;
-use crate::sim;
+use crate::sim::{self, Failure, Syscall};
 use core::net::SocketAddr;
 use core::time::Duration;
-use plimsoll_core::{Hub, Report, Resource, StreamId};
+use plimsoll_core::{Hub, Remote, Report, Resource, StreamId};
 use std::io;
 use std::rc::Rc;
 
@@ -25,9 +25,8 @@ pub fn is_simulated(name: &str) -> bool {
 pub fn can(name: &str, need: &str) -> bool {
     match need {
         "reset" | "half-close" | "clients" => true,
-        "threads" => !is_simulated(name),
-        "clock" | "fixed-kernel" => is_simulated(name),
-        "close-loop" => NAMES.contains(&name),
+        "clock" | "fixed-kernel" | "faults" => is_simulated(name),
+        "threads" | "close-loop" | "fd-limit" | "early-id" => NAMES.contains(&name),
         _ => false,
     }
 }
@@ -67,14 +66,26 @@ pub(crate) trait Host {
     fn listen_peer(&mut self, link: &Link) -> io::Result<SocketAddr>;
     /// An address where nobody listens.
     fn nobody(&mut self) -> io::Result<SocketAddr>;
+    /// An address where somebody listens already.
+    fn taken(&mut self) -> io::Result<SocketAddr>;
     /// The next peer that the application has connected to.
     fn accept_peer(&mut self) -> Option<Box<dyn PeerEnd>>;
     /// Connects to the application; `None`: refused.
     fn connect_peer(&mut self, to: SocketAddr, link: &Link) -> Option<Box<dyn PeerEnd>>;
     /// Whether small segments are sent at once.
     fn nodelay(&mut self, id: StreamId) -> Option<bool>;
-    /// Lets another thread schedule jobs; `None`: the loop cannot do that; `false`: it is closed.
-    fn threadsafe(&mut self, jobs: &[String]) -> Option<bool>;
+    /// What is given to the loop as a connection, and its other end, if it has one.
+    fn given(&mut self, what: Given, link: &Link) -> io::Result<(Resource, Option<Box<dyn PeerEnd>>)>;
+    /// An address that never answers.
+    fn silent(&mut self) -> io::Result<SocketAddr>;
+    /// Reaches the loop from other threads.
+    fn remote(&self) -> Remote<Stage>;
+    /// From now on the process can have no more descriptors than it has, or as many as before.
+    fn limit_descriptors(&mut self, limit: bool) -> io::Result<()>;
+    /// Lets the n-th call of a kind fail; only where calls can be made to fail.
+    fn fault(&mut self, _: Syscall, _: usize, _: Failure) {}
+    /// Lets time pass; only where time is the runner's.
+    fn advance(&mut self, _: Duration) {}
     fn reports(&mut self) -> Vec<Report>;
     /// Everything that is under way happens; only where the host knows what is.
     fn settle(&mut self) -> bool {

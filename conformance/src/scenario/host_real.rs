@@ -1,22 +1,44 @@
 //! The backends as hosts, on real sockets.
 
 use super::host::{Host, PeerEnd, Seen};
-use super::model::Link;
-use super::perform::job;
+use super::model::{Given, Link};
 use super::stage::Stage;
 use core::cell::RefCell;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use plimsoll_core::testing::TraceChecker;
-use plimsoll_core::{Hub, Report, Resource, StreamId};
+use plimsoll_core::{Hub, Remote, Report, Resource, StreamId};
 use plimsoll_sys::{EventLoop, Selector};
+use rustix::process::{Resource as ResourceLimit, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
-use std::thread;
+
+/// How many sockets peers have for the time in which none can be made.
+const SPARE: usize = 8;
+
+/// Lets the process have no more descriptors than it has, until it is dropped.
+struct Full(Rlimit);
+
+impl Full {
+    fn now() -> io::Result<Self> {
+        let before = getrlimit(ResourceLimit::Nofile);
+        // The lowest free number is the first one that is not allowed.
+        let next = fs::File::open("/dev/null")?.as_raw_fd();
+        setrlimit(ResourceLimit::Nofile, Rlimit { current: u64::try_from(next).ok(), maximum: before.maximum })?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Full {
+    fn drop(&mut self) {
+        // It was allowed before.
+        let _ = setrlimit(ResourceLimit::Nofile, self.0);
+    }
+}
 
 /// A loop over a poller of the system's.
 pub(crate) struct Real<P: Selector> {
@@ -24,8 +46,10 @@ pub(crate) struct Real<P: Selector> {
     checker: TraceChecker,
     reports: Rc<RefCell<Vec<Report>>>,
     listener: Option<TcpListener>,
-    /// Keeps an address taken on which nobody listens.
-    taken: Option<Socket>,
+    /// Sockets that keep addresses taken.
+    kept: Vec<Socket>,
+    full: Option<Full>,
+    spare: Vec<Socket>,
     failure: Option<String>,
     closed: bool,
 }
@@ -39,7 +63,17 @@ impl<P: Selector> Real<P> {
         let reports = Rc::new(RefCell::new(Vec::new()));
         let sink = reports.clone();
         event_loop.set_error_hook(move |report| sink.borrow_mut().push(report));
-        Ok(Self { event_loop, checker, reports, listener: None, taken: None, failure: None, closed: false })
+        Ok(Self {
+            event_loop,
+            checker,
+            reports,
+            listener: None,
+            kept: Vec::new(),
+            full: None,
+            spare: Vec::new(),
+            failure: None,
+            closed: false,
+        })
     }
 }
 
@@ -93,9 +127,16 @@ impl<P: Selector> Host for Real<P> {
     }
 
     fn nobody(&mut self) -> io::Result<SocketAddr> {
-        let link = Link { sndbuf: None, rcvbuf: None, ..self.event_loop.state().scenario.link };
+        let link = self.event_loop.state().scenario.link.clone();
         let (socket, at) = bound(&link, None)?;
-        self.taken = Some(socket);
+        self.kept.push(socket);
+        Ok(at)
+    }
+
+    fn taken(&mut self) -> io::Result<SocketAddr> {
+        let link = self.event_loop.state().scenario.link.clone();
+        let (socket, at) = bound(&link, Some(1))?;
+        self.kept.push(socket);
         Ok(at)
     }
 
@@ -106,7 +147,10 @@ impl<P: Selector> Host for Real<P> {
     }
 
     fn connect_peer(&mut self, to: SocketAddr, link: &Link) -> Option<Box<dyn PeerEnd>> {
-        let socket = socket(link).ok()?;
+        let socket = match self.full {
+            Some(_) => self.spare.pop()?,
+            None => socket(link).ok()?,
+        };
         // The kernel of the other side answers by itself: it does not wait for the loop.
         socket.connect(&to.into()).ok()?;
         socket.set_nonblocking(true).ok()?;
@@ -118,17 +162,49 @@ impl<P: Selector> Host for Real<P> {
         self.event_loop.socket(id)?.no_delay().ok()
     }
 
-    fn threadsafe(&mut self, jobs: &[String]) -> Option<bool> {
-        let remote = self.event_loop.remote();
-        let jobs = jobs.to_vec();
-        let thread = thread::spawn(move || {
-            let mut open = true;
-            for name in jobs {
-                open &= remote.call_soon(move |hub: &mut Hub<Stage>, stage: &mut Stage| job(hub, stage, "soon", &name)).is_ok();
+    fn given(&mut self, what: Given, link: &Link) -> io::Result<(Resource, Option<Box<dyn PeerEnd>>)> {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (ours, peer): (OwnedFd, Option<Box<dyn PeerEnd>>) = match what {
+            Given::Connected => {
+                let (listening, at) = bound(link, Some(1))?;
+                // It is blocking, as it would come from elsewhere: the loop has to change that.
+                let ours = socket(link)?;
+                ours.connect(&at.into())?;
+                let (peer, _) = listening.accept()?;
+                peer.set_nonblocking(true)?;
+                peer.set_tcp_nodelay(true)?;
+                (ours.into(), Some(Box::new(RealPeer(peer.into()))))
             }
-            open
-        });
-        thread.join().ok()
+            Given::Listening => (bound(link, Some(1))?.0.into(), None),
+            Given::Bound => (bound(link, None)?.0.into(), None),
+            Given::Unconnected => (socket(link)?.into(), None),
+            Given::Datagram => (UdpSocket::bind(here)?.into(), None),
+        };
+        Ok((Resource::new(ours), peer))
+    }
+
+    fn silent(&mut self) -> io::Result<SocketAddr> {
+        // One connection fits into its queue, and nobody takes it out: further requests are dropped.
+        let link = self.event_loop.state().scenario.link.clone();
+        let (listening, at) = bound(&link, Some(0))?;
+        let first = socket(&link)?;
+        first.connect(&at.into())?;
+        self.kept.extend([listening, first]);
+        Ok(at)
+    }
+
+    fn remote(&self) -> Remote<Stage> {
+        self.event_loop.remote()
+    }
+
+    fn limit_descriptors(&mut self, limit: bool) -> io::Result<()> {
+        self.full = None;
+        if limit {
+            let link = self.event_loop.state().scenario.link.clone();
+            self.spare = (0..SPARE).map(|_| socket(&link)).collect::<Result<_, _>>()?;
+            self.full = Some(Full::now()?);
+        }
+        Ok(())
     }
 
     fn reports(&mut self) -> Vec<Report> {
@@ -145,7 +221,9 @@ impl<P: Selector> Host for Real<P> {
         self.closed = true;
         self.event_loop.close();
         self.listener = None;
-        self.taken = None;
+        self.kept.clear();
+        self.full = None;
+        self.spare.clear();
     }
 
     fn descriptors(&self) -> u64 {

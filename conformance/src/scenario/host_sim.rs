@@ -1,15 +1,18 @@
 //! The simulated kernels as hosts.
 
 use super::host::{Host, PeerEnd, Seen};
-use super::model::Link;
+use super::model::{Given, Link};
 use super::stage::Stage;
-use crate::sim::{self, Faults, Peer, PeerListener, Sim, SimLoop, SocketVisitor};
+use crate::sim::{self, Failure, Faults, Peer, PeerListener, Sim, SimLoop, SocketVisitor, Syscall};
 use core::cell::Cell;
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Hub, Report, Resource, SocketOption, StreamId};
+use plimsoll_core::{Hub, Remote, Report, Resource, SocketOption, StreamId};
 use std::io;
 use std::rc::Rc;
+
+/// Requests to this address are never answered.
+const SILENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9)), 7);
 
 /// A loop on a simulated kernel. Seed 0 is a calm world; every other seed cuts, delays and misleads.
 pub(crate) struct Simulated {
@@ -29,6 +32,7 @@ impl Simulated {
         faults.send_space = link.sndbuf.map_or(faults.send_space, |bytes| bytes..=bytes);
         faults.receive_space = link.rcvbuf.map_or(faults.receive_space, |bytes| bytes..=bytes);
         let world = Sim::new(seed, faults);
+        world.black_hole(SILENT.ip());
         let observer = stage.record.timeline.observer(None);
         let mut sim_loop = SimLoop::within(&world, host, stage);
         sim_loop.set_observer(observer);
@@ -74,7 +78,10 @@ impl Host for Simulated {
 
     fn turn(&mut self, patience: Duration) -> bool {
         // Time is virtual: whoever waits waits for as long as it takes.
-        !self.closed && self.sim_loop.run_once(if patience.is_zero() { Some(Duration::ZERO) } else { None })
+        if self.closed {
+            return self.sim().go_on();
+        }
+        self.sim_loop.run_once(if patience.is_zero() { Some(Duration::ZERO) } else { None })
     }
 
     fn listener(&mut self, _: &Link) -> io::Result<(Resource, SocketAddr)> {
@@ -90,6 +97,12 @@ impl Host for Simulated {
 
     fn nobody(&mut self) -> io::Result<SocketAddr> {
         Ok(self.next_address())
+    }
+
+    fn taken(&mut self) -> io::Result<SocketAddr> {
+        let at = self.next_address();
+        self.listener = Some(self.sim().listen_peer(at));
+        Ok(at)
     }
 
     fn accept_peer(&mut self) -> Option<Box<dyn PeerEnd>> {
@@ -119,8 +132,42 @@ impl Host for Simulated {
         seen.get()
     }
 
-    fn threadsafe(&mut self, _: &[String]) -> Option<bool> {
-        None
+    fn given(&mut self, what: Given, _: &Link) -> io::Result<(Resource, Option<Box<dyn PeerEnd>>)> {
+        let at = self.next_address();
+        let sim = self.sim();
+        Ok(match what {
+            Given::Connected => {
+                let (socket, peer) = sim.socket_pair();
+                peer.stall();
+                (Resource::new(socket), Some(Box::new(SimPeer(peer))))
+            }
+            Given::Listening | Given::Bound => (Resource::new(sim.bound_socket(at, what == Given::Listening)), None),
+            Given::Unconnected => (Resource::new(sim.connecting_socket(SILENT)), None),
+            // The kernel has no such sockets: something else than one of its stream sockets.
+            Given::Datagram => (Resource::new(at), None),
+        })
+    }
+
+    fn silent(&mut self) -> io::Result<SocketAddr> {
+        Ok(SILENT)
+    }
+
+    fn remote(&self) -> Remote<Stage> {
+        self.sim_loop.remote()
+    }
+
+    fn limit_descriptors(&mut self, limit: bool) -> io::Result<()> {
+        let (open, all) = (self.sim().descriptors(), Faults::none().descriptors);
+        self.sim().change_faults(|faults| faults.descriptors = if limit { open as usize } else { all });
+        Ok(())
+    }
+
+    fn fault(&mut self, call: Syscall, nth: usize, failure: Failure) {
+        self.sim().fail_nth(call, nth, failure);
+    }
+
+    fn advance(&mut self, time: Duration) {
+        self.sim_loop.advance(time);
     }
 
     fn reports(&mut self) -> Vec<Report> {
@@ -128,7 +175,9 @@ impl Host for Simulated {
     }
 
     fn settle(&mut self) -> bool {
-        if !self.closed {
+        if self.closed {
+            while self.sim().go_on() {}
+        } else {
             self.sim_loop.settle();
         }
         true

@@ -15,6 +15,7 @@ pub mod oracle;
 mod parse;
 mod parse_check;
 mod parse_expect;
+mod parse_link;
 mod pattern;
 mod perform;
 pub mod play;

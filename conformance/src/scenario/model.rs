@@ -1,6 +1,8 @@
 //! A scenario, as the parser leaves it: nothing in it is left to be checked.
 
 use super::pattern::Expect;
+use crate::sim::{Failure, Syscall};
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -68,6 +70,35 @@ pub(crate) enum Way {
     Accept,
     Connect,
     Server,
+    Adopt,
+}
+
+/// What is given to the loop as a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Given {
+    Connected,
+    Listening,
+    Bound,
+    Unconnected,
+    Datagram,
+}
+
+/// Who is where the application connects to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum There {
+    Peer,
+    Nobody,
+    /// It never answers.
+    Silent,
+}
+
+/// An address that a server is to have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum At {
+    /// Of this host, and whichever port is free.
+    Ip(IpAddr),
+    /// One where another socket listens already.
+    Taken,
 }
 
 #[derive(Clone, Debug)]
@@ -77,10 +108,30 @@ pub(crate) struct Link {
     pub(crate) rcvbuf: Option<usize>,
     /// The server accepts from the beginning.
     pub(crate) start: bool,
-    /// Connecting begins before the first step.
+    /// It begins before the first step.
     pub(crate) opens: bool,
-    /// Nobody listens where the application connects to.
-    pub(crate) nobody: bool,
+    pub(crate) there: There,
+    pub(crate) given: Given,
+    /// What is given is the accepting end.
+    pub(crate) accepted: bool,
+    /// The application connects from here.
+    pub(crate) local: Option<IpAddr>,
+    /// Where the server is to listen; one address of its own if empty.
+    pub(crate) on: Vec<At>,
+    pub(crate) backlog: Option<u32>,
+    pub(crate) reuse_port: bool,
+}
+
+impl Link {
+    /// Whether the connection has to be opened by a step or before the first one, and says when it is.
+    pub(crate) const fn completes(&self) -> bool {
+        matches!(self.way, Way::Connect | Way::Adopt)
+    }
+
+    /// Whether the kernel's buffers are given.
+    pub(crate) const fn is_sized(&self) -> bool {
+        self.sndbuf.is_some() || self.rcvbuf.is_some()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -106,12 +157,35 @@ pub(crate) struct Reaction {
     pub(crate) each: Vec<Command>,
 }
 
+impl Reaction {
+    /// It does nothing but fail.
+    pub(crate) fn is_raise(&self) -> bool {
+        self.each.is_empty() && matches!(self.first[..], [Command { act: Act::Raise, .. }])
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Actor {
     App(usize),
     Peer(usize),
     Server,
     Loop,
+    Host,
+    Clock,
+}
+
+impl Actor {
+    /// What it is called in the files, without the name of the connection.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::App(_) => "app",
+            Self::Peer(_) => "peer",
+            Self::Server => "server",
+            Self::Loop => "loop",
+            Self::Host => "host",
+            Self::Clock => "clock",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -129,6 +203,8 @@ pub(crate) struct Command {
 pub(crate) enum Payload {
     Text(String),
     Pattern(usize),
+    /// Of the pattern, from there, so many bytes.
+    Piece(usize, usize),
 }
 
 impl Payload {
@@ -136,6 +212,7 @@ impl Payload {
         match self {
             Self::Text(text) => text.as_bytes().to_vec(),
             Self::Pattern(len) => super::lane::pattern(0, *len),
+            Self::Piece(from, len) => super::lane::pattern(*from, *len),
         }
     }
 }
@@ -159,6 +236,7 @@ impl Mark {
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     Write(Payload),
+    WriteSpoilt(Payload),
     WriteLines(Vec<Payload>),
     WriteEof,
     Close,
@@ -171,6 +249,7 @@ pub(crate) enum Act {
     Fail,
     Raise,
     Open,
+    GiveUp,
     Turn(Vec<Command>),
     Fill(usize),
     Wait { event: String, amount: usize },
@@ -191,4 +270,10 @@ pub(crate) enum Act {
     Cancel(String),
     Report,
     Threadsafe(Vec<String>),
+    Wake(Vec<String>),
+    Flood(usize, String),
+    Listen,
+    Fault(Syscall, usize, Failure),
+    LimitFds(bool),
+    Advance(u64),
 }

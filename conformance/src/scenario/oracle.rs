@@ -149,18 +149,27 @@ fn argument(value: &Value, streams: &Streams) -> Option<Arg> {
         Value::String(word) => Arg::Word(word.clone()),
         Value::Number(number) => Arg::Int(number.as_i64()?),
         Value::Bool(yes) => Arg::Bool(*yes),
-        _ => Arg::Bytes(if let Some(text) = value.get("text") {
-            text.as_str()?.as_bytes().to_vec()
-        } else if let Some(hex) = value.get("hex") {
-            let hex = hex.as_str()?;
-            (0..hex.len() / 2).map(|i| u8::from_str_radix(hex.get(2 * i..2 * i + 2)?, 16).ok()).collect::<Option<_>>()?
-        } else {
-            let (from, of) = match value.get("written") {
-                Some(at) => (at, &streams.written),
-                None => (value.get("sent")?, &streams.sent),
-            };
-            let (from, len) = range(from)?;
-            of.get(from..from + len)?.to_vec()
-        }),
+        _ => Arg::Bytes(bytes(value, streams)?),
+    })
+}
+
+fn bytes(value: &Value, streams: &Streams) -> Option<Vec<u8>> {
+    Some(if let Some(text) = value.get("text") {
+        text.as_str()?.as_bytes().to_vec()
+    } else if let Some(pieces) = value.get("pieces") {
+        pieces.as_array()?.iter().map(|piece| bytes(piece, streams)).collect::<Option<Vec<_>>>()?.concat()
+    } else if let Some(repeat) = value.get("repeat") {
+        let (byte, len) = range(repeat)?;
+        vec![u8::try_from(byte).ok()?; len]
+    } else if let Some(hex) = value.get("hex") {
+        let hex = hex.as_str()?;
+        (0..hex.len() / 2).map(|i| u8::from_str_radix(hex.get(2 * i..2 * i + 2)?, 16).ok()).collect::<Option<_>>()?
+    } else {
+        let (from, of) = match value.get("written") {
+            Some(at) => (at, &streams.written),
+            None => (value.get("sent")?, &streams.sent),
+        };
+        let (from, len) = range(from)?;
+        of.get(from..from + len)?.to_vec()
     })
 }

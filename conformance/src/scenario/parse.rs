@@ -1,12 +1,12 @@
 //! Reads a file, and refuses whatever it does not know or what cannot be meant.
 
 use super::Problem;
-use super::model::{Act, Actor, Behaviour, Command, Connection, Departure, Link, Mark, Payload, Reaction, Scenario, Way};
+use super::model::{Act, Actor, Behaviour, Command, Connection, Departure, Mark, Payload, Reaction, Scenario};
 use super::node::{Keys, Node, Source, Value};
 use super::parse_expect::{expect, expects};
-use super::words::{
-    APP, CALLBACKS, FOLDERS, KINDS, KINDS_NOT_YET, LOOP, NEEDS, OTHERS, PEER, PROBES, Place, SERVER, SERVER_PROBES, Verb, WAYS,
-};
+use super::parse_link::link;
+use super::words::{ACTORS, CALLBACKS, FOLDERS, NEEDS, OTHERS, PROBES, Place, SERVER_PROBES, Verb};
+use crate::sim::Syscall;
 use crate::trace::contract;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -97,53 +97,6 @@ fn words_of(source: &Source<'_>, node: Option<&Node>, what: &str, known: impl Fn
     Ok(words)
 }
 
-fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String>), Problem> {
-    let keys = source.keys(node, "link")?;
-    let kind = source.text(keys.need(source, "kind")?)?;
-    if KINDS_NOT_YET.contains(&kind) {
-        return Err(source.problem(node.line, format!("the kind `{kind}` is not supported yet")));
-    }
-    if !KINDS.contains(&kind) {
-        return Err(source.problem(node.line, format!("`{kind}` is no kind of link; there is: {}", KINDS.join(", "))));
-    }
-    let way = match keys.get("by").map(|by| source.text(by)).transpose()? {
-        None | Some("accept") => Way::Accept,
-        Some("connect") => Way::Connect,
-        Some("server") => Way::Server,
-        Some(other) => {
-            return Err(source.problem(node.line, format!("`{other}` is no way to come about; there are: {}", WAYS.join(", "))));
-        }
-    };
-    let mut also: Vec<String> = Vec::new();
-    for item in keys.get("also").map_or(Ok(&[][..]), |also| source.list(also))? {
-        let name = source.text(item)?;
-        let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        if !plain || ["on", "eof", "buffer", "factory"].contains(&name) || also.iter().any(|before| before == name) {
-            return Err(source.problem(item.line, format!("`{name}` cannot be the name of a connection")));
-        }
-        also.push(name.into());
-    }
-    let only = |key: &str, needed: Way| match keys.get(key) {
-        Some(node) if way != needed => Err(source.problem(node.line, format!("`{key}` does not go with this `by`"))),
-        node => Ok(node),
-    };
-    let start = only("start", Way::Server)?.map_or(Ok(true), |node| source.flag(node))?;
-    let opens = match only("open", Way::Connect)? {
-        None => true,
-        Some(node) if matches!(&node.value, Value::Text(text) if text == "steps") => false,
-        Some(node) => return Err(source.problem(node.line, "`open` is \"steps\" or absent")),
-    };
-    let nobody = match only("listener", Way::Connect)? {
-        None => false,
-        Some(node) if matches!(&node.value, Value::Text(text) if text == "nobody") => true,
-        Some(node) => return Err(source.problem(node.line, "`listener` is \"nobody\" or absent")),
-    };
-    let size = |key: &str| keys.get(key).map(|node| source.count(node)).transpose();
-    let link = Link { way, sndbuf: size("sndbuf")?, rcvbuf: size("rcvbuf")?, start, opens, nobody };
-    keys.end(source)?;
-    Ok((link, also))
-}
-
 fn departs(source: &Source<'_>, node: Option<&Node>, names: &Names) -> Result<BTreeMap<String, Vec<Departure>>, Problem> {
     let mut departures = BTreeMap::new();
     let Some(node) = node else { return Ok(departures) };
@@ -174,12 +127,17 @@ fn departure(source: &Source<'_>, node: &Node, names: &Names) -> Result<Departur
     Ok(Departure { why: why.into(), versions, line: node.line, expect })
 }
 
+fn is_actor(word: &str) -> bool {
+    let kind = word.split('.').next().unwrap_or_default();
+    ACTORS.iter().any(|actor| actor.0 == kind)
+}
+
 /// Where a command stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Site {
     Steps,
-    /// Inside of a step `turn`.
-    Turn,
+    /// Inside of a step `turn`, of this connection if it is one's.
+    Turn(Option<usize>),
     /// In a callback of this connection; of whichever has the protocol, if none.
     Callback(usize),
     Job,
@@ -249,10 +207,14 @@ impl Reader<'_> {
             let keys = source.keys(node, "on")?;
             for &callback in CALLBACKS {
                 let Some(node) = keys.get(callback) else { continue };
-                if callback == "data" && buffer.is_some() || callback == "bu" && buffer.is_none() {
+                if callback == "data" && buffer.is_some() || ["gb", "bu"].contains(&callback) && buffer.is_none() {
                     return Err(source.problem(node.line, format!("this protocol never gets `{callback}`: see `buffer`")));
                 }
-                on.insert(callback.to_owned(), self.reaction(node, connection)?);
+                let reaction = self.reaction(node, connection)?;
+                if callback == "gb" && !reaction.is_raise() {
+                    return Err(source.problem(node.line, "nothing can be done in get_buffer but `raise`: it has no context"));
+                }
+                on.insert(callback.to_owned(), reaction);
             }
             keys.end(source)?;
         }
@@ -293,7 +255,12 @@ impl Reader<'_> {
             }
             ("server", Some(0)) => Ok(Actor::Server),
             ("loop", Some(0)) => Ok(Actor::Loop),
-            _ => Err(self.source.problem(node.line, format!("`{word}` is no actor; there are: app, peer, server, loop"))),
+            ("host", Some(0)) => Ok(Actor::Host),
+            ("clock", Some(0)) => Ok(Actor::Clock),
+            _ => {
+                let known = ACTORS.iter().map(|actor| actor.0).collect::<Vec<_>>().join(", ");
+                Err(self.source.problem(node.line, format!("`{word}` is no actor; there are: {known}")))
+            }
         }
     }
 
@@ -302,21 +269,17 @@ impl Reader<'_> {
         let items = source.list(node)?;
         let Some(first) = items.first() else { return Err(source.problem(node.line, "an empty step")) };
         let word = source.text(first)?;
-        let named = ["app", "peer", "server", "loop"].contains(&word.split('.').next().unwrap_or_default());
+        let named = is_actor(word);
         let (actor, rest) = match site {
-            Site::Callback(connection) if !named => (Actor::App(connection), items),
+            Site::Callback(connection) | Site::Turn(Some(connection)) if !named => (Actor::App(connection), items),
             _ => (self.actor(word, first)?, &items[1..]),
         };
         let Some((first, mut args)) = rest.split_first() else {
             return Err(source.problem(node.line, format!("`{word}` does nothing: a verb is missing")));
         };
         let name = source.text(first)?;
-        let verbs = match actor {
-            Actor::App(_) => APP,
-            Actor::Peer(_) => PEER,
-            Actor::Server => SERVER,
-            Actor::Loop => LOOP,
-        };
+        let kind = actor.word();
+        let verbs = ACTORS.iter().find(|actor| actor.0 == kind).map_or(&[][..], |actor| actor.1);
         let verb = verbs.iter().find(|verb| verb.name == name).ok_or_else(|| {
             let known = verbs.iter().map(|verb| verb.name).collect::<Vec<_>>().join(", ");
             source.problem(first.line, format!("there is no verb `{name}` here; there are: {known}"))
@@ -349,7 +312,8 @@ impl Reader<'_> {
         let wrong = match verb.place {
             Place::Anywhere => return Ok(()),
             Place::Steps if site != Site::Steps => "can only be a step",
-            Place::Callback if matches!(site, Site::Steps | Site::Turn) => "can only stand in a callback or a job",
+            Place::Turns if !matches!(site, Site::Steps | Site::Turn(_)) => "can only be a step, or stand in a `turn`",
+            Place::Callback if matches!(site, Site::Steps | Site::Turn(_)) => "can only stand in a callback or a job",
             Place::Callback if named && matches!(site, Site::Callback(_)) => "is said of the callback itself, without an actor",
             _ => return Ok(()),
         };
@@ -377,9 +341,8 @@ impl Reader<'_> {
         let job = |node: &Node| declared(node, &self.names.jobs, "job");
         Ok(match (actor, name, verb.args, args) {
             (_, "write", _, [data]) => Act::Write(self.payload(data)?),
-            (_, "writelines", _, [lines]) => {
-                Act::WriteLines(source.list(lines)?.iter().map(|line| self.payload(line)).collect::<Result<_, _>>()?)
-            }
+            (_, "write_spoilt", _, [data]) => Act::WriteSpoilt(self.payload(data)?),
+            (_, "writelines", _, [lines]) => Act::WriteLines(self.pieces(lines)?),
             (_, "send", _, [data]) => Act::Send(self.payload(data)?),
             (_, "limits", _, [limits]) => self.limits(limits)?,
             (_, "set_protocol", _, [name]) => Act::SetProtocol(declared(name, &self.names.protocols, "protocol")?),
@@ -394,6 +357,10 @@ impl Reader<'_> {
             (_, "cancel", _, [name]) => Act::Cancel(job(name)?),
             (_, "call_later", _, [n, name]) => Act::CallLater(source.count(n)? as u64, job(name)?),
             (_, "threadsafe", _, [names]) => Act::Threadsafe(source.list(names)?.iter().map(job).collect::<Result<_, _>>()?),
+            (_, "wake", _, [names]) => Act::Wake(source.list(names)?.iter().map(job).collect::<Result<_, _>>()?),
+            (_, "flood", _, [n, name]) => Act::Flood(source.count(n)?, job(name)?),
+            (_, "fault", _, [fault]) => self.fault(fault)?,
+            (_, "advance", _, [n]) => Act::Advance(source.count(n)? as u64),
             (_, word, [], []) => match word {
                 "write_eof" => Act::WriteEof,
                 "close" => Act::Close,
@@ -403,6 +370,10 @@ impl Reader<'_> {
                 "fail" => Act::Fail,
                 "raise" => Act::Raise,
                 "open" => Act::Open,
+                "cancel" if matches!(actor, Actor::App(_)) => Act::GiveUp,
+                "listen" => Act::Listen,
+                "limit-fds" => Act::LimitFds(true),
+                "free-fds" => Act::LimitFds(false),
                 "settle" => Act::Settle,
                 "connect" => Act::Connect,
                 "recv-eof" => Act::RecvEof,
@@ -422,12 +393,12 @@ impl Reader<'_> {
         let mut list = Vec::new();
         for item in self.source.list(commands)? {
             let word = self.source.list(item)?.first().map(|first| self.source.text(first)).transpose()?.unwrap_or_default();
-            let named = ["app", "peer", "server", "loop"].contains(&word.split('.').next().unwrap_or_default());
             // As in a callback, the actor may be left out.
-            let command = match (named, actor) {
-                (false, Actor::App(connection)) => self.command(item, Site::Callback(connection))?,
-                _ => self.command(item, Site::Turn)?,
+            let own = match actor {
+                Actor::App(connection) if !is_actor(word) => Some(connection),
+                _ => None,
             };
+            let command = self.command(item, Site::Turn(own))?;
             if matches!(command.act, Act::Fail | Act::Raise) {
                 return Err(self.source.problem(command.line, "`fail` and `raise` stand in callbacks and jobs"));
             }
@@ -444,6 +415,40 @@ impl Reader<'_> {
             ("pattern", n) => Ok(Payload::Pattern(self.source.count(n)?)),
             (other, node) => Err(self.source.problem(node.line, format!("`{other}` is no payload; there is `pattern`"))),
         }
+    }
+
+    /// A list of payloads, or so many pieces of so many bytes.
+    fn pieces(&self, node: &Node) -> Result<Vec<Payload>, Problem> {
+        if let Value::List(lines) = &node.value {
+            return lines.iter().map(|line| self.payload(line)).collect();
+        }
+        let keys = self.source.keys(node, "pieces")?;
+        let (pieces, of) = (keys.need(self.source, "pieces")?, keys.need(self.source, "of")?);
+        let (pieces, of) = (self.source.count(pieces)?, self.source.count(of)?);
+        keys.end(self.source)?;
+        Ok((0..pieces).map(|n| Payload::Piece(n * of, of)).collect())
+    }
+
+    fn fault(&self, node: &Node) -> Result<Act, Problem> {
+        let source = self.source;
+        let keys = source.keys(node, "a fault")?;
+        let (call_node, error_node) = (keys.need(source, "call")?, keys.need(source, "error")?);
+        let nth = keys.get("nth").map_or(Ok(1), |node| source.count(node))?;
+        keys.end(source)?;
+        let word = source.text(call_node)?;
+        let call = Syscall::named(word).ok_or_else(|| {
+            let known = Syscall::ALL.iter().map(|call| call.1).collect::<Vec<_>>().join(", ");
+            source.problem(call_node.line, format!("there is no call `{word}`; there are: {known}"))
+        })?;
+        let word = source.text(error_node)?;
+        let failure = call.failures().iter().find(|failure| failure.word() == word).ok_or_else(|| {
+            let known = call.failures().iter().map(|failure| failure.word()).collect::<Vec<_>>().join(", ");
+            source.problem(error_node.line, format!("`{}` never fails with `{word}`; it can with: {known}", call.word()))
+        })?;
+        if nth == 0 {
+            return Err(source.problem(node.line, "calls are counted from 1"));
+        }
+        Ok(Act::Fault(call, nth, *failure))
     }
 
     fn limits(&self, node: &Node) -> Result<Act, Problem> {

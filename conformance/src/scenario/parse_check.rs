@@ -1,7 +1,7 @@
 //! Steps that contradict each other, and names that nothing refers to.
 
 use super::Problem;
-use super::model::{Act, Actor, Command, Scenario, Way};
+use super::model::{Act, Actor, Command, Given, Scenario, There, Way};
 use super::node::Source;
 use std::collections::BTreeSet;
 
@@ -44,23 +44,33 @@ impl Walk<'_> {
     fn steps(&mut self) -> Result<(), Problem> {
         let link = &self.scenario.link;
         let count = self.scenario.connections.len();
+        // A connection that is commanded before it is there is one that is being opened.
         let mut opened = vec![link.opens && link.way != Way::Server; count];
         let mut ended: Vec<Option<(usize, &str)>> = vec![None; count];
         let mut finished = vec![false; count];
         for command in &self.scenario.steps {
             let wrong = |message: String| Err(self.source.problem(command.line, message));
             match (command.actor, &command.act) {
-                (Actor::App(n), Act::Open) if link.opens || link.way != Way::Connect || opened[n] => {
+                (Actor::App(n), Act::Open) if link.opens || !link.completes() || opened[n] => {
                     return wrong("`open` goes with `link.open = \"steps\"`, once a connection".into());
                 }
                 (Actor::Peer(n), Act::Connect) if link.way != Way::Server || opened[n] => {
                     return wrong("`connect` goes with `link.by = \"server\"`, once a connection".into());
                 }
                 (Actor::App(n), Act::Open) | (Actor::Peer(n), Act::Connect) => opened[n] = true,
+                (Actor::App(n), Act::Turn(commands)) if !opened[n] && commands.iter().any(|own| matches!(own.act, Act::Open)) => {
+                    if link.opens || link.way != Way::Connect {
+                        return wrong("`open` in a `turn` goes with `link.by = \"connect\"` and `link.open = \"steps\"`".into());
+                    }
+                    opened[n] = true;
+                }
                 (Actor::App(n) | Actor::Peer(n), act) if !opened[n] && !matches!(act, Act::Settle | Act::Wait { .. }) => {
                     return wrong("this connection was not opened yet".into());
                 }
-                (Actor::Peer(_), _) if link.nobody => return wrong("nobody listens: there is no peer".into()),
+                (Actor::Peer(_), _) if link.there != There::Peer => return wrong("nobody answers: there is no peer".into()),
+                (Actor::Peer(_), _) if link.way == Way::Adopt && link.given != Given::Connected => {
+                    return wrong("what is given is not connected: there is no peer".into());
+                }
                 (Actor::Peer(n), act) => {
                     if let Some((line, how)) = ended[n] {
                         return wrong(format!("the peer was {how} in line {line}"));
@@ -77,10 +87,16 @@ impl Walk<'_> {
                         _ => {}
                     }
                 }
+                (Actor::Server, Act::Listen) if link.way == Way::Server && link.is_sized() && link.opens => {
+                    return wrong("a server whose socket is made beforehand listens once".into());
+                }
                 (Actor::Server, _) if link.way != Way::Server => {
                     return wrong("`server` goes with `link.by = \"server\"`".into());
                 }
-                (Actor::Loop, Act::Threadsafe(_)) => self.need(command, "threads")?,
+                (Actor::Loop, Act::Threadsafe(_) | Act::Wake(_) | Act::Flood(..)) => self.need(command, "threads")?,
+                (Actor::Host, Act::Fault(..)) => self.need(command, "faults")?,
+                (Actor::Host, _) => self.need(command, "fd-limit")?,
+                (Actor::Clock, _) => self.need(command, "clock")?,
                 (Actor::Loop, Act::Close) => self.need(command, "close-loop")?,
                 _ => {}
             }
@@ -125,10 +141,10 @@ impl Walk<'_> {
                     self.command(command)?;
                 }
             }
-            Act::CallSoon(job) | Act::CallLater(_, job) | Act::Cancel(job) => {
+            Act::CallSoon(job) | Act::CallLater(_, job) | Act::Cancel(job) | Act::Flood(_, job) => {
                 self.jobs.insert(job.clone());
             }
-            Act::Threadsafe(jobs) => self.jobs.extend(jobs.iter().cloned()),
+            Act::Threadsafe(jobs) | Act::Wake(jobs) => self.jobs.extend(jobs.iter().cloned()),
             Act::SetProtocol(name) => {
                 self.protocols.insert(name.clone());
             }
@@ -154,8 +170,7 @@ impl Scenario {
         let (kind, index) = match actor {
             Actor::App(index) => ("app", index),
             Actor::Peer(index) => ("peer", index),
-            Actor::Server => return "server".into(),
-            Actor::Loop => return "loop".into(),
+            Actor::Server | Actor::Loop | Actor::Host | Actor::Clock => return actor.word().into(),
         };
         let name = &self.connections[index].name;
         if name.is_empty() { kind.into() } else { format!("{kind}.{name}") }

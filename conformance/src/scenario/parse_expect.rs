@@ -139,16 +139,25 @@ impl Reader<'_> {
         if let Value::Text(text) = &node.value {
             return Ok(Bytes::Text(text.clone().into_bytes()));
         }
-        let (key, inner) = source.single(node, "text, or one of { pattern, written, sent, prefix }")?;
+        if let Value::Table(entries) = &node.value {
+            if entries.iter().any(|entry| entry.0 == "prefix") {
+                let keys = source.keys(node, "a prefix")?;
+                let of = self.bytes(keys.need(source, "prefix")?)?;
+                let most = keys.get("most").map_or(Ok(usize::MAX), |node| source.count(node))?;
+                keys.end(source)?;
+                return Ok(Bytes::Prefix(Box::new(of), most));
+            }
+        }
+        let (key, inner) = source.single(node, "text, or one of { pattern, written, sent, prefix, anything }")?;
         match key {
             "pattern" => Ok(Bytes::Pattern(source.count(inner)?)),
             "written" if source.flag(inner)? => Ok(Bytes::Written),
             "sent" if source.flag(inner)? => Ok(Bytes::Sent),
-            "prefix" => Ok(Bytes::Prefix(Box::new(self.bytes(inner)?))),
-            _ => {
-                Err(source
-                    .problem(node.line, format!("`{key}` is none of: pattern = n, written = true, sent = true, prefix = …")))
-            }
+            "anything" if source.flag(inner)? => Ok(Bytes::Anything),
+            _ => Err(source.problem(
+                node.line,
+                format!("`{key}` is none of: pattern = n, written = true, sent = true, anything = true, prefix = …"),
+            )),
         }
     }
 }

@@ -16,8 +16,10 @@ pub(crate) enum Bytes {
     Written,
     /// All that the peer sent.
     Sent,
-    /// The first bytes of that, at least one.
-    Prefix(Box<Self>),
+    /// The first bytes of that, at least one, and at most so many.
+    Prefix(Box<Self>, usize),
+    /// Whatever it is.
+    Anything,
 }
 
 impl Bytes {
@@ -27,10 +29,14 @@ impl Bytes {
             Self::Pattern(len) => Part::Bytes { left: pattern(0, *len), open: false },
             Self::Written => Part::Bytes { left: streams.written.clone(), open: false },
             Self::Sent => Part::Bytes { left: streams.sent.clone(), open: false },
-            Self::Prefix(of) => match of.resolve(streams) {
-                Part::Bytes { left, .. } => Part::Bytes { left, open: true },
+            Self::Prefix(of, most) => match of.resolve(streams) {
+                Part::Bytes { mut left, .. } => {
+                    left.truncate(*most);
+                    Part::Bytes { left, open: true }
+                }
                 other => other,
             },
+            Self::Anything => Part::Bytes { left: Vec::new(), open: true },
         }
     }
 }
@@ -42,7 +48,9 @@ impl fmt::Display for Bytes {
             Self::Pattern(len) => write!(f, "{len} bytes of the pattern"),
             Self::Written => f.write_str("all that was written"),
             Self::Sent => f.write_str("all that was sent"),
-            Self::Prefix(of) => write!(f, "the beginning of {of}"),
+            Self::Anything => f.write_str("anything"),
+            Self::Prefix(of, usize::MAX) => write!(f, "the beginning of {of}"),
+            Self::Prefix(of, most) => write!(f, "the beginning of {of}, at most {most} bytes"),
         }
     }
 }
@@ -286,6 +294,10 @@ fn take(name: &str, args: &[Want], event: &Event, streams: &Streams, out: &mut B
     if event.name != name {
         return;
     }
+    if let ([Want::Bytes(Bytes::Anything)], Some(_)) = (args, event.bytes()) {
+        out.insert(Rest::new());
+        return;
+    }
     if let ([Want::Bytes(want)], Some(bytes)) = (args, event.bytes()) {
         if let Part::Bytes { left, open } = want.resolve(streams) {
             take_bytes(name, &left, open, bytes, out);
@@ -406,11 +418,14 @@ mod tests {
         assert_eq!(check(&[want_data(text("abcd"))], &[data("abc")]), Err(1));
         let any = [Pattern::Any(vec![vec![want_data(text("abcd"))], vec![want("pause")]])];
         assert_eq!(check(&any, &[data("ab"), event("pause"), data("cd")]), Ok(()));
-        let prefix = [want_data(Bytes::Prefix(Box::new(text("abcd")))), want("lost")];
+        let prefix = [want_data(Bytes::Prefix(Box::new(text("abcd")), usize::MAX)), want("lost")];
         assert_eq!(check(&prefix, &[data("ab"), event("lost")]), Ok(()));
         assert_eq!(check(&prefix, &[data("abcd"), event("lost")]), Ok(()));
         assert_eq!(check(&prefix, &[event("lost")]), Err(0));
         assert_eq!(check(&prefix, &[data("x"), event("lost")]), Err(0));
+        let bounded = [want_data(Bytes::Prefix(Box::new(text("abcd")), 2)), want("lost")];
+        assert_eq!(check(&bounded, &[data("a"), data("b"), event("lost")]), Ok(()));
+        assert_eq!(check(&bounded, &[data("abc"), event("lost")]), Err(0));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(crate) fn perform(hub: &mut Hub<Stage>, stage: &mut Stage, command: &Command
         Actor::App(connection) => of_connection(hub, stage, connection, &command.act),
         Actor::Server => of_server(hub, stage, &command.act),
         Actor::Loop => of_loop(hub, stage, &command.act),
-        Actor::Peer(_) => ("", None),
+        Actor::Peer(_) | Actor::Host | Actor::Clock => ("", None),
     };
     if let Some(answer) = answer {
         stage.record.timeline.answered(answer);
@@ -38,6 +38,9 @@ pub(crate) fn perform(hub: &mut Hub<Stage>, stage: &mut Stage, command: &Command
 type Answer = (&'static str, Option<&'static str>);
 
 fn of_connection(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, act: &Act) -> Answer {
+    if matches!(act, Act::Open) {
+        stage.connect(hub, connection);
+    }
     let Some(id) = stage.connections[connection].id else { return ("open", Some("not open")) };
     match act {
         Act::Write(payload) => {
@@ -45,6 +48,14 @@ fn of_connection(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, act
             let status = hub.write(id, &bytes);
             keep(stage, connection, status, &bytes);
             return ("write", Some(word_of(status)));
+        }
+        Act::WriteSpoilt(payload) => {
+            let bytes = payload.bytes();
+            let mut memory = bytes.clone();
+            let status = hub.write(id, &memory);
+            memory.fill(b'!');
+            keep(stage, connection, status, &bytes);
+            return ("write_spoilt", Some(word_of(status)));
         }
         Act::WriteLines(lines) => {
             let lines: Vec<Vec<u8>> = lines.iter().map(super::model::Payload::bytes).collect();
@@ -54,7 +65,7 @@ fn of_connection(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, act
         }
         Act::WriteEof => return ("write_eof", Some(hub.write_eof(id).map_or("Unsupported", |()| "Done"))),
         Act::Close => hub.close(id),
-        Act::Abort => hub.abort(id),
+        Act::Abort | Act::GiveUp => hub.abort(id),
         Act::PauseReading => hub.pause_reading(id),
         Act::ResumeReading => hub.resume_reading(id),
         Act::Limits { low, high } => return ("limits", Some(limits(hub, id, *low, *high))),

@@ -2,14 +2,15 @@
 
 use super::host::{Host, PeerEnd, Seen, make};
 use super::lane::{Arg, Event, Record, pattern};
-use super::model::{Act, Actor, Command, Link, Scenario, Way};
-use super::perform::perform;
-use super::stage::{Stage, caught};
+use super::model::{Act, Actor, At, Command, Link, Scenario, There, Way};
+use super::perform::{job, perform};
+use super::stage::{Stage, caught, class};
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Connect, Listen, Protocol, Report, SocketOption};
+use plimsoll_core::{Connect, Hub, Listen, ListenError, Protocol, Report, ServerId, SocketOption};
 use std::env;
 use std::rc::Rc;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 /// Passing scenarios never wait for this; `PLIMSOLL_TIME_SCALE` multiplies it.
@@ -20,6 +21,12 @@ const QUIET: u32 = 5;
 
 /// How long a peer that waits for bytes leaves the loop alone.
 const GLANCE: Duration = Duration::from_millis(1);
+
+/// How long the loop sleeps before another thread wakes it.
+const WHILE: Duration = Duration::from_millis(20);
+
+/// How many threads a flood has.
+const FLOODERS: usize = 4;
 
 /// The most that a peer reads in one go.
 const GULP: usize = 16 * 1024;
@@ -40,7 +47,7 @@ pub fn run(host: &str, scenario: &Rc<Scenario>, seed: u64) -> Result<Record, Str
     let simulated = super::host::is_simulated(host);
     let host = make(host, scenario, seed).map_err(|error| error.to_string())?;
     let (record, left) = caught(move || {
-        let mut play = Play::new(host, scenario.clone());
+        let mut play = Play::new(host, scenario.clone(), simulated);
         let result = play.all();
         let left = play.end();
         Ok::<_, String>((result?, left?))
@@ -54,17 +61,21 @@ struct Stuck;
 
 struct Play {
     host: Box<dyn Host>,
+    simulated: bool,
     scenario: Rc<Scenario>,
     peers: Vec<Option<Box<dyn PeerEnd>>>,
+    /// Where the application listens.
     address: Option<SocketAddr>,
+    threads: Vec<JoinHandle<bool>>,
     broken: Vec<String>,
     closed: bool,
 }
 
 impl Play {
-    fn new(host: Box<dyn Host>, scenario: Rc<Scenario>) -> Self {
+    fn new(host: Box<dyn Host>, scenario: Rc<Scenario>, simulated: bool) -> Self {
         let peers = scenario.connections.iter().map(|_| None).collect();
-        Self { host, scenario, peers, address: None, broken: Vec::new(), closed: false }
+        let (threads, broken) = (Vec::new(), Vec::new());
+        Self { host, simulated, scenario, peers, address: None, threads, broken, closed: false }
     }
 
     fn stage(&mut self) -> &mut Stage {
@@ -96,6 +107,10 @@ impl Play {
     /// Ends whatever is left; how many descriptors the host says there are then.
     fn end(mut self) -> Result<u64, String> {
         self.peers.clear();
+        // Threads of a flood may still be at it.
+        self.join();
+        // It was possible before.
+        let _ = self.host.limit_descriptors(false);
         if !self.closed {
             let (hub, stage) = self.host.hub();
             let ids: Vec<_> = stage.connections.iter().filter_map(|connection| connection.id).collect();
@@ -145,7 +160,7 @@ impl Play {
             let left = deadline.saturating_duration_since(Instant::now());
             // A simulated world in which nothing is under way will stay so.
             silence = if self.turn(patience.min(left)) { 0 } else { silence + 1 };
-            if left.is_zero() || silence > QUIET || !self.broken.is_empty() {
+            if Instant::now() >= deadline || silence > QUIET || !self.broken.is_empty() {
                 return Err(Stuck);
             }
         }
@@ -155,19 +170,26 @@ impl Play {
 
     fn open(&mut self) -> Result<(), String> {
         let link = self.scenario.link.clone();
-        let text = |error: std::io::Error| error.to_string();
         match link.way {
-            Way::Connect if link.nobody => self.address = Some(self.host.nobody().map_err(text)?),
-            Way::Connect => self.address = Some(self.host.listen_peer(&link).map_err(text)?),
-            Way::Accept | Way::Server => self.serve(&link)?,
+            Way::Connect => {
+                let at = match link.there {
+                    There::Peer => self.host.listen_peer(&link),
+                    There::Nobody => self.host.nobody(),
+                    There::Silent => self.host.silent(),
+                };
+                self.stage().target = Some(connect_to(at.map_err(|error| error.to_string())?, &link));
+            }
+            Way::Accept => self.listen()?,
+            Way::Server if link.opens => self.listen()?,
+            Way::Server | Way::Adopt => {}
         }
         if !link.opens || link.way == Way::Server {
             return Ok(());
         }
         for index in 0..self.peers.len() {
             let opened = match link.way {
-                Way::Connect => self.connect(index),
-                _ => self.accept(index),
+                Way::Connect | Way::Adopt => self.connect(index),
+                Way::Accept | Way::Server => self.accept(index),
             };
             opened.map_err(|Stuck| "it never came about".to_owned())?;
         }
@@ -181,30 +203,54 @@ impl Play {
         Ok(())
     }
 
-    fn serve(&mut self, link: &Link) -> Result<(), String> {
+    /// Listens, where it did before if it did. What comes of it is an event only if a step does this.
+    fn listen(&mut self) -> Result<(), String> {
+        let link = self.scenario.link.clone();
+        let told = !link.opens || self.address.is_some();
         let make = |stage: &mut Stage, _| -> Option<Box<dyn Protocol<Stage>>> { stage.accept() };
-        let at = if link.sndbuf.is_some() || link.rcvbuf.is_some() {
-            let (socket, at) = self.host.listener(link).map_err(|error| error.to_string())?;
-            let (hub, stage) = self.host.hub();
-            stage.server = Some(hub.listen_on(socket, make, |_, _, _| {}));
-            at
-        } else {
-            let listen = Listen::on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-            let listen = if link.start { listen } else { listen.paused() };
-            let (hub, stage) = self.host.hub();
-            let server = hub.listen_with(listen, make, |_, _, _| {});
-            stage.server = Some(server);
-            for _ in 0..QUIET {
-                self.turn(Duration::ZERO);
+        let done = move |_: &mut Hub<Stage>, stage: &mut Stage, result: Result<ServerId, ListenError>| {
+            if told {
+                let class = result.map_or_else(|error| class(Some(error.error().kind())), |_| "ok");
+                stage.record.push("server", Event::new("listening").word(class));
             }
-            let found = self.host.hub().0.sockets(server).first().and_then(plimsoll_core::Addr::inet);
-            found.ok_or("the server does not listen")?
         };
-        for _ in 0..QUIET {
+        let server = if link.is_sized() {
+            let (socket, at) = self.host.listener(&link).map_err(|error| error.to_string())?;
+            self.address = Some(at);
+            self.host.hub().0.listen_on(socket, make, done)
+        } else {
+            let listen = self.listen_at(&link)?;
+            self.host.hub().0.listen_with(listen, make, done)
+        };
+        self.stage().server = Some(server);
+        for _ in 0..2 * QUIET {
             self.turn(Duration::ZERO);
         }
-        self.address = Some(at);
-        Ok(())
+        let found = self.host.hub().0.sockets(server).first().and_then(plimsoll_core::Addr::inet);
+        self.address = self.address.or(found);
+        if told || found.is_some() { Ok(()) } else { Err("the server does not listen".into()) }
+    }
+
+    fn listen_at(&mut self, link: &Link) -> Result<Listen, String> {
+        let mut addrs = Vec::new();
+        for at in &link.on {
+            addrs.push(match at {
+                At::Ip(ip) => SocketAddr::new(*ip, 0),
+                At::Taken => self.host.taken().map_err(|error| error.to_string())?,
+            });
+        }
+        let first = self.address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let mut listen = match addrs.split_first() {
+            Some((first, rest)) if self.address.is_none() => rest.iter().fold(Listen::on(*first), |listen, at| listen.and(*at)),
+            _ => Listen::on(first),
+        };
+        if !link.start {
+            listen = listen.paused();
+        }
+        if let Some(backlog) = link.backlog {
+            listen = listen.backlog(backlog);
+        }
+        Ok(listen.reuse_port(link.reuse_port))
     }
 
     fn accept(&mut self, index: usize) -> Result<(), Stuck> {
@@ -226,37 +272,55 @@ impl Play {
                     self.note_peer(index, Event::new("refused"));
                     return Ok(());
                 }
-                self.stage().connections[index].ends = peer.ends().map(|(own, other)| (other.into(), own.into()));
-                self.peers[index] = Some(peer);
+                self.has_peer(index, peer);
             }
             None => self.note_peer(index, Event::new("refused")),
         }
         Ok(())
     }
 
+    fn has_peer(&mut self, index: usize, peer: Box<dyn PeerEnd>) {
+        self.stage().connections[index].ends = peer.ends().map(|(own, other)| (other.into(), own.into()));
+        self.peers[index] = Some(peer);
+    }
+
+    /// Has the application connect, or gives it a socket.
     fn connect(&mut self, index: usize) -> Result<(), Stuck> {
         let link = self.scenario.link.clone();
-        let Some(to) = self.address else { return Err(Stuck) };
-        let mut connect = Connect::to(to);
-        for option in [link.sndbuf.map(SocketOption::SendBuffer), link.rcvbuf.map(SocketOption::ReceiveBuffer)] {
-            connect = option.into_iter().fold(connect, Connect::option);
+        if link.way == Way::Adopt {
+            let Ok((socket, peer)) = self.host.given(link.given, &link) else { return Err(Stuck) };
+            if let Some(peer) = peer {
+                self.has_peer(index, peer);
+            }
+            let (hub, stage) = self.host.hub();
+            stage.adopt(hub, index, socket);
+            self.turn(Duration::ZERO);
+        } else {
+            let (hub, stage) = self.host.hub();
+            stage.connect(hub, index);
+            self.turn(Duration::ZERO);
+            if link.there != There::Peer {
+                return Ok(());
+            }
+            self.meets(index)?;
         }
-        let (hub, stage) = self.host.hub();
-        stage.connect(hub, index, connect);
-        self.turn(Duration::ZERO);
-        if link.nobody {
-            return Ok(());
-        }
+        if link.opens { self.until(Duration::from_secs(1), |play| play.amount(Actor::App(index), "done") > 0) } else { Ok(()) }
+    }
+
+    /// Waits for the peer of a connection that is being opened, unless it was given up.
+    fn meets(&mut self, index: usize) -> Result<(), Stuck> {
         self.until(GLANCE, |play| {
             let peer = play.host.accept_peer();
             let found = peer.is_some();
             if let Some(peer) = peer {
-                play.stage().connections[index].ends = peer.ends().map(|(own, other)| (other.into(), own.into()));
-                play.peers[index] = Some(peer);
+                play.has_peer(index, peer);
             }
-            found || play.stage().connections[index].lost
-        })?;
-        if link.opens { self.until(Duration::from_secs(1), |play| play.amount(Actor::App(index), "done") > 0) } else { Ok(()) }
+            let made = play.amount(Actor::App(index), "cm") > 0;
+            let (hub, stage) = play.host.hub();
+            let live = &stage.connections[index];
+            let over = live.lost || live.id.is_some_and(|id| hub.is_closing(id));
+            found || over && !made
+        })
     }
 
     // ---- steps ----
@@ -275,20 +339,39 @@ impl Play {
             (Actor::App(index), Act::Open) => return self.connect(index),
             (Actor::App(index), Act::Fill(size)) => return self.fill(index, *size),
             (Actor::App(index), Act::Probe(what)) if what == "nodelay" => self.nodelay(index),
-            (_, Act::Turn(commands)) => {
+            (actor, Act::Turn(commands)) => {
                 let (hub, stage) = self.host.hub();
                 for command in commands {
                     perform(hub, stage, command);
                 }
                 self.turn(Duration::ZERO);
+                let opens = commands.iter().any(|command| matches!(command.act, Act::Open));
+                if let (Actor::App(index), true, There::Peer) = (actor, opens, self.scenario.link.there) {
+                    return self.meets(index);
+                }
             }
             (Actor::Peer(index), act) => return self.peer(index, act),
             (Actor::Loop, Act::Threadsafe(jobs)) => {
-                let answer = self.host.threadsafe(jobs).map_or("Unsupported", |open| if open { "Done" } else { "LoopClosed" });
+                self.spawn(jobs.clone(), Duration::ZERO);
+                let answer = if self.join() { "Done" } else { "LoopClosed" };
                 if command.answers.as_deref().unwrap_or("Done") != answer {
                     self.stage().record.push("loop", Event::new("answered").word("threadsafe").word(answer));
                 }
             }
+            (Actor::Loop, Act::Wake(jobs)) => {
+                self.spawn(jobs.clone(), WHILE);
+                self.join_if_simulated();
+            }
+            (Actor::Loop, Act::Flood(n, job)) => {
+                for _ in 0..FLOODERS {
+                    self.spawn(vec![job.clone(); *n], Duration::ZERO);
+                }
+                self.join_if_simulated();
+            }
+            (Actor::Server, Act::Listen) => return self.listen().map_err(|_| Stuck),
+            (Actor::Host, Act::Fault(call, nth, failure)) => self.host.fault(*call, *nth, *failure),
+            (Actor::Host, Act::LimitFds(limit)) => return self.host.limit_descriptors(*limit).map_err(|_| Stuck),
+            (Actor::Clock, Act::Advance(milliseconds)) => self.host.advance(Duration::from_millis(*milliseconds)),
             (Actor::Loop, Act::Close) => {
                 self.host.close();
                 self.closed = true;
@@ -301,6 +384,31 @@ impl Play {
             }
         }
         Ok(())
+    }
+
+    /// Another thread, that schedules these jobs after a while.
+    fn spawn(&mut self, jobs: Vec<String>, after: Duration) {
+        let remote = self.host.remote();
+        self.threads.push(thread::spawn(move || {
+            thread::sleep(after);
+            let mut open = true;
+            for name in jobs {
+                open &= remote.call_soon(move |hub: &mut Hub<Stage>, stage: &mut Stage| job(hub, stage, "soon", &name)).is_ok();
+            }
+            open
+        }));
+    }
+
+    /// Whether every thread found the loop open.
+    fn join(&mut self) -> bool {
+        self.threads.drain(..).fold(true, |open, thread| open & thread.join().unwrap_or(false))
+    }
+
+    /// A thread has no place in simulated time: what it does comes at once.
+    fn join_if_simulated(&mut self) {
+        if self.simulated {
+            self.join();
+        }
     }
 
     fn nodelay(&mut self, index: usize) {
@@ -454,6 +562,15 @@ impl Play {
     }
 }
 
+fn connect_to(at: SocketAddr, link: &Link) -> Connect {
+    let mut connect = Connect::to(at);
+    if let Some(ip) = link.local {
+        connect = connect.local_addr(SocketAddr::new(ip, 0));
+    }
+    let buffers = [link.sndbuf.map(SocketOption::SendBuffer), link.rcvbuf.map(SocketOption::ReceiveBuffer)];
+    buffers.into_iter().flatten().fold(connect, Connect::option)
+}
+
 fn class_of(report: &Report) -> &'static str {
     match report {
         Report::CallbackFailed { .. } | Report::Panicked { .. } => "failed",
@@ -461,6 +578,8 @@ fn class_of(report: &Report) -> &'static str {
         Report::WriteDiscarded { .. } => "discarded",
         Report::ConnectionDropped { .. } => "dropped",
         Report::AcceptFailed { .. } => "accept",
+        Report::AddressSkipped { .. } => "skipped",
+        Report::OptionFailed { .. } => "option",
         _ => "other",
     }
 }

@@ -1,9 +1,10 @@
 //! The schema of the files, made from the tables that the parser reads with.
 
 use super::words::{
-    APP, APP_EVENTS, CALLBACKS, CLASSES, EventShape, FOLDERS, HOOK_EVENTS, HOST_EVENTS, KINDS, LOOP, LOOP_EVENTS, NEEDS, OTHERS,
-    PEER, PEER_EVENTS, PROBES, REPORTS, SERVER, SERVER_EVENTS, SERVER_PROBES, Shape, Verb, WAYS,
+    ACTORS, APP, APP_EVENTS, CALLBACKS, CLASSES, EventShape, FOLDERS, HOOK_EVENTS, HOST_EVENTS, KINDS, LISTENERS, LOOP_EVENTS,
+    NEEDS, OTHERS, PEER_EVENTS, PROBES, REPORTS, ROLES, SERVER_EVENTS, SERVER_PROBES, SOCKETS, Shape, Verb, WAYS,
 };
+use crate::sim::Syscall;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -53,7 +54,13 @@ pub fn schema() -> Value {
             "rcvbuf": count,
             "start": { "type": "boolean" },
             "open": { "const": "steps" },
-            "listener": { "const": "nobody" },
+            "listener": { "enum": LISTENERS },
+            "socket": { "enum": SOCKETS },
+            "role": { "enum": ROLES },
+            "local": text,
+            "on": list(&text),
+            "backlog": count,
+            "reuse_port": { "type": "boolean" },
         }), &["kind"]),
         "app": app,
         "protocol": { "type": "object", "additionalProperties": { "$ref": "#/$defs/behaviour" } },
@@ -94,11 +101,10 @@ fn tuple(items: Vec<Value>) -> Value {
 /// All commands, with their actors before them, and as they stand in callbacks: also without.
 fn steps(with_actor: bool) -> Vec<Value> {
     let mut all = Vec::new();
-    for (actor, verbs) in [("^app(\\.[a-z0-9]+)?$", APP), ("^peer(\\.[a-z0-9]+)?$", PEER), ("^server$", SERVER), ("^loop$", LOOP)]
-    {
-        for verb in verbs {
-            all.extend(forms(Some(actor), verb));
-        }
+    for &(actor, verbs) in ACTORS {
+        let several = if ["app", "peer"].contains(&actor) { "(\\.[a-z0-9]+)?" } else { "" };
+        let pattern = format!("^{actor}{several}$");
+        all.extend(verbs.iter().flat_map(|verb| forms(Some(&pattern), verb)));
     }
     if !with_actor {
         all.extend(APP.iter().flat_map(|verb| forms(None, verb)));
@@ -124,7 +130,19 @@ fn argument(shape: Shape) -> Value {
     let mark = json!({ "$ref": "#/$defs/mark" });
     match shape {
         Shape::Payload => payload,
-        Shape::Payloads => list(&payload),
+        Shape::Payloads => {
+            let n = json!({ "type": "integer", "minimum": 0 });
+            json!({ "anyOf": [list(&payload), closed(json!({ "pieces": n, "of": n }), &["pieces", "of"])] })
+        }
+        Shape::Fault => {
+            let calls: Vec<&str> = Syscall::ALL.iter().map(|call| call.1).collect();
+            let mut errors: Vec<&str> =
+                Syscall::ALL.iter().flat_map(|call| call.0.failures()).map(|failure| failure.word()).collect();
+            errors.sort_unstable();
+            errors.dedup();
+            let nth = json!({ "type": "integer", "minimum": 1 });
+            closed(json!({ "call": { "enum": calls }, "error": { "enum": errors }, "nth": nth }), &["call", "error"])
+        }
         Shape::Count => json!({ "type": "integer", "minimum": 0 }),
         Shape::Limits => closed(json!({ "low": mark, "high": mark }), &[]),
         Shape::Probe => json!({ "enum": PROBES }),
@@ -143,7 +161,8 @@ fn bytes() -> Value {
         closed(json!({ "pattern": { "type": "integer", "minimum": 0 } }), &["pattern"]),
         closed(json!({ "written": { "const": true } }), &["written"]),
         closed(json!({ "sent": { "const": true } }), &["sent"]),
-        closed(json!({ "prefix": bytes }), &["prefix"]),
+        closed(json!({ "anything": { "const": true } }), &["anything"]),
+        closed(json!({ "prefix": bytes, "most": { "type": "integer", "minimum": 1 } }), &["prefix"]),
     ] })
 }
 

@@ -6,8 +6,8 @@ use super::perform::perform;
 use core::num::NonZeroUsize;
 use core::panic::AssertUnwindSafe;
 use plimsoll_core::{
-    Addr, Buffered, BufferedProtocol, CloseReason, Connect, Context, Data, ErrorKind, Hub, OpenError, Protocol, ServerId,
-    StreamId, TimerId,
+    Addr, Buffered, BufferedProtocol, CloseReason, Connect, Context, Data, ErrorKind, Hub, OpenError, Protocol, Resource, Role,
+    ServerId, StreamId, TimerId,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -22,6 +22,8 @@ pub(crate) struct Stage {
     pub(crate) record: Record,
     pub(crate) connections: Vec<Live>,
     pub(crate) server: Option<ServerId>,
+    /// What `open` connects to.
+    pub(crate) target: Option<Connect>,
     /// What `call_later` last set, by the name of the job.
     pub(crate) timers: BTreeMap<String, TimerId>,
     /// How many connections the server has been given.
@@ -47,6 +49,7 @@ impl Stage {
             record: Record::default(),
             connections,
             server: None,
+            target: None,
             timers: BTreeMap::new(),
             accepted: 0,
             calls: BTreeMap::new(),
@@ -68,18 +71,46 @@ impl Stage {
         Some(self.protocol(index, None))
     }
 
+    fn player(&self, connection: usize, name: Option<&str>) -> (Player, bool) {
+        let behaviour = self.scenario.behaviour(connection, name);
+        let player = Player {
+            connection,
+            name: name.map(Into::into),
+            memory: vec![0; behaviour.buffer.unwrap_or(0)],
+            lends_nothing: behaviour.on.get("gb").is_some_and(super::model::Reaction::is_raise),
+        };
+        (player, behaviour.buffer.is_some())
+    }
+
     /// A protocol for a connection.
     pub(crate) fn protocol(&self, connection: usize, name: Option<&str>) -> Box<dyn Protocol<Self>> {
-        let buffer = self.scenario.behaviour(connection, name).buffer;
-        let player = Player { connection, name: name.map(Into::into), memory: vec![0; buffer.unwrap_or(0)] };
-        if buffer.is_some() { Box::new(Buffered(player)) } else { Box::new(player) }
+        match self.player(connection, name) {
+            (player, true) => Box::new(Buffered(player)),
+            (player, false) => Box::new(player),
+        }
     }
 
     /// Begins to connect.
-    pub(crate) fn connect(&mut self, hub: &mut Hub<Self>, connection: usize, to: Connect) {
-        let buffer = self.scenario.behaviour(connection, None).buffer;
-        let player = Player { connection, name: None, memory: vec![0; buffer.unwrap_or(0)] };
-        let id = if buffer.is_some() { hub.connect(to, Buffered(player)) } else { hub.connect(to, player) };
+    pub(crate) fn connect(&mut self, hub: &mut Hub<Self>, connection: usize) {
+        let Some(to) = self.target.clone() else { return };
+        let id = match self.player(connection, None) {
+            (player, true) => hub.connect(to, Buffered(player)),
+            (player, false) => hub.connect(to, player),
+        };
+        self.opening(hub, connection, id);
+    }
+
+    /// Makes a connection of a socket.
+    pub(crate) fn adopt(&mut self, hub: &mut Hub<Self>, connection: usize, socket: Resource) {
+        let role = if self.scenario.link.accepted { Role::Accepted } else { Role::Client };
+        let id = match self.player(connection, None) {
+            (player, true) => hub.adopt(socket, role, Buffered(player)),
+            (player, false) => hub.adopt(socket, role, player),
+        };
+        self.opening(hub, connection, id);
+    }
+
+    fn opening(&mut self, hub: &Hub<Self>, connection: usize, id: StreamId) {
         self.connections[connection].id = Some(id);
         self.record.timeline.bind(&self.lane(connection), id, hub.write_buffer_limits(id));
     }
@@ -108,15 +139,7 @@ pub(crate) fn raise() -> ! {
 pub(crate) fn class(error: Option<ErrorKind>) -> &'static str {
     match error {
         None => "none",
-        Some(ErrorKind::ConnectionReset) => "reset",
-        Some(ErrorKind::BrokenPipe) => "broken-pipe",
-        Some(ErrorKind::ConnectionRefused) => "refused",
-        Some(ErrorKind::ConnectionAborted) => "aborted",
-        Some(ErrorKind::NotConnected) => "not-connected",
-        Some(ErrorKind::TimedOut) => "timed-out",
-        Some(ErrorKind::CallbackFailed) => "callback-failed",
-        Some(ErrorKind::InvalidInput) => "invalid",
-        Some(_) => "other",
+        Some(kind) => crate::sim::ERRORS.iter().find(|(own, _)| *own == kind).map_or("other", |(_, word)| word),
     }
 }
 
@@ -126,6 +149,8 @@ pub(crate) struct Player {
     connection: usize,
     pub(crate) name: Option<String>,
     memory: Vec<u8>,
+    /// It fails where it should lend memory.
+    lends_nothing: bool,
 }
 
 type Cx<'a> = Context<'a, Stage>;
@@ -166,7 +191,7 @@ impl Player {
         cx.state.connections[self.connection].id = Some(cx.id);
         let lane = cx.state.lane(self.connection);
         cx.state.record.timeline.bind(&lane, cx.id, cx.hub.write_buffer_limits(cx.id));
-        let opens = cx.state.scenario.link.way == super::model::Way::Connect;
+        let opens = cx.state.scenario.link.completes();
         self.called(cx, "cm", self.event("cm"));
         let failed =
             cx.state.scenario.behaviour(self.connection, None).on.get("cm").is_some_and(|reaction| {
@@ -227,6 +252,9 @@ impl Protocol<Stage> for Player {
 
 impl BufferedProtocol<Stage> for Player {
     fn get_buffer(&mut self, _: Option<NonZeroUsize>) -> &mut [u8] {
+        if core::mem::take(&mut self.lends_nothing) {
+            raise();
+        }
         self.memory.fill(UNTOUCHED);
         &mut self.memory
     }

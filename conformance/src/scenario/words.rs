@@ -18,17 +18,29 @@ pub(crate) const NEEDS: &[(&str, &str)] = &[
     ("clients", "a server can close or abort all that it accepted"),
     ("clock", "time is the runner's: nobody waits for it"),
     ("fixed-kernel", "the kernel's buffers are exactly as large as the file says"),
+    ("faults", "single calls into the kernel can be made to fail"),
+    ("fd-limit", "the process can be kept from having more descriptors"),
+    ("early-id", "a connection can be commanded from the moment at which it begins to be opened"),
 ];
 
 /// How the connection of a scenario comes about.
-pub(crate) const WAYS: &[&str] = &["accept", "connect", "server"];
+pub(crate) const WAYS: &[&str] = &["accept", "connect", "server", "adopt"];
+
+/// What is given to the loop in place of a connection (`by = "adopt"`).
+pub(crate) const SOCKETS: &[&str] = &["connected", "listening", "bound", "unconnected", "datagram"];
+
+/// As what it is given.
+pub(crate) const ROLES: &[&str] = &["client", "accepted"];
+
+/// Who may be where the application connects to, beside the peer.
+pub(crate) const LISTENERS: &[&str] = &["nobody", "silent"];
 
 /// What an argument of a verb may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Shape {
     /// A payload: text, `{ pattern = n }`.
     Payload,
-    /// An array of payloads.
+    /// An array of payloads; `{ pieces = n, of = m }`.
     Payloads,
     /// A number of bytes or of milliseconds.
     Count,
@@ -46,6 +58,8 @@ pub(crate) enum Shape {
     Jobs,
     /// A list of commands.
     Commands,
+    /// `{ call = …, error = …, nth = n }`.
+    Fault,
 }
 
 /// Where a verb may stand.
@@ -55,6 +69,8 @@ pub(crate) enum Place {
     Anywhere,
     /// In steps only: it lets the loop turn.
     Steps,
+    /// In steps, and inside of a step `turn`.
+    Turns,
     /// In reactions only: it ends the callback.
     Callback,
 }
@@ -80,12 +96,13 @@ const fn verb(
 }
 
 const WRITTEN: &[&str] = &["Accepted", "Paused", "Discarded", "WriteAfterEof"];
-use Place::{Anywhere, Callback, Steps};
+use Place::{Anywhere, Callback, Steps, Turns};
 
 /// What the application does with a connection.
 pub(crate) const APP: &[Verb] = &[
     verb("write", &[Shape::Payload], Anywhere, WRITTEN, "writes"),
     verb("writelines", &[Shape::Payloads], Anywhere, WRITTEN, "writes several pieces; the answer is the last one's"),
+    verb("write_spoilt", &[Shape::Payload], Anywhere, WRITTEN, "writes, and overwrites its own memory at once"),
     verb("write_eof", &[], Anywhere, &["Done", "Unsupported"], "finishes the sending half"),
     verb("close", &[], Anywhere, &[], "closes gracefully"),
     verb("abort", &[], Anywhere, &[], "throws the queue away and closes"),
@@ -96,7 +113,8 @@ pub(crate) const APP: &[Verb] = &[
     verb("probe", &[Shape::Probe], Anywhere, &[], "records what the transport answers"),
     verb("fail", &[], Callback, &[], "the callback fails: the connection is force-closed"),
     verb("raise", &[], Callback, &[], "the callback panics, or raises"),
-    verb("open", &[], Steps, &[], "begins to connect (only with `link.open = \"steps\"`)"),
+    verb("open", &[], Turns, &[], "begins to connect (only with `link.open = \"steps\"`)"),
+    verb("cancel", &[], Turns, &[], "gives the opening up before it is over"),
     verb("turn", &[Shape::Commands], Steps, &[], "does all of these in one turn, with nothing in between"),
     verb("fill", &[Shape::Count], Steps, &[], "writes until the transport holds at least so many bytes"),
     verb("wait", &[Shape::Event], Steps, &[], "turns the loop until the event is in the lane"),
@@ -117,6 +135,7 @@ pub(crate) const PEER: &[Verb] = &[
 
 /// What the application does with its server.
 pub(crate) const SERVER: &[Verb] = &[
+    verb("listen", &[], Steps, &[], "listens (`link.open = \"steps\"`), or listens again where it did before"),
     verb("start", &[], Anywhere, &["Done", "Closed"], "begins to accept"),
     verb("close", &[], Anywhere, &[], "stops listening"),
     verb("close_clients", &[], Anywhere, &[], "closes every connection that it accepted"),
@@ -134,10 +153,33 @@ pub(crate) const LOOP: &[Verb] = &[
     verb("report", &[], Anywhere, &[], "reports an error to the hook"),
     verb("raise", &[], Callback, &[], "the job panics, or raises"),
     verb("threadsafe", &[Shape::Jobs], Steps, &["Done", "LoopClosed"], "another thread schedules jobs (needs `threads`)"),
+    verb("wake", &[Shape::Jobs], Steps, &[], "another thread schedules jobs, a while later (needs `threads`)"),
+    verb(
+        "flood",
+        &[Shape::Count, Shape::Job],
+        Steps,
+        &[],
+        "four threads at once schedule a job so many times each (needs `threads`)",
+    ),
     verb("wait", &[Shape::Event], Steps, &[], "turns the loop until the event is in the lane"),
     verb("settle", &[], Steps, &[], "turns the loop until nothing happens any more"),
     verb("close", &[], Steps, &[], "closes the loop (needs `close-loop`)"),
 ];
+
+/// What the runner does with the host itself.
+pub(crate) const HOST: &[Verb] = &[
+    verb("fault", &[Shape::Fault], Steps, &[], "the n-th such call from now on fails so (needs `faults`)"),
+    verb("limit-fds", &[], Steps, &[], "no descriptor can be opened any more (needs `fd-limit`)"),
+    verb("free-fds", &[], Steps, &[], "descriptors can be opened again (needs `fd-limit`)"),
+];
+
+/// What the runner does with time.
+pub(crate) const CLOCK: &[Verb] =
+    &[verb("advance", &[Shape::Count], Steps, &[], "so many milliseconds pass, and all that happens in them (needs `clock`)")];
+
+/// Everybody who does something, and with what verbs.
+pub(crate) const ACTORS: &[(&str, &[Verb])] =
+    &[("app", APP), ("peer", PEER), ("server", SERVER), ("loop", LOOP), ("host", HOST), ("clock", CLOCK)];
 
 /// What `probe` may look at, and what it records.
 pub(crate) const PROBES: &[&str] =
@@ -145,7 +187,7 @@ pub(crate) const PROBES: &[&str] =
 pub(crate) const SERVER_PROBES: &[&str] = &["serving", "sockets"];
 
 /// The callbacks of a protocol.
-pub(crate) const CALLBACKS: &[&str] = &["cm", "data", "bu", "eof", "pause", "resume", "lost"];
+pub(crate) const CALLBACKS: &[&str] = &["cm", "data", "gb", "bu", "eof", "pause", "resume", "lost"];
 
 /// What may stand in the lanes: the event, and the shape of what follows its name.
 pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
@@ -164,6 +206,7 @@ pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
 pub(crate) const PEER_EVENTS: &[(&str, EventShape)] =
     &[("data", EventShape::Payload), ("eof", EventShape::Alone), ("reset", EventShape::Alone), ("refused", EventShape::Alone)];
 pub(crate) const SERVER_EVENTS: &[(&str, EventShape)] = &[
+    ("listening", EventShape::Class),
     ("factory", EventShape::Alone),
     ("closed", EventShape::Alone),
     ("probe", EventShape::Any),
@@ -202,11 +245,18 @@ pub(crate) const CLASSES: &[&str] = &[
     "timed-out",
     "callback-failed",
     "invalid",
+    "closed",
+    "addr-in-use",
+    "addr-not-available",
+    "unreachable",
+    "descriptor-limit",
+    "out-of-memory",
+    "permission-denied",
     "other",
 ];
 
 /// Classes of reports in the lane `hook`.
-pub(crate) const REPORTS: &[&str] = &["failed", "application", "discarded", "dropped", "accept", "other"];
+pub(crate) const REPORTS: &[&str] = &["failed", "application", "discarded", "dropped", "accept", "skipped", "option", "other"];
 
 /// Loops beside plimsoll that a file may say something of.
 pub(crate) const OTHERS: &[&str] = &["asyncio", "uvloop"];

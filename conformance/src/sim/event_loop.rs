@@ -9,14 +9,17 @@ use super::watch::{Log, Watcher};
 use core::cell::RefCell;
 use core::fmt;
 use core::panic::AssertUnwindSafe;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use plimsoll_core::driver::{CompletionDriver, ReadinessDriver, Ready, Trigger};
 use plimsoll_core::testing::TraceChecker;
 use plimsoll_core::{
-    Addr, BufPool, EndpointId, Engine, Hub, Instant, Listen, ListenError, LoopTag, Observer, Protocol, Report, ServerId,
+    Addr, BufPool, EndpointId, Engine, Hub, Inbox, Instant, Listen, ListenError, LoopTag, Observer, Protocol, Remote, Report,
+    ServerId, Wake,
 };
 use std::panic;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// How often a loop may find nothing to do without sleeping: more often than that it spins.
 const MOST_IDLE: u32 = 200;
@@ -38,6 +41,15 @@ impl Host {
     pub const ALL: [Self; 3] = [Self::Edge, Self::Level, Self::Completion];
 }
 
+/// What other threads ring: the present or next wait is over then.
+struct Bell(Arc<AtomicBool>);
+
+impl Wake for Bell {
+    fn wake(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 enum Driver<S> {
     Readiness(ReadinessDriver<S, SimReadiness>),
     Completion(CompletionDriver<S, SimCompletion>),
@@ -57,6 +69,8 @@ pub struct SimLoop<S> {
     checker: TraceChecker,
     observer: Rc<RefCell<Option<Box<dyn Observer>>>>,
     reports: Vec<Report>,
+    inbox: Inbox<S>,
+    bell: Arc<AtomicBool>,
     idle: u32,
     iterations: u64,
     closed: bool,
@@ -116,11 +130,14 @@ impl<S> SimLoop<S> {
                 (Driver::Completion(CompletionDriver::new(engine, SimCompletion { calls, ring })), ring)
             }
         };
+        let bell = Arc::new(AtomicBool::new(false));
         Self {
             sim: sim.clone(),
             host,
             driver,
             poller,
+            inbox: Inbox::new(Bell(bell.clone())),
+            bell,
             events: Vec::new(),
             log,
             checker,
@@ -165,6 +182,12 @@ impl<S> SimLoop<S> {
     /// The application's state.
     pub fn state(&mut self) -> &mut S {
         self.engine().state()
+    }
+
+    /// Reaches the loop from other threads. Their time is not that of the world: what they do comes between two iterations.
+    #[must_use]
+    pub fn remote(&self) -> Remote<S> {
+        self.inbox.remote()
     }
 
     /// What time it is.
@@ -226,6 +249,9 @@ impl<S> SimLoop<S> {
         let until = deadline.into_iter().chain(limit).min();
         let awake = self.wait(until);
         let happened = !self.events.is_empty() || awake == Awake::Events;
+        for item in self.inbox.drain() {
+            self.hub().call_boxed_soon(item);
+        }
         self.run_caught(|driver, now| match driver {
             Driver::Readiness(driver) => driver.process(now),
             Driver::Completion(driver) => driver.process(now),
@@ -244,6 +270,7 @@ impl<S> SimLoop<S> {
     /// Lets time pass until something is to be told, or until then.
     fn wait(&mut self, until: Option<Instant>) -> Awake {
         self.events.clear();
+        let rung = self.bell.swap(false, Ordering::Acquire);
         loop {
             let mut net = self.sim.net();
             net.run_due();
@@ -257,6 +284,9 @@ impl<S> SimLoop<S> {
             if happened {
                 drop(net);
                 self.mark();
+                return Awake::Events;
+            }
+            if rung {
                 return Awake::Events;
             }
             let now = net.now();
@@ -413,6 +443,7 @@ impl<S> SimLoop<S> {
         if core::mem::replace(&mut self.closed, true) {
             return;
         }
+        self.inbox.close();
         match &mut self.driver {
             Driver::Readiness(driver) => driver.close(),
             Driver::Completion(driver) => {

@@ -165,7 +165,54 @@ pub enum Syscall {
     Accept,
 }
 
+/// Errors, in the words of the scenario files and of the torture command.
+pub(crate) const ERRORS: &[(ErrorKind, &str)] = &[
+    (ErrorKind::ConnectionReset, "reset"),
+    (ErrorKind::BrokenPipe, "broken-pipe"),
+    (ErrorKind::ConnectionRefused, "refused"),
+    (ErrorKind::ConnectionAborted, "aborted"),
+    (ErrorKind::NotConnected, "not-connected"),
+    (ErrorKind::TimedOut, "timed-out"),
+    (ErrorKind::CallbackFailed, "callback-failed"),
+    (ErrorKind::InvalidInput, "invalid"),
+    (ErrorKind::Closed, "closed"),
+    (ErrorKind::AddrInUse, "addr-in-use"),
+    (ErrorKind::AddrNotAvailable, "addr-not-available"),
+    (ErrorKind::Unreachable, "unreachable"),
+    (ErrorKind::DescriptorLimit, "descriptor-limit"),
+    (ErrorKind::OutOfMemory, "out-of-memory"),
+    (ErrorKind::PermissionDenied, "permission-denied"),
+];
+
 impl Syscall {
+    /// All of them, with their names.
+    pub const ALL: &[(Self, &str)] = &[
+        (Self::Bind, "bind"),
+        (Self::Listen, "listen"),
+        (Self::Adopt, "adopt"),
+        (Self::SetOption, "set-option"),
+        (Self::Attach, "attach"),
+        (Self::Arm, "arm"),
+        (Self::Recv, "recv"),
+        (Self::Send, "send"),
+        (Self::Shutdown, "shutdown"),
+        (Self::Connect, "connect"),
+        (Self::ConnectResult, "connect-result"),
+        (Self::Accept, "accept"),
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(call, _)| *call == self).map_or("", |(_, word)| word)
+    }
+
+    /// The call of that name.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, own)| *own == word).map(|(call, _)| *call)
+    }
+
     /// What it may fail with, beside what the state of things leads to.
     #[must_use]
     pub const fn failures(self) -> &'static [Failure] {
@@ -204,6 +251,18 @@ pub enum Failure {
     OneByte,
 }
 
+impl Failure {
+    /// Its name: `would-block`, `one-byte`, or the class of the error.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::WouldBlock => "would-block",
+            Self::OneByte => "one-byte",
+            Self::Error(kind) => ERRORS.iter().find(|(own, _)| *own == kind).map_or("other", |(_, word)| word),
+        }
+    }
+}
+
 /// The calls made so far, and which of them is to fail.
 #[derive(Debug, Default)]
 pub(crate) struct Seam {
@@ -213,6 +272,8 @@ pub(crate) struct Seam {
     pub(crate) inject: Option<(usize, Failure)>,
     /// And every later one of its kind, until further notice.
     pub(crate) persist: Option<Syscall>,
+    /// Each in so many calls of its kind.
+    pub(crate) planned: Vec<(Syscall, usize, Failure)>,
 }
 
 impl Seam {
@@ -226,7 +287,18 @@ impl Seam {
         match self.inject {
             Some((n, failure)) if n == number && call.failures().contains(&failure) => Some(failure),
             Some((n, failure)) if n < number && self.persist == Some(call) => Some(failure),
-            _ => None,
+            _ => self.planned(call),
         }
+    }
+
+    fn planned(&mut self, call: Syscall) -> Option<Failure> {
+        let mut found = None;
+        for (number, (_, left, _)) in self.planned.iter_mut().enumerate().filter(|(_, planned)| planned.0 == call) {
+            *left -= 1;
+            if *left == 0 {
+                found = found.or(Some(number));
+            }
+        }
+        found.map(|number| self.planned.remove(number).2)
     }
 }

@@ -45,6 +45,7 @@ mod wire;
 
 pub use completion::SimCompletion;
 pub use event_loop::{Host, SimLoop};
+pub(crate) use fault::ERRORS;
 pub use fault::{Failure, Faults, Syscall};
 pub use peer::{Peer, PeerListener, Sim};
 pub use readiness::{SimReadiness, SimSocket, SocketView, SocketVisitor};

@@ -39,6 +39,17 @@ impl Sim {
         self.net().now()
     }
 
+    /// Lets what is to happen next happen, without a loop that looks at it; `false`: nothing is.
+    pub(crate) fn go_on(&self) -> bool {
+        let mut net = self.net();
+        let Some(next) = net.clock.next_at() else { return false };
+        if next > net.now() {
+            net.clock.set_now(next);
+        }
+        net.run_due();
+        true
+    }
+
     /// Other faults from now on; buffers of connections that are there already stay.
     pub fn set_faults(&self, faults: Faults) {
         self.net().faults = faults;
@@ -183,10 +194,16 @@ impl Sim {
         self.net().seam.persist = Some(kind);
     }
 
+    /// Lets the `nth` call of that kind from now on fail, counted from 1.
+    pub fn fail_nth(&self, kind: Syscall, nth: usize, failure: Failure) {
+        self.net().seam.planned.push((kind, nth.max(1), failure));
+    }
+
     /// No call fails any more for that reason.
     pub fn fail_no_call(&self) {
         let seam = &mut self.net().seam;
         (seam.inject, seam.persist) = (None, None);
+        seam.planned.clear();
     }
 
     /// Sets an option of a peer's socket.

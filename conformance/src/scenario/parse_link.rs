@@ -1,0 +1,96 @@
+//! Reads how the connection of a scenario comes about.
+
+use super::Problem;
+use super::model::{At, Given, Link, There, Way};
+use super::node::{Keys, Node, Source, Value};
+use super::words::{KINDS, KINDS_NOT_YET, LISTENERS, ROLES, SOCKETS, WAYS};
+use core::net::IpAddr;
+
+/// The link, and the names of the connections beside the first.
+pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String>), Problem> {
+    let keys = source.keys(node, "link")?;
+    kind(source, &keys)?;
+    let way = match word(source, &keys, "by", WAYS)? {
+        0 => Way::Accept,
+        1 => Way::Connect,
+        2 => Way::Server,
+        _ => Way::Adopt,
+    };
+    let only = |key: &str, ways: &[Way]| match keys.get(key) {
+        Some(node) if !ways.contains(&way) => Err(source.problem(node.line, format!("`{key}` does not go with this `by`"))),
+        node => Ok(node),
+    };
+    let yes = |node: Option<&Node>, unless: bool| node.map_or(Ok(unless), |node| source.flag(node));
+    let start = yes(only("start", &[Way::Server])?, true)?;
+    let opens = match only("open", &[Way::Connect, Way::Server, Way::Adopt])? {
+        None => true,
+        Some(node) if matches!(&node.value, Value::Text(text) if text == "steps") => false,
+        Some(node) => return Err(source.problem(node.line, "`open` is \"steps\" or absent")),
+    };
+    only("listener", &[Way::Connect])?;
+    let there = match keys.get("listener") {
+        None => There::Peer,
+        Some(_) if word(source, &keys, "listener", LISTENERS)? == 0 => There::Nobody,
+        Some(_) => There::Silent,
+    };
+    only("socket", &[Way::Adopt])?;
+    only("role", &[Way::Adopt])?;
+    let given = [Given::Connected, Given::Listening, Given::Bound, Given::Unconnected, Given::Datagram];
+    let given = given[word(source, &keys, "socket", SOCKETS)?];
+    let accepted = word(source, &keys, "role", ROLES)? == 1;
+    let local = only("local", &[Way::Connect])?.map(|node| ip(source, node)).transpose()?;
+    let mut on = Vec::new();
+    for item in only("on", &[Way::Server])?.map_or(Ok(&[][..]), |list| source.list(list))? {
+        on.push(if source.text(item)? == "taken" { At::Taken } else { At::Ip(ip(source, item)?) });
+    }
+    let backlog = only("backlog", &[Way::Server])?.map(|node| source.count(node)).transpose()?;
+    let reuse_port = yes(only("reuse_port", &[Way::Server])?, false)?;
+    let also = names(source, &keys)?;
+    let size = |key: &str| keys.get(key).map(|node| source.count(node)).transpose();
+    let (sndbuf, rcvbuf) = (size("sndbuf")?, size("rcvbuf")?);
+    let backlog = backlog.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    let link = Link { way, sndbuf, rcvbuf, start, opens, there, given, accepted, local, on, backlog, reuse_port };
+    if link.is_sized() && (!link.on.is_empty() || link.backlog.is_some() || link.reuse_port) {
+        return Err(source.problem(node.line, "buffers do not go with options of the server: its socket is made beforehand"));
+    }
+    keys.end(source)?;
+    Ok((link, also))
+}
+
+fn kind(source: &Source<'_>, keys: &Keys<'_>) -> Result<(), Problem> {
+    let node = keys.need(source, "kind")?;
+    let kind = source.text(node)?;
+    if KINDS_NOT_YET.contains(&kind) {
+        return Err(source.problem(node.line, format!("the kind `{kind}` is not supported yet")));
+    }
+    if !KINDS.contains(&kind) {
+        return Err(source.problem(node.line, format!("`{kind}` is no kind of link; there is: {}", KINDS.join(", "))));
+    }
+    Ok(())
+}
+
+/// Which of these words stands under a key; the first if none does.
+fn word(source: &Source<'_>, keys: &Keys<'_>, key: &str, words: &[&str]) -> Result<usize, Problem> {
+    let Some(node) = keys.get(key) else { return Ok(0) };
+    let given = source.text(node)?;
+    let found = words.iter().position(|word| *word == given);
+    found.ok_or_else(|| source.problem(node.line, format!("`{given}` cannot be `{key}`; there are: {}", words.join(", "))))
+}
+
+fn ip(source: &Source<'_>, node: &Node) -> Result<IpAddr, Problem> {
+    let text = source.text(node)?;
+    text.parse().map_err(|_| source.problem(node.line, format!("`{text}` is no IP address")))
+}
+
+fn names(source: &Source<'_>, keys: &Keys<'_>) -> Result<Vec<String>, Problem> {
+    let mut also: Vec<String> = Vec::new();
+    for item in keys.get("also").map_or(Ok(&[][..]), |also| source.list(also))? {
+        let name = source.text(item)?;
+        let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        if !plain || ["on", "eof", "buffer", "factory"].contains(&name) || also.iter().any(|before| before == name) {
+            return Err(source.problem(item.line, format!("`{name}` cannot be the name of a connection")));
+        }
+        also.push(name.into());
+    }
+    Ok(also)
+}
