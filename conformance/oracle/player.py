@@ -158,7 +158,7 @@ class Buffered(Callbacks, asyncio.BufferedProtocol):
 
 
 class Player:
-    def __init__(self, scenario):
+    def __init__(self, scenario, who):
         self.scenario = scenario
         self.record = Record()
         self.protocols = scenario.get("protocol", {})
@@ -178,7 +178,8 @@ class Player:
         self.threads = []
         self.spare = []
         self.limit = None
-        departures = [one for many in scenario.get("departs", {}).values() for one in (many if isinstance(many, list) else [many])]
+        departures = scenario.get("departs", {}).get(who, [])
+        departures = departures if isinstance(departures, list) else [departures]
         stuck = any("host" in departure["expect"] for departure in departures)
         self.patience = IMPATIENCE if stuck else DEADLINE
 
@@ -287,7 +288,7 @@ class Player:
         for _ in range(20):
             await asyncio.sleep(0)
         # uvloop closes descriptors only when libuv says so.
-        for _ in range(40):
+        for _ in range(10):
             if len(os.listdir("/proc/self/fd")) <= self.base:
                 break
             await asyncio.sleep(0.005)
@@ -382,7 +383,8 @@ class Player:
             return
         if told:
             self.record.push("server", ["listening", "ok"])
-        self.address = self.server.sockets[0].getsockname()
+        # In any order: asyncio keeps them in a set.
+        self.address = next(sock.getsockname() for sock in self.server.sockets if sock.family == socket.AF_INET)
 
     def factory(self):
         index = self.accepted

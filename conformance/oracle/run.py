@@ -29,12 +29,12 @@ def policy(name):
     return asyncio.SelectorEventLoop, f"CPython {sys.version.split()[0]}"
 
 
-def play(path, new_loop, version):
+def play(path, who, new_loop, version):
     with open(path, "rb") as file:
         scenario = tomllib.load(file)
     line = {"id": scenario["id"], "version": version}
     began = time.perf_counter()
-    player = Player(scenario)
+    player = Player(scenario, who)
     line.update(player.run(new_loop))
     line["ms"] = round((time.perf_counter() - began) * 1000, 3)
     return line
@@ -60,7 +60,7 @@ def main():
         target.parent.mkdir(exist_ok=True)
         out = open(target, "w", encoding="utf-8")
     for path in files:
-        line = play(path, new_loop, version)
+        line = play(path, options.loop, new_loop, version)
         if options.record:
             del line["ms"]
         print(json.dumps(line, ensure_ascii=False, sort_keys=True), file=out, flush=True)
