@@ -54,6 +54,8 @@ words!(
         AddrInUse => "address in use",
         /// The address is not one of this machine's.
         AddrNotAvailable => "address not available",
+        /// There is no such file: nobody has bound a socket to that path.
+        NotFound => "not found",
         /// The system does not allow it.
         PermissionDenied => "permission denied",
         /// It took too long.
@@ -188,6 +190,7 @@ mod std_conversions {
                 ErrorKind::NotConnected => io::ErrorKind::NotConnected,
                 ErrorKind::AddrInUse => io::ErrorKind::AddrInUse,
                 ErrorKind::AddrNotAvailable => io::ErrorKind::AddrNotAvailable,
+                ErrorKind::NotFound => io::ErrorKind::NotFound,
                 ErrorKind::PermissionDenied => io::ErrorKind::PermissionDenied,
                 ErrorKind::TimedOut => io::ErrorKind::TimedOut,
                 ErrorKind::Unreachable => io::ErrorKind::NetworkUnreachable,

@@ -7,7 +7,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt;
-use core::net::SocketAddr;
 use core::time::Duration;
 
 /// An option of a socket, set on a live connection by [`Hub::set_option`](crate::Hub::set_option) or at its opening.
@@ -46,10 +45,13 @@ pub struct Connect {
 impl Connect {
     /// To this address.
     pub fn to(addr: impl Into<Addr>) -> Self {
-        Self { addr: addr.into(), local: None, options: vec![SocketOption::NoDelay(true)] }
+        let addr = addr.into();
+        // Contract LOOP-11; there is nothing that a Unix socket could delay.
+        let options = if addr.as_unix().is_some() { Vec::new() } else { vec![SocketOption::NoDelay(true)] };
+        Self { addr, local: None, options }
     }
 
-    /// From this address of ours.
+    /// From this address of ours. The file that a Unix path makes is the application's to remove.
     #[must_use]
     pub fn local_addr(mut self, addr: impl Into<Addr>) -> Self {
         self.local = Some(addr.into());
@@ -82,20 +84,8 @@ impl Connect {
     }
 }
 
-impl From<SocketAddr> for Connect {
-    fn from(addr: SocketAddr) -> Self {
-        Self::to(addr)
-    }
-}
-
-impl From<Addr> for Connect {
-    fn from(addr: Addr) -> Self {
-        Self::to(addr)
-    }
-}
-
-impl From<&Addr> for Connect {
-    fn from(addr: &Addr) -> Self {
+impl<A: Into<Addr>> From<A> for Connect {
+    fn from(addr: A) -> Self {
         Self::to(addr)
     }
 }
@@ -118,11 +108,14 @@ pub struct Listen {
     reuse_address: bool,
     reuse_port: bool,
     start: bool,
+    cleanup_socket: bool,
     options: Vec<SocketOption>,
 }
 
 impl Listen {
-    /// On this address; port 0 picks a free one.
+    /// On this address; port 0 picks a free one, as does a Unix address without a name (an abstract one, on Linux).
+    ///
+    /// At a Unix path a leftover socket file is replaced; a file of another kind is an address in use (contract LOOP-24).
     pub fn on(addr: impl Into<Addr>) -> Self {
         Self { addrs: vec![addr.into()], ..Self::nowhere() }
     }
@@ -135,6 +128,7 @@ impl Listen {
             reuse_address: true,
             reuse_port: false,
             start: true,
+            cleanup_socket: true,
             options: vec![SocketOption::NoDelay(true)],
         }
     }
@@ -163,7 +157,8 @@ impl Listen {
         self
     }
 
-    /// Whether several sockets may share the address and its connections (`SO_REUSEPORT`); off by default.
+    /// Whether several sockets may share the address and its connections (`SO_REUSEPORT`); off by default, and refused on Unix sockets (contract
+    /// LOOP-14).
     #[must_use]
     pub const fn reuse_port(mut self, yes: bool) -> Self {
         self.reuse_port = yes;
@@ -174,6 +169,14 @@ impl Listen {
     #[must_use]
     pub const fn paused(mut self) -> Self {
         self.start = false;
+        self
+    }
+
+    /// Whether the file of a Unix socket is removed when the server closes, if it is still the one that the server made; on by default
+    /// (contract LOOP-25).
+    #[must_use]
+    pub const fn cleanup_socket(mut self, yes: bool) -> Self {
+        self.cleanup_socket = yes;
         self
     }
 
@@ -214,6 +217,12 @@ impl Listen {
         self.start
     }
 
+    /// See [`cleanup_socket`](Self::cleanup_socket).
+    #[must_use]
+    pub const fn is_cleanup_socket(&self) -> bool {
+        self.cleanup_socket
+    }
+
     /// The options of accepted sockets.
     #[must_use]
     pub fn options(&self) -> &[SocketOption] {
@@ -221,20 +230,8 @@ impl Listen {
     }
 }
 
-impl From<SocketAddr> for Listen {
-    fn from(addr: SocketAddr) -> Self {
-        Self::on(addr)
-    }
-}
-
-impl From<Addr> for Listen {
-    fn from(addr: Addr) -> Self {
-        Self::on(addr)
-    }
-}
-
-impl From<&Addr> for Listen {
-    fn from(addr: &Addr) -> Self {
+impl<A: Into<Addr>> From<A> for Listen {
+    fn from(addr: A) -> Self {
         Self::on(addr)
     }
 }

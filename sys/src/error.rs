@@ -27,9 +27,16 @@ pub(crate) const fn refused(call: Call) -> Error {
 
 const fn kind(errno: Errno) -> ErrorKind {
     match errno {
-        Errno::INVAL | Errno::NOTSOCK | Errno::BADF | Errno::DESTADDRREQ | Errno::ISCONN => ErrorKind::InvalidInput,
+        Errno::INVAL
+        | Errno::NOTSOCK
+        | Errno::BADF
+        | Errno::DESTADDRREQ
+        | Errno::ISCONN
+        | Errno::NAMETOOLONG
+        | Errno::PROTOTYPE => ErrorKind::InvalidInput,
         Errno::OPNOTSUPP | Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT | Errno::NOPROTOOPT => ErrorKind::Unsupported,
-        Errno::ALREADY | Errno::INPROGRESS => ErrorKind::Busy,
+        // A connect to a Unix server says "again" if its backlog is full.
+        Errno::ALREADY | Errno::INPROGRESS | Errno::AGAIN => ErrorKind::Busy,
         Errno::CONNREFUSED => ErrorKind::ConnectionRefused,
         Errno::CONNRESET => ErrorKind::ConnectionReset,
         // An accept that says "protocol error" means one connection that was gone before it was accepted.
@@ -38,6 +45,7 @@ const fn kind(errno: Errno) -> ErrorKind {
         Errno::NOTCONN => ErrorKind::NotConnected,
         Errno::ADDRINUSE => ErrorKind::AddrInUse,
         Errno::ADDRNOTAVAIL => ErrorKind::AddrNotAvailable,
+        Errno::NOENT => ErrorKind::NotFound,
         Errno::ACCESS | Errno::PERM => ErrorKind::PermissionDenied,
         Errno::TIMEDOUT => ErrorKind::TimedOut,
         Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN | Errno::HOSTDOWN => ErrorKind::Unreachable,

@@ -1,21 +1,23 @@
 //! The system calls of sockets and pipes, for the core's driver.
 
+pub(crate) mod addr;
 mod adopt;
 mod open;
 pub(crate) mod option;
+mod path;
 mod pipe;
 
 use crate::error::{error, io_error};
 use crate::panic;
 use crate::selector::{Selector, Watched};
 use crate::view::{PipeView, SocketView};
-use core::net::SocketAddr;
 use plimsoll_core::driver::{Attached, Interest, ReadinessIo, Sockets, Trigger};
 use plimsoll_core::{Addr, Call, Connect, Ends, Error, Key, Listen, MAX_PIECES, ReadResult, Resource, Role, SocketOption};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrAny};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// An owned descriptor, and which calls it takes: what an idle connection keeps beside its slot is this and a few flags.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Source {
 enum Kind {
     /// A stream socket.
     Socket,
+    /// A Unix stream socket: a receive of it ends where descriptors were passed along, whatever is left behind.
+    Unix,
     /// A socket with boundaries in its bytes, used as a pipe.
     Pieces,
     /// A pipe or FIFO.
@@ -40,12 +44,17 @@ enum Kind {
 }
 
 impl Source {
-    const fn socket(descriptor: OwnedFd) -> Self {
-        Self { descriptor, kind: Kind::Socket }
+    /// A stream socket with this address.
+    const fn socket(descriptor: OwnedFd, local: Option<&Addr>) -> Self {
+        Self { descriptor, kind: Self::kind_of_stream(local) }
+    }
+
+    const fn kind_of_stream(local: Option<&Addr>) -> Kind {
+        if matches!(local, Some(Addr::Unix(_))) { Kind::Unix } else { Kind::Socket }
     }
 
     const fn is_socket(&self) -> bool {
-        matches!(self.kind, Kind::Socket | Kind::Pieces)
+        matches!(self.kind, Kind::Socket | Kind::Unix | Kind::Pieces)
     }
 }
 
@@ -66,11 +75,13 @@ pub(crate) struct Sys<P> {
     pub(crate) selector: P,
     /// What visitors panicked with, to be reported.
     pub(crate) panics: Vec<Box<str>>,
+    /// The files that sockets were bound to, by descriptor: each socket leaves through `close` or `discard`.
+    files: BTreeMap<RawFd, path::SocketFile>,
 }
 
 impl<P> Sys<P> {
     pub(crate) const fn new(selector: P) -> Self {
-        Self { selector, panics: Vec::new() }
+        Self { selector, panics: Vec::new(), files: BTreeMap::new() }
     }
 }
 
@@ -78,7 +89,9 @@ impl<P: Selector> Sockets for Sys<P> {
     type Source = Source;
 
     fn bind(&mut self, at: &Addr, listen: &Listen) -> Result<(Source, Addr), Error> {
-        open::bind(at, listen)
+        let (source, local, file) = open::bind(at, listen)?;
+        self.files.extend(file.map(|file| (source.descriptor.as_raw_fd(), file)));
+        Ok((source, local))
     }
 
     fn listen(&mut self, source: &mut Source, backlog: u32) -> Result<(), Error> {
@@ -114,6 +127,8 @@ impl<P: Selector> Sockets for Sys<P> {
         match self.register(source, key) {
             Ok(()) => Ok(match source.kind {
                 Kind::Pieces | Kind::Device => Attached::Pieces,
+                // A level-triggered poller tells of what is left.
+                Kind::Unix if self.selector.trigger() == Trigger::Edge => Attached::Pieces,
                 _ => Attached::Stream,
             }),
             Err(reason) if source.kind == Kind::Device && reason.kind() == io::ErrorKind::PermissionDenied => {
@@ -124,9 +139,17 @@ impl<P: Selector> Sockets for Sys<P> {
         }
     }
 
+    fn discard(&mut self, source: Source) {
+        if !self.files.is_empty() {
+            // Before the socket goes: who connects in between finds nothing, rather than somebody who is gone.
+            drop(self.files.remove(&source.descriptor.as_raw_fd()));
+        }
+        drop(source);
+    }
+
     fn close(&mut self, source: Source, key: Key) {
         self.selector.deregister(Watched::new(source.as_fd()), key.index());
-        drop(source);
+        self.discard(source);
     }
 }
 
@@ -220,16 +243,6 @@ fn send_pieces(source: &Source, bufs: &[&[u8]]) -> Result<usize, Errno> {
     }
     let count = bufs.len().min(MAX_PIECES);
     rustix::net::sendmsg(&source.descriptor, &pieces[..count], &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)
-}
-
-/// An address in the core's words; none if it is of a family that the core does not name.
-pub(crate) fn socket_addr(any: SocketAddrAny) -> Option<Addr> {
-    SocketAddr::try_from(any).ok().map(Addr::from)
-}
-
-/// The address that a socket has here.
-fn local_addr(source: &Source) -> Option<Addr> {
-    rustix::net::getsockname(&source.descriptor).ok().and_then(socket_addr)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A look at a socket that belongs to the loop.
 
 use crate::error::error;
-use crate::socket::{option, socket_addr};
+use crate::socket::{addr, option};
 use core::fmt;
 use core::time::Duration;
 use plimsoll_core::{Addr, Call, Error, SocketOption};
@@ -33,13 +33,13 @@ impl<'a> SocketView<'a> {
     /// Our address now; none if the system cannot tell it.
     #[must_use]
     pub fn local_addr(self) -> Option<Addr> {
-        rustix::net::getsockname(self.0).ok().and_then(socket_addr)
+        addr::local(self.0)
     }
 
     /// The peer's address now; none if the system cannot tell it, for example because the peer has gone.
     #[must_use]
     pub fn peer_addr(self) -> Option<Addr> {
-        rustix::net::getpeername(self.0).ok().flatten().and_then(socket_addr)
+        addr::peer(self.0)
     }
 
     /// Whether small segments are sent at once (`TCP_NODELAY`).

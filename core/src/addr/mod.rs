@@ -105,6 +105,12 @@ impl Ends {
     pub const fn new(local: Option<Addr>, peer: Option<Addr>) -> Self {
         Self { local, peer }
     }
+
+    /// Whether they are those of a Unix socket: as far as is known, also before it is connected.
+    #[must_use]
+    pub const fn is_unix(&self) -> bool {
+        matches!((&self.local, &self.peer), (Some(Addr::Unix(_)), _) | (_, Some(Addr::Unix(_))))
+    }
 }
 
 #[cfg(test)]

@@ -315,7 +315,10 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
         if let Some((gone, conn)) = self.conns.evict(key) {
             self.io.close(conn.source, gone);
         }
-        self.io.attach(&mut source, key)?;
+        if let Err(error) = self.io.attach(&mut source, key) {
+            self.io.discard(source);
+            return Err(error);
+        }
         self.conns.insert(key, Conn { source, flags: 0, held: None });
         Ok(())
     }

@@ -65,6 +65,11 @@ pub trait Sockets {
     /// The system's.
     fn attach(&mut self, source: &mut Self::Source, key: Key) -> Result<Attached, Error>;
 
+    /// Closes a socket that was never attached: a server did not come about.
+    fn discard(&mut self, source: Self::Source) {
+        drop(source);
+    }
+
     /// Closes a socket that was attached. A completion backend cancels what is in flight first, and drops the socket when the last
     /// of it has come back.
     fn close(&mut self, source: Self::Source, key: Key);
@@ -147,7 +152,7 @@ trait Drive<S> {
     /// Begins to connect, and keeps the socket; what becomes of it is told later.
     fn begin_connect(&mut self, key: Key, to: &Connect) -> Result<(), Error>;
 
-    /// Keeps a connected socket; `false` if it could not be attached.
+    /// Keeps a connected socket.
     fn keep_stream(&mut self, key: Key, source: <Self::Io as Sockets>::Source) -> Result<(), Error>;
 
     /// Keeps a bound socket, which does not accept yet.
@@ -252,7 +257,7 @@ trait Drive<S> {
             return; // Given up meanwhile: the resource is dropped.
         }
         let result = self.io().adopt(resource, role).and_then(|(source, ends)| {
-            if matches!(role, Role::Client | Role::Accepted) {
+            if matches!(role, Role::Client | Role::Accepted) && !ends.is_unix() {
                 // Not ours to fail for: the socket works without (contract LOOP-11).
                 let _ = self.io().set_option(&source, SocketOption::NoDelay(true));
             }
@@ -268,7 +273,10 @@ trait Drive<S> {
         for addr in listen.addrs() {
             let made = self.io().bind(addr, listen).and_then(|(mut source, local)| {
                 if listen.starts() {
-                    self.io().listen(&mut source, listen.get_backlog())?;
+                    if let Err(error) = self.io().listen(&mut source, listen.get_backlog()) {
+                        self.io().discard(source);
+                        return Err(error);
+                    }
                 }
                 Ok((source, local))
             });
@@ -300,7 +308,11 @@ trait Drive<S> {
     fn keep_bound(&mut self, server: ServerId, source: <Self::Io as Sockets>::Source, local: Option<Addr>) -> Result<(), Error> {
         match self.engine().bound(server, local) {
             Some(key) => self.keep_listener(key, source),
-            None => Ok(()), // The server was closed meanwhile: the socket is dropped.
+            None => {
+                // The server was closed meanwhile.
+                self.io().discard(source);
+                Ok(())
+            }
         }
     }
 
@@ -351,11 +363,15 @@ trait Drive<S> {
 
     /// Keeps an accepted socket, with the options that its server has for it.
     fn accepted(&mut self, listener: Key, source: <Self::Io as Sockets>::Source, ends: Ends) {
+        let unix = ends.is_unix();
         let Some(key) = self.engine().accepted(listener, ends) else {
             return; // The server was closed meanwhile: the socket is dropped.
         };
         for n in 0.. {
             let Some(&option) = self.engine().accept_options(listener).get(n) else { break };
+            if unix && matches!(option, SocketOption::NoDelay(_)) {
+                continue; // It is the default of servers, and these may be bound to addresses of all kinds.
+            }
             // It fails only if the peer has gone already, and the connection will tell.
             let _ = self.io().set_option(&source, option);
         }

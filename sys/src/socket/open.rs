@@ -1,9 +1,9 @@
 //! How sockets come about: bound, accepted, connected.
 
-use super::{Source, local_addr, option, socket_addr};
+use super::{Source, addr, option, path};
 use crate::error::{error, refused};
 use core::net::SocketAddr;
-use plimsoll_core::{Addr, Call, Connect, Ends, Error, ErrorKind, Listen, SocketOption};
+use plimsoll_core::{Addr, Call, Connect, Ends, Error, ErrorKind, Listen, SocketOption, UnixAddr};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -11,31 +11,39 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 /// A new stream socket of the family of an address.
-fn socket(for_addr: SocketAddr) -> Result<Source, Error> {
-    let family = if for_addr.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+fn socket(for_addr: &Addr, call: Call) -> Result<Source, Error> {
+    let family = match for_addr {
+        Addr::Inet(SocketAddr::V4(_)) => AddressFamily::INET,
+        Addr::Inet(SocketAddr::V6(_)) => AddressFamily::INET6,
+        Addr::Unix(_) => AddressFamily::UNIX,
+        _ => return Err(Error::new(call, ErrorKind::Unsupported)),
+    };
     match rustix::net::socket_with(family, SocketType::STREAM, FLAGS, None) {
-        Ok(descriptor) => Ok(Source::socket(descriptor)),
+        Ok(descriptor) => Ok(Source::socket(descriptor, Some(for_addr))),
         // A system without IPv6 has none of its addresses: a server with others skips this one (contract LOOP-15).
         Err(errno @ Errno::AFNOSUPPORT) => Err(Error::from_code(Call::Socket, ErrorKind::AddrNotAvailable, errno.raw_os_error())),
         Err(errno) => Err(error(Call::Socket, errno)),
     }
 }
 
-fn inet(addr: &Addr, call: Call) -> Result<SocketAddr, Error> {
-    addr.inet().ok_or(Error::new(call, ErrorKind::Unsupported))
+/// Binds, without more ado.
+fn bind_to(source: &Source, at: &Addr) -> Result<(), Error> {
+    let bound = match at {
+        Addr::Inet(at) => rustix::net::bind(&source.descriptor, at),
+        Addr::Unix(at) => rustix::net::bind(&source.descriptor, &addr::to_unix(at, Call::Bind)?),
+        _ => return Err(Error::new(Call::Bind, ErrorKind::Unsupported)),
+    };
+    bound.map_err(|errno| error(Call::Bind, errno))
 }
 
-pub(super) fn bind(at: &Addr, listen: &Listen) -> Result<(Source, Addr), Error> {
-    let at = inet(at, Call::Bind)?;
-    let source = socket(at)?;
-    let options = [
-        (listen.is_reuse_address()).then(|| sockopt::set_socket_reuseaddr(&source, true)),
-        (listen.is_reuse_port()).then(|| sockopt::set_socket_reuseport(&source, true)),
-        // Both families may have the same port, each on a socket of its own (contract LOOP-14).
-        (at.is_ipv6()).then(|| sockopt::set_ipv6_v6only(&source, true)),
-    ];
-    for result in options.into_iter().flatten() {
-        result.map_err(|errno| error(Call::Option, errno))?;
+/// A bound socket, its address, and the file that binding it made.
+pub(super) fn bind(at: &Addr, listen: &Listen) -> Result<(Source, Addr, Option<path::SocketFile>), Error> {
+    if listen.is_reuse_port() && at.as_unix().is_some() {
+        return Err(refused(Call::Option)); // Contract LOOP-14: two sockets cannot have one file.
+    }
+    let source = socket(at, Call::Bind)?;
+    if let Addr::Inet(at) = at {
+        set_inet_options(&source, *at, listen)?;
     }
     for &buffer in listen.options() {
         // A connection agrees on its window before it is accepted: it gets the sizes from the socket that listens.
@@ -43,9 +51,31 @@ pub(super) fn bind(at: &Addr, listen: &Listen) -> Result<(Source, Addr), Error> 
             option::set(&source, buffer)?;
         }
     }
-    rustix::net::bind(&source, &at).map_err(|errno| error(Call::Bind, errno))?;
-    let local = local_addr(&source).ok_or(Error::new(Call::Address, ErrorKind::Other))?;
-    Ok((source, local))
+    let file = match at.as_unix().and_then(UnixAddr::as_path) {
+        Some(path) => {
+            path::bind(path, || bind_to(&source, at))?;
+            listen.is_cleanup_socket().then(|| path::SocketFile::at(path)).flatten()
+        }
+        None => {
+            bind_to(&source, at)?;
+            None
+        }
+    };
+    let local = addr::local(&source).ok_or(Error::new(Call::Address, ErrorKind::Other))?;
+    Ok((source, local, file))
+}
+
+fn set_inet_options(source: &Source, at: SocketAddr, listen: &Listen) -> Result<(), Error> {
+    let options = [
+        (listen.is_reuse_address()).then(|| sockopt::set_socket_reuseaddr(source, true)),
+        (listen.is_reuse_port()).then(|| sockopt::set_socket_reuseport(source, true)),
+        // Both families may have the same port, each on a socket of its own (contract LOOP-14).
+        (at.is_ipv6()).then(|| sockopt::set_ipv6_v6only(source, true)),
+    ];
+    for result in options.into_iter().flatten() {
+        result.map_err(|errno| error(Call::Option, errno))?;
+    }
+    Ok(())
 }
 
 pub(super) fn listen(source: &Source, backlog: u32) -> Result<(), Error> {
@@ -60,8 +90,11 @@ pub(super) fn accept(source: &Source) -> Result<Option<(Source, Ends)>, Error> {
     loop {
         match rustix::net::acceptfrom_with(source, FLAGS) {
             Ok((descriptor, peer)) => {
-                let accepted = Source::socket(descriptor);
-                let ends = Ends::new(local_addr(&accepted), peer.and_then(socket_addr));
+                let peer = peer.and_then(addr::from_any);
+                let local = addr::local(&descriptor);
+                let accepted = Source::socket(descriptor, local.as_ref());
+                let peer = peer.or_else(|| addr::peer(&accepted));
+                let ends = Ends::new(local, peer);
                 return Ok(Some((accepted, ends)));
             }
             Err(Errno::AGAIN) => return Ok(None),
@@ -72,22 +105,33 @@ pub(super) fn accept(source: &Source) -> Result<Option<(Source, Ends)>, Error> {
 }
 
 pub(super) fn connect(to: &Connect) -> Result<Source, Error> {
-    let peer = inet(to.addr(), Call::Connect)?;
-    let source = socket(peer)?;
+    let source = socket(to.addr(), Call::Connect)?;
     for &option in to.options() {
         option::set(&source, option)?;
     }
     if let Some(local) = to.local() {
-        let local = inet(local, Call::Bind)?;
-        if local.is_ipv4() != peer.is_ipv4() {
+        if !same_family(local, to.addr()) {
             return Err(refused(Call::Bind)); // Contract LOOP-5.
         }
-        rustix::net::bind(&source, &local).map_err(|errno| error(Call::Bind, errno))?;
+        bind_to(&source, local)?;
     }
-    match rustix::net::connect(&source, &peer) {
+    let begun = match to.addr() {
+        Addr::Inet(peer) => rustix::net::connect(&source, peer),
+        Addr::Unix(peer) => rustix::net::connect(&source, &addr::to_unix(peer, Call::Connect)?),
+        _ => return Err(Error::new(Call::Connect, ErrorKind::Unsupported)),
+    };
+    match begun {
         // An interrupted connect goes on like one that takes its time.
         Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(source),
         Err(errno) => Err(error(Call::Connect, errno)),
+    }
+}
+
+fn same_family(one: &Addr, other: &Addr) -> bool {
+    match (one, other) {
+        (Addr::Inet(one), Addr::Inet(other)) => one.is_ipv4() == other.is_ipv4(),
+        (Addr::Unix(_), Addr::Unix(_)) => true,
+        _ => false,
     }
 }
 
@@ -97,7 +141,7 @@ pub(super) fn connect_result(source: &Source) -> Result<Option<Ends>, Error> {
         Ok(Err(errno)) | Err(errno) => return Err(error(Call::Connect, errno)),
     }
     match rustix::net::getpeername(source) {
-        Ok(peer) => Ok(Some(Ends::new(local_addr(source), peer.and_then(socket_addr)))),
+        Ok(peer) => Ok(Some(Ends::new(addr::local(source), peer.and_then(addr::from_any).or_else(|| addr::peer(source))))),
         Err(Errno::NOTCONN) => Ok(None),
         Err(errno) => Err(error(Call::Connect, errno)),
     }

@@ -1,6 +1,6 @@
 //! Ends of pipes, and of whatever can be read or written like one.
 
-use super::{Kind, Source};
+use super::{Kind, Source, addr};
 use crate::error::{error, refused};
 use plimsoll_core::{Call, Error, MAX_PIECES, ReadResult, Resource, Role};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -26,7 +26,9 @@ pub(super) fn adopt(resource: Resource, role: Role) -> Result<Source, Error> {
         FileType::Fifo if is_packet_mode(flags) => Kind::Device,
         FileType::Fifo => Kind::Pipe,
         FileType::CharacterDevice => Kind::Device,
-        FileType::Socket if sockopt::socket_type(&descriptor).map_err(failed)? == SocketType::STREAM => Kind::Socket,
+        FileType::Socket if sockopt::socket_type(&descriptor).map_err(failed)? == SocketType::STREAM => {
+            Source::kind_of_stream(addr::local(&descriptor).as_ref())
+        }
         FileType::Socket => Kind::Pieces,
         _ => return Err(refused(Call::Adopt)),
     };

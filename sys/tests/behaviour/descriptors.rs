@@ -1,9 +1,10 @@
 //! Every descriptor that is opened is closed. It counts those of the whole process, so it has one of its own.
 
-use crate::backend::HubExt;
-use crate::kit::{Rig, Tap, any_port, closed_port, connect, reset};
+use crate::backend::{HubExt, Listen};
+use crate::kit::{Rig, Tap, any_port, closed_port, connect, reset, socket_path};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 fn open_now() -> Vec<String> {
@@ -48,6 +49,16 @@ fn a_day_in_the_life(close: bool) {
     assert!(rig.event_loop.listen(addr, |_, _| Tap::new("server")).is_err());
     assert!(rig.event_loop.listen_on(UdpSocket::bind(any_port()).unwrap(), |_, _| Tap::new("server")).is_err());
     rig.until(|state| state.refusals.len() == 3);
+    // The same on Unix sockets.
+    let path = socket_path();
+    let unix = rig.event_loop.listen(path, |_, _| Tap::new("unix")).unwrap();
+    assert!(rig.event_loop.listen(Listen::on(path).reuse_port(true), |_, _| Tap::new("unix")).is_err());
+    rig.event_loop.hub().connect(path, Tap::new("client"));
+    rig.event_loop.hub().connect(socket_path(), Tap::new("client"));
+    rig.event_loop.hub().adopt_stream(UnixStream::connect(path).unwrap(), Tap::new("client"));
+    rig.until(|state| state.refusals.len() == 4 && state.times("unix made") == 2);
+    rig.event_loop.hub().close_clients(unix.id());
+    rig.until(|state| state.times("unix lost(None)") == 2);
     // A callback that panics, a factory that does, a panic at the end.
     let (_, victim) = rig.serve_one(|| Tap::new("victim").on("made", |_| panic!("made")).on("lost", |_| panic!("lost")));
     let broken = rig.event_loop.listen_with(any_port(), |_, _| panic!("factory")).unwrap();
@@ -65,8 +76,10 @@ fn a_day_in_the_life(close: bool) {
     rig.event_loop.hub().adopt_stream(TcpListener::bind(any_port()).unwrap(), Tap::new("client"));
     if close {
         rig.event_loop.close();
+        assert!(!path.exists());
     }
     drop(rig);
+    assert!(!path.exists());
     assert!(remote.is_closed());
     // A remote outlives its loop, and holds nothing of it.
     KEPT.with_borrow_mut(|kept| kept.push(Box::new(remote)));

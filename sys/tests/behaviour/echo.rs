@@ -1,15 +1,18 @@
 //! Bytes there and back.
 
-use super::kit::{PATIENCE, Rig, State, Tap, any_port, any_port_v6, connect, pattern};
+use super::Link;
 use crate::backend::{Connect, StreamId, WriteStatus};
+use crate::behaviour::kit::{Family, PATIENCE, Rigged, State, Tap, pattern};
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::Shutdown;
 use std::thread;
 
+type Rig = Rigged<Link>;
+
 /// Sends all, finishes, and reads until the end, on a thread of its own.
-fn talk(addr: SocketAddr, bytes: Vec<u8>) -> thread::JoinHandle<Vec<u8>> {
+fn talk(addr: <Link as Family>::Place, bytes: Vec<u8>) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
-        let peer = connect(addr);
+        let peer = Link::connect(addr);
         let mut writing = peer.try_clone().unwrap();
         let writer = thread::spawn(move || {
             writing.write_all(&bytes).unwrap();
@@ -39,10 +42,10 @@ fn what_is_sent_comes_back_whole_and_in_order() {
 }
 
 #[test]
-fn both_ends_may_be_in_one_loop_and_over_ipv6() {
+fn both_ends_may_be_in_one_loop() {
     //= READ-1, LIFE-1, LIFE-2, LIFE-6
     let mut rig = Rig::new();
-    let server = rig.event_loop.listen(any_port_v6(), |_, _| Tap::new("server").echo()).unwrap();
+    let server = rig.event_loop.listen(Link::anywhere(), |_, _| Tap::new("server").echo()).unwrap();
     let client = Tap::new("client").on("data", |cx| {
         if cx.state.received("client").len() == 5 {
             cx.close();
@@ -74,7 +77,7 @@ fn a_thousand_connections_at_once() {
     let mut rig = Rig::new();
     let (_, addr) = rig.serve(|| Tap::new("server").echo());
     let peers = thread::spawn(move || {
-        let mut peers: Vec<TcpStream> = (0..MANY).map(|_| connect(addr)).collect();
+        let mut peers: Vec<_> = (0..MANY).map(|_| Link::connect(addr)).collect();
         for round in 0..3 {
             for (n, peer) in peers.iter_mut().enumerate() {
                 peer.write_all(&pattern(100 + n + round)).unwrap();
@@ -114,9 +117,9 @@ fn a_peer_that_never_reads_stops_its_writer_and_nobody_else() {
         made += 1;
         if made == 1 { Tap::new("flood").on("made", flood).on("resume", flood) } else { Tap::new("other").echo() }
     });
-    let mut deaf = connect(addr);
+    let mut deaf = Link::connect(addr);
     rig.until_saw("flood made");
-    let mut other = connect(addr);
+    let mut other = Link::connect(addr);
     other.write_all(b"ping").unwrap();
     rig.until(|state| state.received("other") == b"ping");
     let mut back = [0; 4];
@@ -189,7 +192,7 @@ fn a_peer_that_only_finishes_is_answered_at_leisure() {
         });
     };
     let (_, addr) = rig.serve(move || Tap::new("server").keep_open().on("eof", late));
-    let mut peer = connect(addr);
+    let mut peer = Link::connect(addr);
     peer.shutdown(Shutdown::Write).unwrap();
     rig.until_saw("server lost(None)");
     let mut all = Vec::new();
@@ -217,7 +220,7 @@ fn the_last_bytes_and_the_end_arrive_together() {
 fn many_pieces_are_sent_in_order() {
     //= WRITE-3, WRITE-5, WRITE-6, WRITE-7
     let mut rig = Rig::new();
-    let server = rig.event_loop.listen(any_port(), |_, _| Tap::new("server")).unwrap();
+    let server = rig.event_loop.listen(Link::anywhere(), |_, _| Tap::new("server")).unwrap();
     let id = rig.event_loop.hub().connect(Connect::to(server.addr()), Tap::new("client"));
     let mut expected = Vec::new();
     for n in 0..100 {

@@ -1,52 +1,12 @@
 //! How connections end, and what is left of them.
 
-use super::kit::{Rig, Tap, any_port, connect, pattern, reset};
-use crate::backend::{Cause, ErrorKind, Side, SocketOption, WriteStatus};
+use super::Link;
+use crate::backend::{ErrorKind, SocketOption, WriteStatus};
+use crate::behaviour::kit::{Family, Rigged, Tap, pattern};
 use std::io::{ErrorKind as IoErrorKind, Read, Write};
 use std::time::Duration;
 
-#[test]
-fn a_reset_by_the_peer_is_the_reason() {
-    //= READ-13, LIFE-4, INFO-3
-    let mut rig = Rig::new();
-    let (server, peer) = rig.serve_one(|| Tap::new("server"));
-    let from = peer.local_addr().unwrap();
-    reset(peer);
-    rig.until_saw("server lost(ConnectionReset)");
-    let reason = &rig.state().reasons[0];
-    assert_eq!((reason.cause(), reason.first()), (Cause::ReadFailed, Side::Peer));
-    assert_eq!(reason.ends().peer, Some(from.into()));
-    assert_eq!(reason.ends().local.as_ref(), Some(server.addr()));
-    assert_eq!(rig.settle(), ["server made", "server lost(ConnectionReset)"]);
-}
-
-#[test]
-fn what_came_before_a_reset_is_delivered() {
-    //= READ-11
-    let mut rig = Rig::new();
-    let (_, mut peer) = rig.serve_one(|| Tap::new("server"));
-    peer.write_all(b"last words").unwrap();
-    rig.until(|state| state.received("server") == b"last words");
-    reset(peer);
-    rig.until_saw("server lost(ConnectionReset)");
-}
-
-#[test]
-fn a_write_that_hits_a_peer_that_is_gone() {
-    //= WRITE-10, READ-10
-    let mut rig = Rig::new();
-    let (_, peer) = rig.serve_one(|| Tap::new("server").on("made", |cx| cx.pause_reading()));
-    let id = rig.state().id("server");
-    reset(peer);
-    rig.spin(Duration::from_millis(20));
-    // The write itself does not tell.
-    assert_eq!(rig.event_loop.hub().write(id, pattern(100)), WriteStatus::Accepted);
-    rig.until(|state| !state.reasons.is_empty());
-    let reason = &rig.state().reasons[0];
-    assert_eq!(reason.cause(), Cause::WriteFailed);
-    assert!(matches!(reason.error().unwrap().kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe));
-    assert_eq!(reason.discarded(), 100);
-}
+type Rig = Rigged<Link>;
 
 #[test]
 fn a_broken_pipe_is_an_error_of_the_connection() {
@@ -65,20 +25,6 @@ fn a_broken_pipe_is_an_error_of_the_connection() {
     }
     let error = rig.state().reasons[0].error().unwrap();
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
-}
-
-#[test]
-fn finishing_on_a_connection_that_was_reset_is_no_error_of_the_call() {
-    //= EOF-12
-    let mut rig = Rig::new();
-    let (_, peer) = rig.serve_one(|| Tap::new("server").on("made", |cx| cx.pause_reading()));
-    let id = rig.state().id("server");
-    reset(peer);
-    rig.spin(Duration::from_millis(20));
-    assert!(rig.event_loop.hub().write_eof(id).is_ok());
-    rig.event_loop.hub().resume_reading(id);
-    rig.until(|state| !state.reasons.is_empty());
-    assert!(rig.state().reasons[0].error().is_some());
 }
 
 #[test]
@@ -145,18 +91,6 @@ fn an_abort_throws_the_queue_away() {
 }
 
 #[test]
-fn a_reset_of_ours_is_an_option_away() {
-    //= CLOSE-11
-    let mut rig = Rig::new();
-    let (_, mut peer) = rig.serve_one(|| Tap::new("server"));
-    let id = rig.state().id("server");
-    rig.event_loop.hub().set_option(id, SocketOption::Linger(Some(Duration::ZERO)));
-    rig.event_loop.hub().abort(id);
-    rig.until_saw("server lost(None)");
-    assert_eq!(peer.read(&mut [0]).unwrap_err().kind(), IoErrorKind::ConnectionReset);
-}
-
-#[test]
 fn the_socket_is_open_in_connection_lost_and_closed_behind_it() {
     //= LIFE-13
     let mut rig = Rig::new();
@@ -181,10 +115,10 @@ fn an_old_id_never_reaches_a_newer_connection() {
     //= RUST-10, LIFE-17
     let mut rig = Rig::new();
     let (_, addr) = rig.serve(|| Tap::new("server").echo());
-    drop(connect(addr));
+    drop(Link::connect(addr));
     rig.until_saw("server lost(None)");
     let old = rig.state().id("server");
-    let mut peer = connect(addr);
+    let mut peer = Link::connect(addr);
     rig.until(|state| state.made.len() == 2);
     let new = rig.state().made[1].1;
     assert_eq!(old.key().index(), new.key().index(), "the slot is used again");
@@ -228,7 +162,7 @@ fn a_loop_dropped_under_its_connections_closes_them_without_a_callback() {
     for close in [false, true] {
         let mut rig = Rig::new();
         let (server, one) = rig.serve_one(|| Tap::new("server"));
-        let mut peers = [one, connect(server.addr().inet().unwrap())];
+        let mut peers = [one, Link::connect(Link::place(&server))];
         rig.until(|state| state.made.len() == 2);
         let id = rig.state().id("server");
         rig.event_loop.hub().write(id, pattern(100));
@@ -239,7 +173,7 @@ fn a_loop_dropped_under_its_connections_closes_them_without_a_callback() {
             rig.event_loop.close();
             assert_eq!(rig.state().log, ["server made", "server made"]);
             assert!(rig.event_loop.run_once(Some(Duration::ZERO)).is_err());
-            assert!(rig.event_loop.listen(any_port(), |_, _| Tap::new("server")).is_err());
+            assert!(rig.event_loop.listen(Link::anywhere(), |_, _| Tap::new("server")).is_err());
             assert_eq!(rig.event_loop.hub().write(id, b"late"), WriteStatus::Discarded);
             assert_eq!(rig.event_loop.poll_timeout(), None);
         } else {

@@ -2,11 +2,18 @@
 #![allow(dead_code, reason = "not every test binary uses all of it")]
 
 use crate::backend::testing::TraceChecker;
-use crate::backend::{CloseReason, Context, Data, EventLoop, OpenError, Protocol, Report, Server, StreamId, event_loop};
+use crate::backend::{
+    CloseReason, Connect, Context, Data, EventLoop, Listen, OpenError, Protocol, Report, Server, StreamId, event_loop,
+};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::io::{ErrorKind as IoErrorKind, Read, Write};
+use std::marker::PhantomData;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// No test waits for longer.
@@ -143,14 +150,106 @@ impl Protocol<State> for Tap {
     }
 }
 
+/// A kind of streams to other ends: how they are reached and found.
+pub(crate) trait Family {
+    /// Where a server is.
+    type Place: Copy + Into<Listen> + Into<Connect>;
+    type Peer: Read + Write;
+
+    /// A place for a new server.
+    fn anywhere() -> Self::Place;
+
+    /// Where a server is.
+    fn place(server: &Server) -> Self::Place;
+
+    /// A peer that blocks, but not for ever.
+    fn connect(to: Self::Place) -> Self::Peer;
+
+    /// Nobody takes connections there.
+    fn nobody_is_at(place: Self::Place) -> bool;
+
+    /// Somebody else may be there now.
+    fn is_free(place: Self::Place) -> bool;
+}
+
+pub(crate) struct Tcp;
+
+impl Family for Tcp {
+    type Place = SocketAddr;
+    type Peer = TcpStream;
+
+    fn anywhere() -> SocketAddr {
+        any_port()
+    }
+
+    fn place(server: &Server) -> SocketAddr {
+        server.addr().inet().unwrap()
+    }
+
+    fn connect(to: SocketAddr) -> TcpStream {
+        connect(to)
+    }
+
+    fn nobody_is_at(place: SocketAddr) -> bool {
+        TcpStream::connect(place).is_err_and(|error| error.kind() == IoErrorKind::ConnectionRefused)
+    }
+
+    fn is_free(place: SocketAddr) -> bool {
+        TcpListener::bind(place).is_ok()
+    }
+}
+
+pub(crate) struct Unix;
+
+impl Family for Unix {
+    type Place = &'static Path;
+    type Peer = UnixStream;
+
+    fn anywhere() -> &'static Path {
+        socket_path()
+    }
+
+    fn place(server: &Server) -> &'static Path {
+        let path = server.addr().as_unix().and_then(|addr| addr.as_path()).unwrap();
+        Box::leak(path.into())
+    }
+
+    fn connect(to: &'static Path) -> UnixStream {
+        let peer = UnixStream::connect(to).unwrap();
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        peer.set_write_timeout(Some(PATIENCE)).unwrap();
+        peer
+    }
+
+    fn nobody_is_at(place: &'static Path) -> bool {
+        let kinds = [IoErrorKind::ConnectionRefused, IoErrorKind::NotFound];
+        UnixStream::connect(place).is_err_and(|error| kinds.contains(&error.kind()))
+    }
+
+    fn is_free(place: &'static Path) -> bool {
+        !place.exists()
+    }
+}
+
+/// A path for a socket, where nothing is.
+pub(crate) fn socket_path() -> &'static Path {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("plimsoll-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    Box::leak(std::env::temp_dir().join(name).into())
+}
+
+/// A loop on TCP.
+pub(crate) type Rig = Rigged<Tcp>;
+
 /// A loop whose connections are held to the grammar of the contract, and whose reports are kept.
-pub(crate) struct Rig {
+pub(crate) struct Rigged<F> {
     pub(crate) event_loop: EventLoop<State>,
     pub(crate) reports: Rc<RefCell<Vec<Report>>>,
     checker: TraceChecker,
+    family: PhantomData<F>,
 }
 
-impl Rig {
+impl<F: Family> Rigged<F> {
     pub(crate) fn new() -> Self {
         let mut event_loop = event_loop(State::default());
         let reports = Rc::new(RefCell::new(Vec::new()));
@@ -158,22 +257,22 @@ impl Rig {
         event_loop.set_error_hook(move |report| sink.borrow_mut().push(report));
         let checker = TraceChecker::new();
         event_loop.set_observer(checker.observer());
-        Self { event_loop, reports, checker }
+        Self { event_loop, reports, checker, family: PhantomData }
     }
 
-    /// Serves on a free port.
-    pub(crate) fn serve(&mut self, make: impl FnMut() -> Tap + 'static) -> (Server, SocketAddr) {
+    /// Serves in a place of its own.
+    pub(crate) fn serve(&mut self, make: impl FnMut() -> Tap + 'static) -> (Server, F::Place) {
         let mut make = make;
-        let server = self.event_loop.listen(any_port(), move |_, _| make()).unwrap();
-        let addr = server.addr().inet().unwrap();
-        (server, addr)
+        let server = self.event_loop.listen(F::anywhere(), move |_, _| make()).unwrap();
+        let place = F::place(&server);
+        (server, place)
     }
 
-    /// Serves on a free port, and connects a peer, until its connection is made.
-    pub(crate) fn serve_one(&mut self, make: impl FnMut() -> Tap + 'static) -> (Server, TcpStream) {
-        let (server, addr) = self.serve(make);
+    /// Serves in a place of its own, and connects a peer, until its connection is made.
+    pub(crate) fn serve_one(&mut self, make: impl FnMut() -> Tap + 'static) -> (Server, F::Peer) {
+        let (server, place) = self.serve(make);
         let before = self.state().made.len();
-        let peer = connect(addr);
+        let peer = F::connect(place);
         self.until(|state| state.made.len() > before);
         (server, peer)
     }

@@ -1,8 +1,6 @@
 //! How a loop behaves with real sockets, whichever poller it has: each backend's tests include this, after a module `backend` that makes the loop.
 
 mod adopting;
-mod echo;
-mod ending;
 mod info;
 mod iteration;
 mod kit;
@@ -12,6 +10,30 @@ mod opening;
 mod panics;
 mod peers;
 mod pipes;
-mod reading;
-mod serving;
+mod ports;
+mod resets;
 mod threads;
+mod unix;
+
+/// What holds for streams of every family, on TCP.
+#[path = "."]
+mod tcp {
+    use super::kit::Tcp as Link;
+
+    mod echo;
+    mod ending;
+    mod reading;
+    mod serving;
+}
+
+/// The same, on Unix sockets.
+#[path = "."]
+#[allow(clippy::duplicate_mod, reason = "the same tests with another link")]
+mod unix_streams {
+    use super::kit::Unix as Link;
+
+    mod echo;
+    mod ending;
+    mod reading;
+    mod serving;
+}

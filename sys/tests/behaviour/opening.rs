@@ -36,6 +36,16 @@ fn an_address_that_cannot_be_connected_to_is_an_error_of_that_connection_only() 
 }
 
 #[test]
+fn an_ipv6_server_is_connected_to() {
+    //= LIFE-6, LOOP-14, INFO-2
+    let mut rig = Rig::new();
+    let server = rig.event_loop.listen(any_port_v6(), |_, _| Tap::new("server")).unwrap();
+    let id = rig.event_loop.hub().connect(server.addr(), Tap::new("client"));
+    rig.until(|state| state.made.len() == 2);
+    assert_eq!(rig.event_loop.hub().peer_addr(id).as_ref(), Some(server.addr()));
+}
+
+#[test]
 fn a_connection_comes_from_the_local_address_asked_for() {
     //= LOOP-5, INFO-2
     let mut rig = Rig::new();

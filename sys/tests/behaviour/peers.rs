@@ -1,8 +1,9 @@
 //! Peers that are not ours, where this machine has them.
 
-use super::kit::{Rig, Tap, pattern};
+use super::kit::{Family, Rig, Rigged, Tap, Tcp, Unix, pattern, socket_path};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A peer written in Python, on CPython's asyncio; none if there is no Python.
@@ -59,11 +60,15 @@ class Client(asyncio.Protocol):
 
 async def main():
     loop = asyncio.get_running_loop()
-    host, port = sys.argv[1].rsplit(":", 1)
+    where = sys.argv[1]
     for size in (1, 1000, 70_000, 2_000_000):
         done = loop.create_future()
         message = bytes(n * 7 % 251 for n in range(size))
-        await loop.create_connection(lambda: Client(done, message), host, int(port))
+        if where.startswith("/"):
+            await loop.create_unix_connection(lambda: Client(done, message), where)
+        else:
+            host, port = where.rsplit(":", 1)
+            await loop.create_connection(lambda: Client(done, message), host, int(port))
         result = await asyncio.wait_for(done, 20)
         assert result == (None, True, True), result
     print("fine")
@@ -74,9 +79,14 @@ asyncio.run(main())
 #[test]
 fn an_asyncio_client_is_served() {
     //= READ-1, WRITE-3, EOF-2, CLOSE-11
-    let mut rig = Rig::new();
-    let (_, addr) = rig.serve(|| Tap::new("server").echo());
-    let Some(client) = python(CLIENT, &addr.to_string()) else { return };
+    serve_asyncio::<Tcp>(|addr| addr.to_string());
+    serve_asyncio::<Unix>(|path| path.to_str().unwrap().into());
+}
+
+fn serve_asyncio<F: Family>(named: impl Fn(F::Place) -> String) {
+    let mut rig = Rigged::<F>::new();
+    let (_, place) = rig.serve(|| Tap::new("server").echo());
+    let Some(client) = python(CLIENT, &named(place)) else { return };
     let client = std::thread::spawn(move || client.wait_with_output().unwrap());
     while !client.is_finished() {
         rig.event_loop.run_once(Some(std::time::Duration::from_millis(10))).unwrap();
@@ -92,7 +102,7 @@ fn an_asyncio_client_is_served() {
 const FLOW: [&str; 2] = ["client pause", "client resume"];
 
 const SERVER: &str = r#"
-import asyncio
+import asyncio, sys
 
 class Server(asyncio.Protocol):
     def connection_made(self, transport):
@@ -108,8 +118,12 @@ class Server(asyncio.Protocol):
 
 async def main():
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Server, "127.0.0.1", 0)
-    print("%s:%d" % server.sockets[0].getsockname(), flush=True)
+    if sys.argv[1]:
+        server = await loop.create_unix_server(Server, sys.argv[1])
+        print(server.sockets[0].getsockname(), flush=True)
+    else:
+        server = await loop.create_server(Server, "127.0.0.1", 0)
+        print("%s:%d" % server.sockets[0].getsockname(), flush=True)
     await asyncio.wait_for(server.serve_forever(), 20)
 
 asyncio.run(main())
@@ -118,12 +132,22 @@ asyncio.run(main())
 #[test]
 fn an_asyncio_server_is_used() {
     //= LIFE-6, EOF-6, EOF-10, READ-1
-    let Some(server) = python(SERVER, "") else { return };
+    use_asyncio::<Tcp>("", |line| line.parse::<SocketAddr>().unwrap());
+    let path = socket_path();
+    use_asyncio::<Unix>(path.to_str().unwrap(), |line| {
+        assert_eq!(Path::new(line), path);
+        path
+    });
+    let _ = std::fs::remove_file(path);
+}
+
+fn use_asyncio<F: Family>(at: &str, place: impl Fn(&str) -> F::Place) {
+    let Some(server) = python(SERVER, at) else { return };
     let mut server = Killed(server);
     let mut line = String::new();
     BufReader::new(server.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let addr: SocketAddr = line.trim().parse().unwrap();
-    let mut rig = Rig::new();
+    let addr = place(line.trim());
+    let mut rig = Rigged::<F>::new();
     let text = "a line of text\n".repeat(20_000);
     let message = text.clone();
     rig.event_loop.hub().connect(
@@ -135,29 +159,64 @@ fn an_asyncio_server_is_used() {
     );
     rig.until(|state| !state.reasons.is_empty());
     assert!(rig.state().received("client") == format!("hello\n{}goodbye\n", text.to_uppercase()).as_bytes());
-    let log: Vec<&str> = rig.state().log.iter().map(String::as_str).filter(|entry| !FLOW.contains(entry)).collect();
+    let mut log: Vec<&str> = rig.state().log.iter().map(String::as_str).filter(|entry| !FLOW.contains(entry)).collect();
+    log.dedup();
     assert_eq!(log, ["client made", "client data", "client eof", "client lost(None)"]);
 }
 
 #[test]
 fn the_usual_tools_are_served() {
     //= READ-1, EOF-2
-    for (name, arguments) in [("socat", &["-", "TCP:127.0.0.1:PORT"][..]), ("nc", &["-N", "127.0.0.1", "PORT"])] {
-        let mut rig = Rig::new();
-        let (_, addr) = rig.serve(|| Tap::new("server").echo());
-        let arguments: Vec<String> = arguments.iter().map(|word| word.replace("PORT", &addr.port().to_string())).collect();
-        let Some(mut client) = tool(name, &arguments.iter().map(String::as_str).collect::<Vec<_>>()) else { continue };
-        let bytes = pattern(100_000);
-        let mut stdin = client.stdin.take().unwrap();
-        let sent = bytes.clone();
-        let writer = std::thread::spawn(move || stdin.write_all(&sent));
-        let client = std::thread::spawn(move || client.wait_with_output().unwrap());
-        while !client.is_finished() {
-            rig.event_loop.run_once(Some(std::time::Duration::from_millis(10))).unwrap();
-        }
-        writer.join().unwrap().unwrap();
-        assert!(client.join().unwrap().stdout == bytes, "{name} got other bytes back");
+    for (name, arguments) in [("socat", &["-", "TCP:127.0.0.1:PLACE"][..]), ("nc", &["-N", "127.0.0.1", "PLACE"])] {
+        serve_tool::<Tcp>(name, arguments, |addr| addr.port().to_string());
     }
+    for (name, arguments) in [("socat", &["-", "UNIX-CONNECT:PLACE"][..]), ("nc", &["-N", "-U", "PLACE"])] {
+        serve_tool::<Unix>(name, arguments, |path| path.to_str().unwrap().into());
+    }
+}
+
+fn serve_tool<F: Family>(name: &str, arguments: &[&str], named: impl Fn(F::Place) -> String) {
+    let mut rig = Rigged::<F>::new();
+    let (_, place) = rig.serve(|| Tap::new("server").echo());
+    let arguments: Vec<String> = arguments.iter().map(|word| word.replace("PLACE", &named(place))).collect();
+    let Some(mut client) = tool(name, &arguments.iter().map(String::as_str).collect::<Vec<_>>()) else { return };
+    let bytes = pattern(100_000);
+    let mut stdin = client.stdin.take().unwrap();
+    let sent = bytes.clone();
+    let writer = std::thread::spawn(move || stdin.write_all(&sent));
+    let client = std::thread::spawn(move || client.wait_with_output().unwrap());
+    while !client.is_finished() {
+        rig.event_loop.run_once(Some(std::time::Duration::from_millis(10))).unwrap();
+    }
+    writer.join().unwrap().unwrap();
+    assert!(client.join().unwrap().stdout == bytes, "{name} got other bytes back");
+}
+
+#[test]
+fn socat_serves_on_a_unix_socket() {
+    //= LOOP-10, READ-1, EOF-6
+    let path = socket_path();
+    let listen = format!("UNIX-LISTEN:{},unlink-close", path.display());
+    let Some(server) = tool("socat", &[&listen, "SYSTEM:cat"]) else { return };
+    let _server = Killed(server);
+    let deadline = std::time::Instant::now() + super::kit::PATIENCE;
+    while !path.exists() {
+        assert!(std::time::Instant::now() < deadline, "socat does not listen");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let mut rig = Rig::new();
+    let bytes = pattern(100_000);
+    let sent = bytes.clone();
+    rig.event_loop.hub().connect(
+        path,
+        Tap::new("client").on("made", move |cx| {
+            cx.write(&sent);
+            cx.write_eof().unwrap();
+        }),
+    );
+    rig.until(|state| !(state.reasons.is_empty() && state.refusals.is_empty()));
+    assert!(rig.state().received("client") == bytes, "the bytes came changed");
+    assert!(rig.state().saw("client lost(None)"));
 }
 
 #[test]

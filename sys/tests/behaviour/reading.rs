@@ -1,9 +1,12 @@
 //! When bytes are read, and when they are left where they are.
 
-use super::kit::{Rig, Tap, pattern};
+use super::Link;
+use crate::behaviour::kit::{Family, Rigged, State, Tap, pattern};
 use std::io::Write;
 use std::net::Shutdown;
 use std::time::Duration;
+
+type Rig = Rigged<Link>;
 
 #[test]
 fn a_paused_reader_loses_nothing() {
@@ -71,7 +74,7 @@ fn one_busy_peer_does_not_starve_the_others() {
             busy.write_all(&block).unwrap();
         }
     });
-    let mut quiet = super::kit::connect(addr);
+    let mut quiet = Link::connect(addr);
     for _ in 0..20 {
         let (before, much) = (rig.state().received("server").len(), rig.state().received("busy").len());
         quiet.write_all(b"?").unwrap();
@@ -91,9 +94,9 @@ fn one_busy_peer_does_not_starve_the_others() {
 #[test]
 fn one_read_brings_no_more_than_a_block() {
     //= READ-3, READ-1
-    let mut event_loop = crate::backend::small_block_loop(super::kit::State::default(), 1000);
+    let mut event_loop = crate::backend::small_block_loop(State::default(), 1000);
     let server = event_loop
-        .listen(super::kit::any_port(), |_, _| {
+        .listen(Link::anywhere(), |_, _| {
             Tap::new("server").on("data", |cx| {
                 let len = cx.state.received("server").len();
                 assert!(len - cx.state.count <= 1000);
@@ -101,7 +104,7 @@ fn one_read_brings_no_more_than_a_block() {
             })
         })
         .unwrap();
-    let mut peer = super::kit::connect(server.addr().inet().unwrap());
+    let mut peer = Link::connect(Link::place(&server));
     let bytes = pattern(10_500);
     peer.write_all(&bytes).unwrap();
     while event_loop.state().count < bytes.len() {

@@ -1,115 +1,29 @@
-//! Servers: from their addresses to the last of their connections.
+//! Servers: from their start to the last of their connections.
 
-use super::kit::{Rig, Tap, any_port, any_port_v6, connect, patient};
-use crate::backend::{Addr, ErrorKind, Listen, ListenError, Protocol, SocketOption};
+use super::Link;
+use crate::backend::{Addr, ErrorKind, Listen, Protocol};
+use crate::behaviour::kit::{Family, Rigged, State, Tap};
 use std::cell::RefCell;
-use std::io::{ErrorKind as IoErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Write};
 use std::rc::Rc;
 
-/// One that is documented never to be anybody's.
-const NOT_OURS: &str = "192.0.2.1:0";
-
-#[test]
-fn several_addresses_each_with_a_port_of_its_own() {
-    //= LOOP-13, LOOP-14, LOOP-21
-    let mut rig = Rig::new();
-    let second: SocketAddr = "127.0.0.2:0".parse().unwrap();
-    let listen = Listen::on(any_port()).and(any_port_v6()).and(second).and(any_port());
-    let server = rig.event_loop.listen(listen, |_, _| Tap::new("server").echo()).unwrap();
-    let addrs: Vec<SocketAddr> = server.addrs().iter().map(|addr| addr.inet().unwrap()).collect();
-    assert_eq!(addrs.iter().map(SocketAddr::ip).collect::<Vec<_>>(), [any_port().ip(), any_port_v6().ip(), second.ip()]);
-    assert!(addrs.iter().all(|addr| addr.port() != 0));
-    assert_eq!(rig.event_loop.hub().sockets(server.id()), server.addrs());
-    for addr in addrs {
-        let mut peer = connect(addr);
-        peer.write_all(b"x").unwrap();
-        let before = rig.state().received("server").len();
-        rig.until(|state| state.received("server").len() > before);
-        peer.read_exact(&mut [0]).unwrap();
-    }
-}
-
-#[test]
-fn an_ipv6_socket_leaves_ipv4_alone() {
-    //= LOOP-14
-    let mut rig = Rig::new();
-    let v6 = rig.event_loop.listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)), |_, _| Tap::new("six")).unwrap();
-    let port = v6.addr().inet().unwrap().port();
-    assert_eq!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap_err().kind(), IoErrorKind::ConnectionRefused);
-    // The same port of the other family is free.
-    rig.event_loop.listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), |_, _| Tap::new("four")).unwrap();
-    let _peers = (connect((Ipv4Addr::LOCALHOST, port).into()), connect((Ipv6Addr::LOCALHOST, port).into()));
-    rig.until(|state| state.saw("six made") && state.saw("four made"));
-}
-
-#[test]
-fn a_port_in_use_is_named_and_nothing_stays_bound() {
-    //= LOOP-15
-    let mut rig = Rig::new();
-    let other = TcpListener::bind(any_port()).unwrap();
-    let taken = other.local_addr().unwrap();
-    let free = TcpListener::bind(any_port()).unwrap().local_addr().unwrap();
-    let error = rig.event_loop.listen(Listen::on(free).and(taken), |_, _| Tap::new("server")).unwrap_err();
-    assert_eq!(error.kind(), IoErrorKind::AddrInUse);
-    assert!(error.to_string().contains(&taken.to_string()), "{error}");
-    let inner = error.get_ref().unwrap().downcast_ref::<ListenError>().unwrap();
-    assert_eq!(inner.addr(), Some(&Addr::from(taken)));
-    rig.settle();
-    TcpListener::bind(free).expect("it was closed again");
-}
-
-#[test]
-fn addresses_that_are_not_available_are_skipped_if_one_is() {
-    //= LOOP-15
-    let mut rig = Rig::new();
-    let not_ours: SocketAddr = NOT_OURS.parse().unwrap();
-    let server = rig.event_loop.listen(Listen::on(not_ours).and(any_port()), |_, _| Tap::new("server")).unwrap();
-    assert_eq!(server.addrs().len(), 1);
-    let reported = rig.reported();
-    assert_eq!(reported.len(), 1);
-    assert!(reported[0].contains(NOT_OURS), "{reported:?}");
-    let error = rig.event_loop.listen(not_ours, |_, _| Tap::new("server")).unwrap_err();
-    assert_eq!(error.kind(), IoErrorKind::AddrNotAvailable);
-    assert!(error.to_string().contains(NOT_OURS), "{error}");
-}
-
-#[test]
-fn listening_from_a_callback_completes_in_a_turn_of_its_own() {
-    //= RUST-9, LOOP-13, LOOP-15
-    let mut rig = Rig::new();
-    let taken = TcpListener::bind(any_port()).unwrap();
-    let taken_addr = taken.local_addr().unwrap();
-    let results = Rc::new(RefCell::new(Vec::new()));
-    for addr in [any_port(), taken_addr] {
-        let results = results.clone();
-        rig.event_loop.hub().listen(addr, |_, _| Tap::new("server"), move |_, _, result| results.borrow_mut().push(result));
-    }
-    rig.settle();
-    let results = results.take();
-    let server = *results[0].as_ref().unwrap();
-    let addr = rig.event_loop.hub().sockets(server)[0].inet().unwrap();
-    let _peer = connect(addr);
-    rig.until_saw("server made");
-    let error = results[1].as_ref().unwrap_err();
-    assert_eq!((error.addr(), error.error().kind()), (Some(&Addr::from(taken_addr)), ErrorKind::AddrInUse));
-}
+type Rig = Rigged<Link>;
 
 #[test]
 fn a_paused_server_serves_from_its_start_on() {
     //= LOOP-16
     let mut rig = Rig::new();
-    let server = rig.event_loop.listen(Listen::on(any_port()).paused(), |_, _| Tap::new("server")).unwrap();
-    let addr = server.addr().inet().unwrap();
+    let server = rig.event_loop.listen(Listen::on(Link::anywhere()).paused(), |_, _| Tap::new("server")).unwrap();
+    let addr = Link::place(&server);
     assert!(!rig.event_loop.hub().is_serving(server.id()));
     rig.settle();
-    assert_eq!(TcpStream::connect(addr).unwrap_err().kind(), IoErrorKind::ConnectionRefused);
+    assert!(Link::nobody_is_at(addr));
     for _ in 0..2 {
         rig.event_loop.hub().server_start(server.id()).unwrap();
         assert!(rig.event_loop.hub().is_serving(server.id()));
     }
     rig.settle();
-    let _peer = connect(addr);
+    let _peer = Link::connect(addr);
     rig.until_saw("server made");
     rig.event_loop.hub().server_close(server.id());
     assert!(!rig.event_loop.hub().is_serving(server.id()));
@@ -121,15 +35,15 @@ fn a_closed_server_leaves_its_connections() {
     //= LOOP-18, LOOP-19, LOOP-21
     let mut rig = Rig::new();
     let (server, mut peer) = rig.serve_one(|| Tap::new("server").echo());
-    let addr = server.addr().inet().unwrap();
+    let addr = Link::place(&server);
     rig.event_loop.hub().wait_closed(server.id(), |_, state| state.note("over"));
     for _ in 0..2 {
         rig.event_loop.hub().server_close(server.id());
     }
     assert_eq!(rig.event_loop.hub().sockets(server.id()), []);
     rig.settle();
-    assert_eq!(TcpStream::connect(addr).unwrap_err().kind(), IoErrorKind::ConnectionRefused);
-    TcpListener::bind(addr).expect("the port is free");
+    assert!(Link::nobody_is_at(addr));
+    assert!(Link::is_free(addr));
     peer.write_all(b"still here").unwrap();
     let mut back = [0; 10];
     rig.until(|state| state.received("server").len() == 10);
@@ -154,7 +68,7 @@ fn all_clients_are_closed_or_aborted_at_once() {
             })
         });
         let (_, other) = rig.serve_one(|| Tap::new("other"));
-        let mut peers = [connect(addr), connect(addr)];
+        let mut peers = [Link::connect(addr), Link::connect(addr)];
         rig.until(|state| state.made.len() == 3);
         let hub = rig.event_loop.hub();
         if abort {
@@ -189,7 +103,7 @@ fn nothing_is_made_after_the_server_was_closed() {
     let closing = server.clone();
     let closer = rig
         .event_loop
-        .listen(any_port(), move |_, _| {
+        .listen(Link::anywhere(), move |_, _| {
             let closing = closing.clone();
             Tap::new("closer").on("data", move |cx| {
                 if let Some(server) = closing.take() {
@@ -199,12 +113,12 @@ fn nothing_is_made_after_the_server_was_closed() {
             })
         })
         .unwrap();
-    let mut closer = connect(closer.addr().inet().unwrap());
+    let mut closer = Link::connect(Link::place(&closer));
     rig.until_saw("closer made");
     *server.borrow_mut() = Some(first.id());
     // All at once: a connection that waits to be accepted, and the bytes that lead to the close. Whatever the loop sees first, it must not
     // make the connection once it has closed the server.
-    let mut late = connect(first.addr().inet().unwrap());
+    let mut late = Link::connect(Link::place(&first));
     closer.write_all(b"x").unwrap();
     talker.write_all(b"x").unwrap();
     rig.until_saw("closed");
@@ -225,14 +139,14 @@ fn the_factory_sees_state_and_peer_once_a_connection() {
     let mut rig = Rig::new();
     let server = rig
         .event_loop
-        .listen(any_port(), |state: &mut super::kit::State, peer| {
+        .listen(Link::anywhere(), |state: &mut State, peer| {
             state.note(format!("made for {peer}"));
             Tap::new("server")
         })
         .unwrap();
-    let peers = [connect(server.addr().inet().unwrap()), connect(server.addr().inet().unwrap())];
+    let peers = [Link::connect(Link::place(&server)), Link::connect(Link::place(&server))];
     rig.until(|state| state.made.len() == 2);
-    let expected: Vec<String> = peers.iter().map(|peer| format!("made for {}", peer.local_addr().unwrap())).collect();
+    let expected: Vec<String> = peers.iter().map(|peer| format!("made for {}", Addr::from(peer.local_addr().unwrap()))).collect();
     let log = rig.state().log.clone();
     assert_eq!(log, [expected[0].as_str(), "server made", expected[1].as_str(), "server made"]);
 }
@@ -244,16 +158,16 @@ fn a_factory_may_refuse() {
     let mut count = 0;
     let server = rig
         .event_loop
-        .listen_with(any_port(), move |_, _| {
+        .listen_with(Link::anywhere(), move |_, _| {
             count += 1;
             (count > 1).then(|| Box::new(Tap::new("second")) as Box<dyn Protocol<_>>)
         })
         .unwrap();
-    let addr = server.addr().inet().unwrap();
-    let mut first = connect(addr);
+    let addr = Link::place(&server);
+    let mut first = Link::connect(addr);
     rig.settle();
     assert_eq!(first.read(&mut [0]).unwrap(), 0);
-    let _second = connect(addr);
+    let _second = Link::connect(addr);
     rig.until_saw("second made");
     assert_eq!(rig.state().log, ["second made"]);
 }
@@ -262,39 +176,9 @@ fn a_factory_may_refuse() {
 fn more_connections_than_one_batch_are_all_accepted() {
     //= LOOP-22
     let mut rig = Rig::new();
-    let server = rig.event_loop.listen(Listen::on(any_port()).backlog(1), |_, _| Tap::new("server")).unwrap();
-    let addr = server.addr().inet().unwrap();
-    let peers = std::thread::spawn(move || (0..20).map(|_| patient(TcpStream::connect(addr).unwrap())).collect::<Vec<_>>());
+    let server = rig.event_loop.listen(Listen::on(Link::anywhere()).backlog(1), |_, _| Tap::new("server")).unwrap();
+    let addr = Link::place(&server);
+    let peers = std::thread::spawn(move || (0..20).map(|_| Link::connect(addr)).collect::<Vec<_>>());
     rig.until(|state| state.made.len() == 20);
     peers.join().unwrap();
-}
-
-#[test]
-fn accepted_sockets_have_the_options_of_their_server() {
-    //= LOOP-11, LOOP-14
-    let mut rig = Rig::new();
-    let listen = Listen::on(any_port())
-        .option(SocketOption::KeepAlive(Some(std::time::Duration::from_secs(60))))
-        .option(SocketOption::ReceiveBuffer(40 * 1024));
-    let server = rig.event_loop.listen(listen, |_, _| Tap::new("server")).unwrap();
-    let _peer = connect(server.addr().inet().unwrap());
-    rig.until_saw("server made");
-    let id = rig.state().id("server");
-    let socket = rig.event_loop.socket(id).unwrap();
-    assert!(socket.no_delay().unwrap() && socket.keep_alive().unwrap().is_some());
-    assert_eq!(socket.receive_buffer().unwrap(), 80 * 1024);
-}
-
-#[test]
-fn several_loops_may_share_a_port() {
-    //= LOOP-14
-    let (mut one, mut other) = (Rig::new(), Rig::new());
-    let server = one.event_loop.listen(Listen::on(any_port()).reuse_port(true), |_, _| Tap::new("server")).unwrap();
-    let addr = server.addr();
-    assert!(other.event_loop.listen(addr, |_, _| Tap::new("server")).is_err());
-    other.event_loop.listen(Listen::on(addr).reuse_port(true), |_, _| Tap::new("server")).unwrap();
-    let _peers: Vec<TcpStream> = (0..20).map(|_| connect(addr.inet().unwrap())).collect();
-    one.settle();
-    other.settle();
-    assert_eq!(one.state().made.len() + other.state().made.len(), 20);
 }

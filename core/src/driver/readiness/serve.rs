@@ -312,10 +312,14 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         if let Some((gone, conn)) = self.conns.evict(key) {
             self.io.close(conn.source, gone);
         }
-        flags |= match self.io.attach(&mut source, key)? {
-            Attached::Stream => 0,
-            Attached::Pieces => READ_CLOSED,
-            Attached::AlwaysReady => READABLE | READ_CLOSED,
+        flags |= match self.io.attach(&mut source, key) {
+            Ok(Attached::Stream) => 0,
+            Ok(Attached::Pieces) => READ_CLOSED,
+            Ok(Attached::AlwaysReady) => READABLE | READ_CLOSED,
+            Err(error) => {
+                self.io.discard(source);
+                return Err(error);
+            }
         };
         self.conns.insert(key, Conn { source, flags, armed: Interest::default() });
         if self.level {
