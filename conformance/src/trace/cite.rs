@@ -29,6 +29,8 @@ pub(crate) struct Citation {
 enum Block {
     /// Not in an example.
     Outside,
+    /// In one that nobody compiles.
+    Text,
     Example,
     CompileFail,
 }
@@ -36,7 +38,7 @@ enum Block {
 /// The citations of a file, and what is wrong with them.
 pub(crate) fn scan(path: &Path, text: &str) -> (Vec<Citation>, Vec<Problem>) {
     let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
-    let file = File { path, lines: &lines, all_tests: is_of_tests(path) };
+    let file = File { path, lines: &lines, is_fuzz_target: path.components().any(|part| part.as_os_str() == "fuzz_targets") };
     let (mut citations, mut problems) = (Vec::new(), Vec::new());
     let mut block = Block::Outside;
     for (at, content) in lines.iter().enumerate() {
@@ -44,6 +46,7 @@ pub(crate) fn scan(path: &Path, text: &str) -> (Vec<Citation>, Vec<Problem>) {
         match doc.and_then(|doc| doc.strip_prefix("```")) {
             Some(_) if block != Block::Outside => block = Block::Outside,
             Some(language) if language.contains("compile_fail") => block = Block::CompileFail,
+            Some(language) if ["text", "ignore"].iter().any(|word| language.starts_with(word)) => block = Block::Text,
             Some(_) => block = Block::Example,
             None if doc.is_none() => block = Block::Outside,
             None => {}
@@ -61,22 +64,17 @@ pub(crate) fn scan(path: &Path, text: &str) -> (Vec<Citation>, Vec<Problem>) {
     (citations, problems)
 }
 
-/// Whether all functions of a file are tests or called by some.
-fn is_of_tests(path: &Path) -> bool {
-    path.components().any(|part| ["tests", "fuzz_targets"].iter().any(|folder| part.as_os_str() == *folder))
-}
-
 struct File<'a> {
     path: &'a Path,
     lines: &'a [&'a str],
-    all_tests: bool,
+    is_fuzz_target: bool,
 }
 
 impl File<'_> {
     /// What an example of this line documents.
     fn example(&self, at: usize, block: Block) -> Result<(Kind, String), &'static str> {
         let (kind, word) = match block {
-            Block::Outside => return Err("in documentation a citation stands in an example"),
+            Block::Outside | Block::Text => return Err("in documentation a citation stands in an example that is compiled"),
             Block::Example => (Kind::Example, "example"),
             Block::CompileFail => (Kind::CompileFail, "compile_fail"),
         };
@@ -94,11 +92,15 @@ impl File<'_> {
         let function_at = if is_function(below) { Some(below) } else { (0..at).rev().find(|&line| is_function(line)) };
         let path = self.path.display();
         let Some(function_at) = function_at else {
-            return if self.all_tests { Ok((Kind::Test, path.to_string())) } else { Err(MISPLACED) };
+            return if self.is_fuzz_target { Ok((Kind::Test, path.to_string())) } else { Err(MISPLACED) };
         };
-        let attributes = self.lines[..function_at].iter().rev().take_while(|line| between(line));
-        if !self.all_tests && !attributes.into_iter().any(|line| line.starts_with("#[test]")) {
+        let attributes: Vec<&str> = self.lines[..function_at].iter().rev().take_while(|line| between(line)).copied().collect();
+        let has = |attribute: &str| attributes.iter().any(|line| line.starts_with(attribute));
+        if !has("#[test]") {
             return Err(MISPLACED);
+        }
+        if has("#[ignore") {
+            return Err("a test that is ignored shows nothing");
         }
         Ok((Kind::Test, format!("{path}::{}", function(self.lines[function_at]).unwrap_or_default())))
     }
@@ -146,11 +148,13 @@ mod tests {
     }
 
     #[test]
-    fn beside_the_code_only_what_is_marked_as_a_test_can_cite() {
-        let text = "fn a() {\n    //= LIFE-1\n}\n";
-        assert_eq!(told("sys/tests/behaviour/a.rs", text), ["2 LIFE-1 Test sys/tests/behaviour/a.rs::a"]);
-        assert_eq!(told("src/a.rs", text), [format!("src/a.rs:2: {MISPLACED}")]);
-        assert_eq!(told("src/a.rs", "//= LIFE-1\n"), [format!("src/a.rs:1: {MISPLACED}")]);
+    fn only_a_test_that_runs_can_cite() {
+        for path in ["src/a.rs", "tests/a.rs"] {
+            assert_eq!(told(path, "fn a() {\n    //= LIFE-1\n}\n"), [format!("{path}:2: {MISPLACED}")]);
+            assert_eq!(told(path, "//= LIFE-1\n"), [format!("{path}:1: {MISPLACED}")]);
+            let ignored = "#[test]\n#[ignore = \"slow\"]\nfn a() {\n    //= LIFE-1\n}\n";
+            assert_eq!(told(path, ignored), [format!("{path}:4: a test that is ignored shows nothing")]);
+        }
         assert_eq!(told("fuzz/fuzz_targets/a.rs", "//= LIFE-1\nfuzz_target!(x);\n"), ["1 LIFE-1 Test fuzz/fuzz_targets/a.rs"]);
     }
 
@@ -164,8 +168,10 @@ mod tests {
         assert_eq!(told("src/a.rs", "//! ```\n//! //= LIFE-1\n//! ```\n"), ["2 LIFE-1 Example src/a.rs (example)"]);
         assert_eq!(
             told("src/a.rs", "/// //= LIFE-1\nstruct A;\n"),
-            ["src/a.rs:1: in documentation a citation stands in an example"]
+            ["src/a.rs:1: in documentation a citation stands in an example that is compiled"]
         );
+        let text = told("src/a.rs", "/// ```text\n/// //= LIFE-1\n/// ```\nstruct A;\n");
+        assert_eq!(text, ["src/a.rs:2: in documentation a citation stands in an example that is compiled"]);
         let method = "    /// ```\n    /// //= LIFE-1\n    /// ```\n    pub const fn two(&self) {}\n";
         assert_eq!(told("src/a.rs", method), ["2 LIFE-1 Example src/a.rs::two (example)"]);
     }
