@@ -62,7 +62,12 @@ pub(crate) fn read(text: &str) -> (Vec<Entry>, Vec<Problem>) {
     let source = Source::new(Path::new(PATH), text);
     let root = match source.parse() {
         Ok(root) => root,
-        Err(problem) => return (Vec::new(), vec![problem]),
+        Err(mut problem) => {
+            if problem.message.contains("duplicate key") {
+                problem.message.push_str("; if a merge kept both sides, take one of the two away");
+            }
+            return (Vec::new(), vec![problem]);
+        }
     };
     let Value::Table(tables) = root.value else { return (Vec::new(), Vec::new()) };
     let (mut entries, mut problems) = (Vec::new(), Vec::new());

@@ -173,6 +173,8 @@ fn a_status_must_be_one_and_give_its_reason() {
     only(&with(register::PATH, "by = \"type\"", "partly = true"), &[("conformance/requirements.toml:9: ", "only an exception")]);
     only(&with(register::PATH, "by = \"type\"", "on = \"earth\""), &[("conformance/requirements.toml:9: ", "has no `on`")]);
     only(&with(register::PATH, "[LIFE-2]", "[LIFE-1]"), &[("conformance/requirements.toml:4: ", "duplicate key")]);
+    let merged = with(register::PATH, "status = \"held\"\nby", "status = \"held\"\nstatus = \"held\"\nby");
+    only(&merged, &[("conformance/requirements.toml:9: ", "take one of the two away")]);
 }
 
 #[test]
