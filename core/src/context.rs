@@ -1,10 +1,11 @@
 //! What a callback gets.
 
+use crate::addr::Addr;
 use crate::flow::data::WriteData;
 use crate::flow::limits::WriteLimits;
 use crate::hub::Hub;
-use crate::key::{EndpointId, StreamId, TimerId};
-use crate::protocol::Protocol;
+use crate::key::{DatagramId, EndpointId, StreamId, TimerId};
+use crate::protocol::{DatagramProtocol, Protocol};
 use crate::status::{Refusal, WriteStatus};
 use alloc::boxed::Box;
 use core::fmt;
@@ -48,6 +49,26 @@ impl<S> Context<'_, S, StreamId> {
     /// returned (contract LIFE-14).
     pub fn set_protocol(&mut self, protocol: impl Protocol<S> + 'static) {
         self.hub.set_protocol(self.id, protocol);
+    }
+}
+
+impl<S> Context<'_, S, DatagramId> {
+    /// See [`Hub::send`].
+    #[inline]
+    pub fn send(&mut self, data: impl WriteData) -> WriteStatus {
+        self.hub.send(self.id, data)
+    }
+
+    /// See [`Hub::send_to`].
+    #[inline]
+    pub fn send_to(&mut self, data: impl WriteData, to: impl Into<Addr>) -> WriteStatus {
+        self.hub.send_to(self.id, data, to)
+    }
+
+    /// Hands the endpoint to another protocol, which gets every later callback; this one is dropped when its callback has
+    /// returned (contract LIFE-14).
+    pub fn set_protocol(&mut self, protocol: impl DatagramProtocol<S> + 'static) {
+        self.hub.set_datagram_protocol(self.id, protocol);
     }
 }
 

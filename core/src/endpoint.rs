@@ -1,10 +1,11 @@
 //! What stands in the loop's table for each endpoint.
 
 use crate::addr::Ends;
+use crate::datagram::DatagramTransport;
 use crate::flow::limits::WriteLimits;
-use crate::key::{EndpointId, Key, LoopTag, StreamId};
+use crate::key::{DatagramId, EndpointId, Key, LoopTag, StreamId};
 use crate::kind::Machine;
-use crate::protocol::Protocol;
+use crate::protocol::{DatagramProtocol, Protocol};
 use crate::stream::StreamTransport;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -15,6 +16,7 @@ use core::any::Any;
 pub(crate) enum Endpoint<S> {
     Stream(Stream<S>),
     Listener(Listener),
+    Datagram(Box<DatagramEndpoint<S>>),
 }
 
 impl<S> Endpoint<S> {
@@ -22,6 +24,7 @@ impl<S> Endpoint<S> {
     pub(crate) fn parts(&mut self) -> Option<(&mut dyn Machine, &mut Common)> {
         match self {
             Self::Stream(stream) => Some((&mut stream.transport, &mut stream.common)),
+            Self::Datagram(datagram) => Some((&mut datagram.transport, &mut datagram.common)),
             Self::Listener(_) => None,
         }
     }
@@ -29,6 +32,7 @@ impl<S> Endpoint<S> {
     pub(crate) fn machine(&self) -> Option<&dyn Machine> {
         match self {
             Self::Stream(stream) => Some(&stream.transport),
+            Self::Datagram(datagram) => Some(&datagram.transport),
             Self::Listener(_) => None,
         }
     }
@@ -37,6 +41,7 @@ impl<S> Endpoint<S> {
     pub(crate) const fn id(&self, key: Key, tag: LoopTag) -> Option<EndpointId> {
         match self {
             Self::Stream(_) => Some(EndpointId::Stream(StreamId::new(key, tag))),
+            Self::Datagram(_) => Some(EndpointId::Datagram(DatagramId::new(key, tag))),
             Self::Listener(_) => None,
         }
     }
@@ -45,6 +50,7 @@ impl<S> Endpoint<S> {
     pub(crate) fn protocol_as_any(&mut self) -> Option<&mut dyn Any> {
         match self {
             Self::Stream(stream) => stream.protocol.as_mut().map(|protocol| (**protocol).as_any()),
+            Self::Datagram(datagram) => datagram.protocol.as_mut().map(|protocol| (**protocol).as_any()),
             Self::Listener(_) => None,
         }
     }
@@ -76,7 +82,7 @@ pub(crate) struct Occupant<P: ?Sized, T> {
 pub(crate) struct Common {
     pub(crate) cold: Option<Box<Cold>>,
     pub(crate) flags: u8,
-    /// Flow callbacks delivered in the iteration `edge_round`.
+    /// Flow callbacks, and errors, delivered in the iteration `edge_round`.
     pub(crate) edges: u8,
     pub(crate) edge_round: u16,
 }
@@ -122,6 +128,8 @@ impl<S> Stream<S> {
         self.protocol.replace(protocol)
     }
 }
+
+pub(crate) type DatagramEndpoint<S> = Occupant<dyn DatagramProtocol<S>, DatagramTransport>;
 
 /// What most connections never need.
 #[derive(Default)]

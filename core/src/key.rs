@@ -213,6 +213,10 @@ typed_id!(
     StreamId
 );
 typed_id!(
+    /// Names a datagram endpoint.
+    DatagramId
+);
+typed_id!(
     /// Names one listening socket of a server.
     ListenerId
 );
@@ -231,6 +235,8 @@ typed_id!(
 pub enum EndpointId {
     /// A stream connection.
     Stream(StreamId),
+    /// A datagram endpoint.
+    Datagram(DatagramId),
 }
 
 impl EndpointId {
@@ -239,12 +245,14 @@ impl EndpointId {
     pub const fn key(self) -> Key {
         match self {
             Self::Stream(id) => id.key,
+            Self::Datagram(id) => id.key,
         }
     }
 
     pub(crate) const fn tag(self) -> LoopTag {
         match self {
             Self::Stream(id) => id.tag,
+            Self::Datagram(id) => id.tag,
         }
     }
 
@@ -253,6 +261,16 @@ impl EndpointId {
     pub const fn stream(self) -> Option<StreamId> {
         match self {
             Self::Stream(id) => Some(id),
+            Self::Datagram(_) => None,
+        }
+    }
+
+    /// The datagram endpoint, if it is one.
+    #[must_use]
+    pub const fn datagram(self) -> Option<DatagramId> {
+        match self {
+            Self::Datagram(id) => Some(id),
+            Self::Stream(_) => None,
         }
     }
 }
@@ -263,10 +281,17 @@ impl From<StreamId> for EndpointId {
     }
 }
 
+impl From<DatagramId> for EndpointId {
+    fn from(id: DatagramId) -> Self {
+        Self::Datagram(id)
+    }
+}
+
 impl fmt::Debug for EndpointId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stream(id) => id.fmt(f),
+            Self::Datagram(id) => id.fmt(f),
         }
     }
 }

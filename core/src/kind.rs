@@ -2,14 +2,15 @@
 //! protocols have.
 
 use crate::context::Context;
-use crate::endpoint::{Endpoint, Stream};
+use crate::datagram::DatagramTransport;
+use crate::endpoint::{DatagramEndpoint, Endpoint, Stream};
 use crate::flow::limits::WriteLimits;
 use crate::flow::pool::BufPool;
 use crate::flow::read_gate::Hold;
 use crate::flow::write_flow::Edge;
-use crate::key::{EndpointId, Key, LoopTag, StreamId, TimerId};
+use crate::key::{DatagramId, EndpointId, Key, LoopTag, StreamId, TimerId};
 use crate::open::OpenError;
-use crate::protocol::Protocol;
+use crate::protocol::{DatagramProtocol, Protocol};
 use crate::reason::{CloseReason, Ending};
 use crate::status::WriteStatus;
 use crate::stream::StreamTransport;
@@ -90,6 +91,7 @@ macro_rules! machine {
 }
 
 machine!(StreamTransport);
+machine!(DatagramTransport);
 
 /// The callbacks without an argument of their own that every protocol has.
 #[derive(Clone, Copy)]
@@ -127,7 +129,10 @@ macro_rules! kind {
             #[inline(always)]
             fn of(endpoint: &mut Endpoint<S>) -> Option<&mut Self> {
                 match endpoint {
-                    Endpoint::$variant(occupant) => Some(occupant),
+                    Endpoint::$variant(occupant) => {
+                        let occupant: &mut Self = occupant;
+                        Some(occupant)
+                    }
                     _ => None,
                 }
             }
@@ -165,3 +170,4 @@ macro_rules! kind {
 }
 
 kind!(Stream, Stream, Protocol, StreamId);
+kind!(Datagram, DatagramEndpoint, DatagramProtocol, DatagramId);

@@ -1,5 +1,7 @@
 //! Watching a loop: every callback and every change of state, as it happens.
 
+use crate::addr::Addr;
+use crate::error::Error;
 use crate::key::EndpointId;
 use crate::reason::CloseReason;
 use crate::time::Instant;
@@ -12,6 +14,10 @@ pub enum Event<'a> {
     Made,
     /// `data_received` is called.
     Data(&'a [u8]),
+    /// `datagram_received` is called.
+    Datagram(&'a [u8], &'a Addr),
+    /// `error_received` is called.
+    Error(Error),
     /// `get_buffer` was called, and this many bytes were lent.
     GetBuffer(usize),
     /// `buffer_updated` is called with these bytes in the buffer.

@@ -1,7 +1,7 @@
 //! What the engine asks of its driver beside moving bytes.
 
-use crate::key::{EndpointId, Key, ListenerId, ServerId, StreamId};
-use crate::open::{Connect, Listen, Resource, SocketOption};
+use crate::key::{DatagramId, EndpointId, Key, ListenerId, ServerId, StreamId};
+use crate::open::{Connect, Datagram, Listen, Resource, SocketOption};
 
 /// On which side of its making an adopted connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +27,10 @@ pub enum Op {
     Connect(StreamId, Connect),
     /// Take a connected socket, or an end of a pipe, over; answer with [`Engine::connected`](crate::Engine::connected).
     Adopt(StreamId, Resource, Role),
+    /// Open a datagram socket; answer with [`Engine::datagram_opened`](crate::Engine::datagram_opened).
+    OpenDatagram(DatagramId, Datagram),
+    /// Take a datagram socket over; answer likewise.
+    AdoptDatagram(DatagramId, Resource),
     /// Bind a server's addresses; answer with [`Engine::bound`](crate::Engine::bound) for each, then [`Engine::listening`](crate::Engine::listening).
     Bind(ServerId, Listen),
     /// Take a listening socket over; answer likewise.

@@ -1,9 +1,10 @@
 //! What the application implements: the callbacks of a connection.
 
+use crate::addr::Addr;
 use crate::context::Context;
 use crate::error::Error;
 use crate::flow::data::Data;
-use crate::key::TimerId;
+use crate::key::{DatagramId, TimerId};
 use crate::open::OpenError;
 use crate::reason::CloseReason;
 use alloc::boxed::Box;
@@ -160,6 +161,52 @@ pub trait BufferedProtocol<S>: AsAny {
 
     /// As [`Protocol::connection_lost`].
     fn connection_lost(self: Box<Self>, cx: &mut Context<'_, S>, reason: CloseReason) {}
+}
+
+/// The callbacks of a datagram endpoint, one object an endpoint.
+///
+/// Their order is fixed (contract 17.4): `connection_made` once, then any number of `datagram_received` and `error_received`, with
+/// `pause_writing` and `resume_writing` strictly alternating anywhere between, then `connection_lost` once. As everywhere, no callback runs
+/// inside of a command.
+///
+/// ```
+/// use plimsoll_core::{Addr, Context, Data, DatagramId, DatagramProtocol};
+///
+/// struct Echo;
+///
+/// impl<S> DatagramProtocol<S> for Echo {
+///     fn datagram_received(&mut self, cx: &mut Context<'_, S, DatagramId>, data: Data<'_>, from: &Addr) {
+///         cx.send_to(data, from);
+///     }
+/// }
+/// ```
+#[allow(unused_variables, reason = "the names document the default bodies")]
+pub trait DatagramProtocol<S>: AsAny {
+    /// The socket is there: the first callback, once. Receiving begins after it has returned.
+    fn connection_made(&mut self, cx: &mut Context<'_, S, DatagramId>) {}
+
+    /// A datagram has come, whole, from that address; it may be empty (contract DGRAM-2, DGRAM-3). One that is larger than 65 535 bytes, as
+    /// Unix sockets allow, is cut to that (contract DGRAM-13).
+    fn datagram_received(&mut self, cx: &mut Context<'_, S, DatagramId>, data: Data<'_>, from: &Addr);
+
+    /// An earlier send or receive failed: nobody listens there, for example, or the datagram was too long. The endpoint stays as it is
+    /// (contract DGRAM-7). At most one datagram was lost with it.
+    fn error_received(&mut self, cx: &mut Context<'_, S, DatagramId>, error: Error) {}
+
+    /// As [`Protocol::pause_writing`].
+    fn pause_writing(&mut self, cx: &mut Context<'_, S, DatagramId>) {}
+
+    /// As [`Protocol::resume_writing`].
+    fn resume_writing(&mut self, cx: &mut Context<'_, S, DatagramId>) {}
+
+    /// As [`Protocol::timer`].
+    fn timer(&mut self, cx: &mut Context<'_, S, DatagramId>, timer: TimerId) {}
+
+    /// As [`Protocol::open_failed`].
+    fn open_failed(self: Box<Self>, cx: &mut Context<'_, S, DatagramId>, error: OpenError) {}
+
+    /// As [`Protocol::connection_lost`]. There is an error only if a callback failed, or the descriptor itself (contract 17.4).
+    fn connection_lost(self: Box<Self>, cx: &mut Context<'_, S, DatagramId>, reason: CloseReason) {}
 }
 
 /// Wears a [`BufferedProtocol`] as a [`Protocol`], so that both kinds stand wherever a protocol is asked for (contract BUF-8).

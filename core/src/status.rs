@@ -1,5 +1,6 @@
 //! The words of a transport: what it answers, what it wants, what it has to tell.
 
+use crate::error::Error;
 use crate::reason::Ending;
 use core::fmt;
 
@@ -26,6 +27,10 @@ pub enum Refusal {
     AfterEof,
     /// The kind of endpoint cannot do it (contract RUST-5).
     Unsupported,
+    /// A datagram without an address, on an endpoint that has no remote one (contract DGRAM-5).
+    NotConnected,
+    /// A datagram to another address than the endpoint's remote one (contract DGRAM-6).
+    AddressMismatch,
 }
 
 impl fmt::Display for Refusal {
@@ -33,6 +38,8 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::AfterEof => "the sending half is finished",
             Self::Unsupported => "not supported by this kind of endpoint",
+            Self::NotConnected => "no address is given, and the endpoint has no remote one",
+            Self::AddressMismatch => "the endpoint sends to its remote address only",
         })
     }
 }
@@ -63,6 +70,22 @@ pub enum StreamEvent {
     ResumeWriting,
     /// `eof_received`; answer it with [`StreamTransport::keep_open`](crate::StreamTransport::keep_open).
     Eof,
+    /// `connection_lost`: the last event.
+    Lost(Ending),
+}
+
+/// What the protocol of a datagram endpoint is to be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum DatagramEvent {
+    /// `connection_made`.
+    Made,
+    /// `pause_writing`.
+    PauseWriting,
+    /// `resume_writing`.
+    ResumeWriting,
+    /// `error_received`.
+    Error(Error),
     /// `connection_lost`: the last event.
     Lost(Ending),
 }

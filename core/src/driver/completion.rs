@@ -14,7 +14,7 @@ use crate::status::Wants;
 use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// An operation that has come to its end.
 #[derive(Debug)]
@@ -32,6 +32,10 @@ pub enum Completion<Source> {
     Accepted(Result<(Source, Ends), Error>),
     /// The peer receives no more.
     HungUp,
+    /// A receive of a datagram: the memory that it was given, how much of it was filled, and from whom.
+    DatagramReceived(BytesMut, Result<(usize, Addr), Error>),
+    /// A send of a datagram: it was taken, or refused.
+    DatagramSent(Result<(), Error>),
 }
 
 /// Operations that own their memory: each is begun here and comes back as one [`Completion`] under the key that it was begun with, also when
@@ -54,6 +58,15 @@ pub trait CompletionIo: Sockets {
 
     /// Accepts one connection.
     fn accept(&mut self, source: &mut Self::Source, key: Key);
+
+    /// Receives one datagram into `memory`; what does not fit into its length is cut off. Begun for datagram sockets only, so a backend without them
+    /// leaves it as it is.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn recv_from(&mut self, source: &mut Self::Source, key: Key, memory: BytesMut) {}
+
+    /// Sends one datagram, to that address or to the peer that the socket is connected to. Likewise.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn send_to(&mut self, source: &mut Self::Source, key: Key, payload: Bytes, to: Option<Addr>) {}
 
     /// Waits until the peer receives no more: begun once for each writing end of a pipe. A backend that takes no pipes over leaves
     /// it as it is.
@@ -201,6 +214,16 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
                     self.engine.connected(id, to, result);
                 }
             }
+            Completion::DatagramReceived(memory, result) => self.datagram_received(key, memory, result),
+            Completion::DatagramSent(result) => {
+                let Some(conn) = self.conns.get_mut(key) else { return };
+                conn.flags &= !SENDING;
+                match result {
+                    Ok(()) => self.engine.datagrams_sent(key, 1),
+                    Err(error) => self.engine.datagram_send_failed(key, error),
+                }
+                self.flush(key);
+            }
             Completion::HungUp => {
                 let Some(conn) = self.conns.get_mut(key) else { return };
                 conn.flags |= HUNG_UP;
@@ -290,6 +313,46 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
         }
     }
 
+    fn flush_datagrams(&mut self, key: Key) {
+        let Some(transport) = self.engine.datagrams(key).filter(|transport| transport.wants_send()) else { return };
+        let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.flags & SENDING == 0) else { return };
+        if let Some((payload, to)) = transport.in_flight() {
+            conn.flags |= SENDING;
+            self.io.send_to(&mut conn.source, key, payload, to);
+        }
+    }
+
+    /// Begins to receive a datagram, if that is wanted and nothing is held.
+    fn receive_datagram(&mut self, key: Key) {
+        if !self.engine.datagrams(key).is_some_and(|transport| transport.wants_receive()) {
+            return;
+        }
+        if let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.flags & RECEIVING == 0) {
+            conn.flags |= RECEIVING;
+            let memory = self.engine.datagram_pool().take_block();
+            self.io.recv_from(&mut conn.source, key, memory);
+        }
+    }
+
+    fn datagram_received(&mut self, key: Key, mut memory: BytesMut, result: Result<(usize, Addr), Error>) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.flags &= !RECEIVING;
+            self.delivering = Some(key);
+            match result {
+                Ok((n, from)) => {
+                    if !self.engine.datagram_received(key, Data::new(&mut memory, n), &from) {
+                        self.engine.hold_datagram(key, &memory[..n.min(memory.len())], from);
+                    }
+                }
+                Err(error) => self.engine.datagram_receive_failed(key, error),
+            }
+            self.delivering = None;
+            self.flush(key);
+        }
+        self.engine.datagram_pool().give_block(memory);
+        self.receive_datagram(key);
+    }
+
     /// The reader of a write pipe has gone: a send that is under way is answered first, and knows more.
     fn hung_up(&mut self, key: Key) {
         let Some(transport) = self.engine.transport(key).filter(|transport| transport.is_made()) else { return };
@@ -341,7 +404,7 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
     }
 
     fn flush(&mut self, key: Key) {
-        let Some(transport) = self.engine.transport(key) else { return };
+        let Some(transport) = self.engine.transport(key) else { return self.flush_datagrams(key) };
         let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.flags & SENDING == 0) else { return };
         match transport.wants_send() {
             Wants::Nothing => {}
@@ -357,6 +420,11 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
     }
 
     fn refresh(&mut self, key: Key) {
+        if self.engine.datagrams(key).is_some() {
+            self.refresh_datagrams(key);
+            self.receive_datagram(key);
+            return;
+        }
         self.flush(key);
         self.hung_up(key);
         self.deliver_held(key);
@@ -371,6 +439,10 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
     }
 
     fn keep_stream(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+        self.keep(key, source)
+    }
+
+    fn keep_datagram(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
         self.keep(key, source)
     }
 

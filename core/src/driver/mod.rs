@@ -13,15 +13,15 @@ mod completion;
 mod readiness;
 
 pub use completion::{Completion, CompletionDriver, CompletionIo};
-pub use readiness::{Interest, ReadinessDriver, ReadinessIo, Ready, Trigger};
+pub use readiness::{BATCH, Incoming, Interest, ReadinessDriver, ReadinessIo, Ready, Trigger};
 
 use crate::addr::{Addr, Ends};
 use crate::engine::Engine;
 use crate::error::{Call, Error, ErrorKind};
 use crate::hub::ListenError;
-use crate::key::{EndpointId, Key, ServerId, StreamId};
+use crate::key::{DatagramId, EndpointId, Key, ServerId, StreamId};
 use crate::op::{Op, Role};
-use crate::open::{Connect, Listen, Resource, SocketOption};
+use crate::open::{Connect, Datagram, Listen, Resource, SocketOption};
 use crate::protocol::Protocol;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -49,6 +49,25 @@ pub trait Sockets {
     /// # Errors
     /// `InvalidInput` if it is something else (contract LOOP-3, LOOP-4, PIPE-5); it is closed then, as everywhere else (contract RUST-11).
     fn adopt(&mut self, resource: Resource, role: Role) -> Result<(Self::Source, Ends), Error>;
+
+    /// Makes a datagram socket, bound and connected as it says ([`Datagram::connects`]), with its options; and its addresses. A backend without
+    /// datagrams leaves it as it is.
+    ///
+    /// # Errors
+    /// The system's.
+    #[allow(unused_variables, reason = "the name documents the default body")]
+    fn open_datagram(&mut self, open: &Datagram) -> Result<(Self::Source, Ends), Error> {
+        Err(Error::new(Call::Socket, ErrorKind::Unsupported))
+    }
+
+    /// Takes a datagram socket over that the application made. It is made non-blocking. A backend without datagrams leaves it as it is.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is something else; it is closed then (contract LOOP-26, RUST-11).
+    #[allow(unused_variables, reason = "the name documents the default body")]
+    fn adopt_datagram(&mut self, resource: Resource) -> Result<(Self::Source, Ends), Error> {
+        Err(Error::new(Call::Adopt, ErrorKind::Unsupported))
+    }
 
     /// Sets an option.
     ///
@@ -155,6 +174,9 @@ trait Drive<S> {
     /// Keeps a connected socket.
     fn keep_stream(&mut self, key: Key, source: <Self::Io as Sockets>::Source) -> Result<(), Error>;
 
+    /// Keeps a datagram socket.
+    fn keep_datagram(&mut self, key: Key, source: <Self::Io as Sockets>::Source) -> Result<(), Error>;
+
     /// Keeps a bound socket, which does not accept yet.
     fn keep_listener(&mut self, key: Key, source: <Self::Io as Sockets>::Source) -> Result<(), Error>;
 
@@ -232,6 +254,8 @@ trait Drive<S> {
                 let result = self.adopt_listener(server, resource);
                 self.engine().listening(server, result);
             }
+            Op::OpenDatagram(id, open) => self.open_datagram(id, &open),
+            Op::AdoptDatagram(id, resource) => self.adopt_datagram(id, resource),
             Op::Accept(listener) => self.start_accepting(listener.key()),
             Op::Close(key) => self.close(key),
             Op::SetOption(id, option) => self.set_option(id, option),
@@ -264,6 +288,45 @@ trait Drive<S> {
             self.keep_stream(id.key(), source).map(|()| ends)
         });
         self.engine().connected(id, None, result);
+    }
+
+    fn open_datagram(&mut self, id: DatagramId, open: &Datagram) {
+        if self.engine().datagrams(id.key()).is_none() {
+            return; // Given up meanwhile.
+        }
+        let result = open.check().and_then(|()| self.io().open_datagram(open)).and_then(|(source, ends)| {
+            self.keep_datagram(id.key(), source)?;
+            Ok(ends)
+        });
+        let at = match &result {
+            Err(error) if error.call() == Call::Connect => open.remote(),
+            _ => open.local(),
+        };
+        self.engine().datagram_opened(id, at.cloned(), result);
+    }
+
+    fn adopt_datagram(&mut self, id: DatagramId, resource: Resource) {
+        if self.engine().datagrams(id.key()).is_none() {
+            return; // Given up meanwhile: the resource is dropped.
+        }
+        let result = self.io().adopt_datagram(resource).and_then(|(source, ends)| {
+            self.keep_datagram(id.key(), source)?;
+            Ok(ends)
+        });
+        self.engine().datagram_opened(id, None, result);
+    }
+
+    /// Looks at a datagram endpoint: errors first, what is to be sent, what was held, and again what follows from that.
+    fn refresh_datagrams(&mut self, key: Key) {
+        while self.engine().deliver_error(key) {
+            self.drain_due();
+        }
+        self.flush(key);
+        self.drain_due();
+        while self.engine().deliver_held_datagram(key) {
+            self.drain_due();
+        }
+        self.flush(key);
     }
 
     /// Binds every address of a server; one that is not available is skipped if another one is (contract LOOP-15).

@@ -1,5 +1,6 @@
 //! The event loop without its input and output.
 
+mod datagram;
 mod facts;
 mod turn;
 
@@ -161,8 +162,12 @@ impl<S> Engine<S> {
     /// When something is to be done although nothing happens; a time that has passed: at once.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         let hub = &mut self.hub;
-        let idle =
-            hub.ready.is_empty() && hub.late.is_empty() && hub.due.is_empty() && hub.dirty.is_empty() && hub.ops.is_empty();
+        let idle = hub.ready.is_empty()
+            && hub.late.is_empty()
+            && hub.late_dirty.is_empty()
+            && hub.due.is_empty()
+            && hub.dirty.is_empty()
+            && hub.ops.is_empty();
         if idle { hub.timers.next_deadline() } else { Some(hub.now) }
     }
 
@@ -214,6 +219,7 @@ impl<S> Engine<S> {
         self.hub.due.clear();
         self.hub.late.clear();
         self.hub.dirty.clear();
+        self.hub.late_dirty.clear();
         self.hub.timers = crate::timers::Timers::new();
         self.hub.ops.retain(|op| matches!(op, Op::Close(_)));
         self.snapshot = 0;

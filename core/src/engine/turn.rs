@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::context::Context;
-use crate::endpoint::{Endpoint, Stream};
+use crate::endpoint::{DatagramEndpoint, Endpoint, Stream};
 use crate::flow::pool::BufPool;
 use crate::hub::{Hub, Ready, Work};
 use crate::key::{Key, TimerId};
@@ -23,6 +23,9 @@ impl<S> Engine<S> {
         self.hub.round = self.hub.round.wrapping_add(1);
         if !self.hub.late.is_empty() {
             self.hub.due.append(&mut self.hub.late);
+        }
+        if !self.hub.late_dirty.is_empty() {
+            self.hub.dirty.append(&mut self.hub.late_dirty);
         }
         self.snapshot = self.hub.ready.len();
         if let Some(observer) = &mut self.hub.observer {
@@ -82,6 +85,7 @@ impl<S> Engine<S> {
                 self.hub.touch(of);
             }
             Work::Accept { listener } => self.hub.server_rested(listener),
+            Work::Send { datagram } => self.hub.datagrams_rested(datagram),
         }
         true
     }
@@ -96,6 +100,9 @@ impl<S> Engine<S> {
     pub(super) fn call_back(&mut self, key: Key, what: Callback) {
         match self.hub.endpoints.get(key) {
             Some(Endpoint::Stream(_)) => self.call::<Stream<S>, _>(key, |protocol, cx| Stream::call(protocol, cx, what)),
+            Some(Endpoint::Datagram(_)) => {
+                self.call::<DatagramEndpoint<S>, _>(key, |protocol, cx| DatagramEndpoint::call(protocol, cx, what))
+            }
             Some(Endpoint::Listener(_)) | None => None,
         };
     }
@@ -176,6 +183,7 @@ impl<S> Engine<S> {
     fn open_failed(&mut self, key: Key, error: OpenError) {
         match self.hub.endpoints.get(key) {
             Some(Endpoint::Stream(_)) => self.open_failed_of::<Stream<S>>(key, error),
+            Some(Endpoint::Datagram(_)) => self.open_failed_of::<DatagramEndpoint<S>>(key, error),
             // Cancelled meanwhile: nobody is told, observers neither.
             Some(Endpoint::Listener(_)) | None => {}
         }
@@ -205,6 +213,7 @@ impl<S> Engine<S> {
         self.hub.observe(key, &Event::Lost(&reason));
         match self.hub.endpoints.get(key) {
             Some(Endpoint::Stream(_)) => self.lost_of::<Stream<S>>(key, reason),
+            Some(Endpoint::Datagram(_)) => self.lost_of::<DatagramEndpoint<S>>(key, reason),
             Some(Endpoint::Listener(_)) | None => {}
         }
     }

@@ -1,6 +1,7 @@
 //! How much a connection may carry: bytes to send, the marks they are held against, and the reasons not to read.
 
 pub(crate) mod data;
+pub(crate) mod datagrams;
 pub(crate) mod limits;
 pub(crate) mod pool;
 pub(crate) mod queue;

@@ -96,6 +96,20 @@ impl SendQueue {
         }
     }
 
+    /// All pieces, in order.
+    #[inline]
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let mut sent = self.sent;
+        let tail = Some(&self.tail[..]).filter(|tail| !tail.is_empty());
+        self.pieces.iter().map(move |piece| &piece[core::mem::take(&mut sent)..]).chain(tail)
+    }
+
+    /// Shares the foremost `n` bytes, which are of one piece, with an operation that owns its memory.
+    pub(crate) fn share(&mut self, n: usize) -> Bytes {
+        self.seal();
+        self.pieces.front().filter(|_| n > 0).map_or_else(Bytes::new, |piece| piece.slice(self.sent..self.sent + n))
+    }
+
     /// Lends the foremost bytes, one slice a piece, as many as `out` has room for; how many slices it lent.
     #[inline]
     pub fn gather<'a>(&'a self, out: &mut [&'a [u8]]) -> usize {

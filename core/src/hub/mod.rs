@@ -1,5 +1,6 @@
 //! The verbs: everything a callback may do, to any endpoint, by id.
 
+mod datagram;
 mod endpoint;
 mod follow;
 mod schedule;
@@ -13,7 +14,7 @@ pub use server::ListenError;
 pub(crate) use server::{Factory, Listening, Server, Serving};
 
 use crate::addr::Ends;
-use crate::endpoint::{About, Common, Endpoint, IN_DIRTY, IN_DUE, LOSS_QUEUED, Listener, Stream};
+use crate::endpoint::{About, Common, DatagramEndpoint, Endpoint, IN_DIRTY, IN_DUE, LOSS_QUEUED, Listener, Stream};
 use crate::flow::pool::BufPool;
 use crate::key::{EndpointId, Key, LoopTag, ServerId, Slab, StreamId};
 use crate::kind::Machine;
@@ -48,6 +49,8 @@ pub struct Hub<S> {
     pub(crate) about: Vec<About>,
     pub(crate) servers: Slab<Server<S>>,
     pub(crate) pool: BufPool,
+    /// For datagrams, if the blocks of the other one are too small for them.
+    pub(crate) datagram_pool: BufPool,
     /// Whose protocol is being called: its bytes are sent when it returns, without a place in the dirty list.
     pub(crate) current: Option<Key>,
     pub(crate) ready: VecDeque<Ready<S>>,
@@ -56,6 +59,8 @@ pub struct Hub<S> {
     /// Endpoints that have had their flow callbacks of this iteration and owe another.
     pub(crate) late: VecDeque<Key>,
     pub(crate) dirty: VecDeque<Key>,
+    /// Endpoints that are to be looked at again in the next iteration.
+    pub(crate) late_dirty: VecDeque<Key>,
     pub(crate) ops: VecDeque<Op>,
     pub(crate) timers: Timers<Work<S>>,
     pub(crate) reports: Reports,
@@ -73,11 +78,13 @@ impl<S> Hub<S> {
             about: Vec::new(),
             servers: Slab::new(),
             pool,
+            datagram_pool: BufPool::new(),
             current: None,
             ready: VecDeque::new(),
             due: VecDeque::new(),
             late: VecDeque::new(),
             dirty: VecDeque::new(),
+            late_dirty: VecDeque::new(),
             ops: VecDeque::new(),
             timers: Timers::new(),
             reports: Reports::default(),
@@ -153,6 +160,22 @@ impl<S> Hub<S> {
     pub(crate) fn stream_and_pool(&mut self, key: Key) -> Option<(&mut Stream<S>, &mut BufPool)> {
         match self.endpoints.get_mut(key) {
             Some(Endpoint::Stream(stream)) => Some((stream, &mut self.pool)),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn datagram_at(&mut self, key: Key) -> Option<&mut DatagramEndpoint<S>> {
+        match self.endpoints.get_mut(key) {
+            Some(Endpoint::Datagram(datagram)) => Some(datagram),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn datagram_and_pool(&mut self, key: Key) -> Option<(&mut DatagramEndpoint<S>, &mut BufPool)> {
+        match self.endpoints.get_mut(key) {
+            Some(Endpoint::Datagram(datagram)) => Some((datagram, &mut self.pool)),
             _ => None,
         }
     }

@@ -22,6 +22,10 @@ pub(crate) enum Work<S> {
     Accept {
         listener: Key,
     },
+    /// Sending has rested.
+    Send {
+        datagram: Key,
+    },
 }
 
 impl<S> Hub<S> {

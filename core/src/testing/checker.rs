@@ -43,7 +43,7 @@ struct State {
     lost: u64,
 }
 
-/// Checks every connection of a loop, as it runs, against the grammar of contract 17.2 and its conditions.
+/// Checks every connection of a loop, as it runs, against the grammar of contract 17.2 to 17.4 and its conditions.
 ///
 /// It is a handle: clones share what they know. Hand [`observer`](Self::observer) to a loop, and either ask
 /// [`violations`](Self::violations), or let the last handle go out of scope, which panics if there is one.
@@ -171,6 +171,7 @@ impl State {
             }
         }
         match event {
+            _ if callback && !is_callback_of(id, event) => Some("I-GRAMMAR: not a callback of this kind of endpoint"),
             Event::Made if lane.made => Some("I-ONCE: made twice"),
             Event::OpenFailed | Event::GivenUp if lane.made => Some("I-GRAMMAR: made, and not opened"),
             _ if callback && !matches!(event, Event::Made | Event::OpenFailed) && !lane.made => {
@@ -188,6 +189,8 @@ impl State {
             Event::Data(_) | Event::GetBuffer(_) | Event::BufferUpdated(_) | Event::Eof if lane.read_paused => {
                 Some("I-PAUSED: delivered while reading is paused")
             }
+            Event::Datagram(..) if lane.closing => Some("I-DGSTOP: delivered while closing"),
+            Event::Datagram(..) if lane.read_paused => Some("I-DGSTOP: delivered while reading is paused"),
             Event::Data([]) | Event::BufferUpdated([]) => Some("READ-1: no bytes"),
             Event::BufferUpdated(bytes) if !lent.is_some_and(|(to, len)| to == id && bytes.len() <= len) => {
                 Some("BUF-1: not the memory that was just lent")
@@ -254,6 +257,8 @@ impl State {
             Event::Data(bytes) => format!("data({})", bytes.escape_ascii()),
             Event::GetBuffer(_) => String::from("gb"),
             Event::BufferUpdated(bytes) => format!("bu({})", bytes.escape_ascii()),
+            Event::Datagram(bytes, from) => format!("dgram({},{from})", bytes.escape_ascii()),
+            Event::Error(error) => format!("err({})", error.kind()),
             Event::Eof => String::from("eof"),
             Event::PauseWriting => String::from("pause"),
             Event::ResumeWriting => String::from("resume"),
@@ -278,6 +283,8 @@ const fn is_callback(event: &Event<'_>) -> bool {
         event,
         Event::Made
             | Event::Data(_)
+            | Event::Datagram(..)
+            | Event::Error(_)
             | Event::GetBuffer(_)
             | Event::BufferUpdated(_)
             | Event::Eof
@@ -287,6 +294,16 @@ const fn is_callback(event: &Event<'_>) -> bool {
             | Event::OpenFailed
             | Event::Lost(_)
     )
+}
+
+/// Contract 17.2 to 17.4: what every endpoint has, and what only those of its kind have.
+const fn is_callback_of(id: EndpointId, event: &Event<'_>) -> bool {
+    let of_stream = matches!(event, Event::Data(_) | Event::GetBuffer(_) | Event::BufferUpdated(_) | Event::Eof);
+    let of_datagram = matches!(event, Event::Datagram(..) | Event::Error(_));
+    match id {
+        EndpointId::Stream(_) => !of_datagram,
+        EndpointId::Datagram(_) => !of_stream,
+    }
 }
 
 fn problem_of_loss(lane: &Lane, reason: &CloseReason) -> Option<&'static str> {

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::error::ErrorKind;
 use crate::flow::pool::BufPool;
 use crate::hub::{Hub, ListenError};
-use crate::key::{LoopTag, ServerId, StreamId};
+use crate::key::{EndpointId, LoopTag, ServerId, StreamId};
 use crate::open::{Connect, Listen, SocketOption};
 use crate::protocol::Protocol;
 use crate::report::Report;
@@ -109,6 +109,10 @@ impl<S> Harness<S> {
 
     // ---- the peer ----
 
+    pub(super) fn memory(&mut self) -> &mut Memory {
+        self.driver.io()
+    }
+
     fn socket(&mut self, id: StreamId) -> Option<&mut Socket> {
         self.driver.io().of(id.key())
     }
@@ -165,8 +169,8 @@ impl<S> Harness<S> {
     }
 
     /// Whether our socket was closed.
-    pub fn is_closed(&mut self, id: StreamId) -> bool {
-        self.socket(id).is_some_and(|socket| socket.closed)
+    pub fn is_closed(&mut self, id: impl Into<EndpointId>) -> bool {
+        self.memory().of(id.into().key()).is_some_and(|socket| socket.closed)
     }
 
     /// The options that were set on our socket, in order.
@@ -188,9 +192,9 @@ impl<S> Harness<S> {
         self.driver.engine().state()
     }
 
-    /// The connection's callbacks so far, in the words of the contract.
+    /// The endpoint's callbacks so far, in the words of the contract.
     #[must_use]
-    pub fn trace(&self, id: StreamId) -> String {
+    pub fn trace(&self, id: impl Into<EndpointId>) -> String {
         self.checker.trace(id)
     }
 
@@ -250,8 +254,10 @@ impl<S> Harness<S> {
             let key = self.driver.io().sockets.iter().rev().find_map(|socket| socket.key.filter(|key| key.index() == index));
             let Some(key) = key else { continue };
             let engine = self.driver.engine();
-            let reads = engine.wants_read(key).is_some() || engine.accept_batch(key) > 0;
-            let sends = engine.wants_send(key) != crate::Wants::Nothing;
+            let datagrams = engine.datagrams(key).map(|transport| (transport.wants_receive(), transport.wants_send()));
+            let reads =
+                engine.wants_read(key).is_some() || engine.accept_batch(key) > 0 || datagrams.is_some_and(|wants| wants.0);
+            let sends = engine.wants_send(key) != crate::Wants::Nothing || datagrams.is_some_and(|wants| wants.1);
             if (ready.readable || ready.error) && reads || ready.writable && sends {
                 return true;
             }

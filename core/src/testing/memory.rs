@@ -1,12 +1,13 @@
 //! Sockets that are queues of bytes.
 
 use crate::addr::{Addr, Ends};
-use crate::driver::{Attached, Interest, ReadinessIo, Ready, Sockets, Trigger};
+use crate::driver::{Attached, Incoming, Interest, ReadinessIo, Ready, Sockets, Trigger};
 use crate::engine::ReadResult;
 use crate::error::{Call, Error, ErrorKind};
+use crate::flow::datagrams::Outgoing;
 use crate::key::Key;
 use crate::op::Role;
-use crate::open::{Connect, Listen, Resource, SocketOption};
+use crate::open::{Connect, Datagram, Listen, Resource, SocketOption};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddr};
@@ -30,6 +31,12 @@ pub(super) struct Socket {
     pub(super) backlog: VecDeque<usize>,
     /// What the next accepts fail with.
     pub(super) accept_errors: VecDeque<ErrorKind>,
+    /// Datagrams that came and have not been received.
+    pub(super) arrived: VecDeque<(Vec<u8>, Addr)>,
+    /// Datagrams that were sent and the test has not looked at.
+    pub(super) departed: Vec<(Vec<u8>, Option<Addr>)>,
+    /// What the next sends of datagrams fail with.
+    pub(super) send_errors: VecDeque<ErrorKind>,
     refused: bool,
 }
 
@@ -63,8 +70,11 @@ impl Memory {
     pub(super) fn ready(&self) -> Vec<(usize, Ready)> {
         let open = self.sockets.iter().filter(|socket| !socket.closed);
         open.filter_map(|socket| {
-            let readable =
-                !socket.incoming.is_empty() || socket.eof || !socket.backlog.is_empty() || !socket.accept_errors.is_empty();
+            let readable = !socket.incoming.is_empty()
+                || socket.eof
+                || !socket.backlog.is_empty()
+                || !socket.accept_errors.is_empty()
+                || !socket.arrived.is_empty();
             let error = socket.error.is_some();
             let ready = Ready { readable, writable: socket.window > 0, read_closed: socket.eof, write_closed: false, error };
             socket.key.map(|key| (key.index(), ready))
@@ -105,6 +115,14 @@ impl Sockets for Memory {
             Some(socket) => Ok((Number(number), socket.ends.clone())),
             None => Err(error(Call::Adopt, ErrorKind::InvalidInput)),
         }
+    }
+
+    fn open_datagram(&mut self, open: &Datagram) -> Result<(Number, Ends), Error> {
+        Ok(self.open(open))
+    }
+
+    fn adopt_datagram(&mut self, resource: Resource) -> Result<(Number, Ends), Error> {
+        self.adopt(resource, Role::Client)
     }
 
     fn set_option(&mut self, source: &Number, option: SocketOption) -> Result<(), Error> {
@@ -165,6 +183,14 @@ impl ReadinessIo for Memory {
             taken += n;
         }
         Ok((taken > 0).then_some(taken))
+    }
+
+    fn recv_from(&mut self, source: &mut Number, into: &mut [Incoming]) -> ReadResult {
+        self.receive(source, into)
+    }
+
+    fn send_to(&mut self, source: &mut Number, datagrams: &[Outgoing<'_>]) -> ReadResult {
+        self.send_all(source, datagrams)
     }
 
     fn shutdown_write(&mut self, source: &mut Number) -> Result<(), Error> {

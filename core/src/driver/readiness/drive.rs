@@ -1,6 +1,6 @@
 //! What the order of an iteration asks of this driver.
 
-use super::{BLOCKED, CONNECTING, FLUSH, HUNG_UP, LISTENING, READABLE, ReadinessDriver, ReadinessIo};
+use super::{BLOCKED, CONNECTING, HUNG_UP, LISTENING, READABLE, ReadinessDriver, ReadinessIo};
 use crate::driver::Drive;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -10,7 +10,7 @@ use crate::open::Connect;
 use crate::status::Wants;
 
 /// How many sends one connection gets in one go while the kernel takes all.
-const SENDS: usize = 4;
+pub(super) const SENDS: usize = 4;
 
 impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
     type Io = Y;
@@ -31,7 +31,7 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
 
     fn flush(&mut self, key: Key) {
         for _ in 0..SENDS {
-            let Some(transport) = self.engine.transport(key) else { return };
+            let Some(transport) = self.engine.transport(key) else { return self.flush_datagrams(key) };
             let Some(conn) = self.conns.get_mut(key) else { return };
             if conn.flags & BLOCKED != 0 {
                 return;
@@ -62,14 +62,20 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
                 }
             }
         }
-        // Others first; what is left is sent in the next iteration.
-        if let Some(conn) = self.conns.get_mut(key) {
-            conn.flags |= FLUSH;
-        }
-        self.queue(key);
+        self.flush_later(key);
     }
 
     fn refresh(&mut self, key: Key) {
+        if self.engine.datagrams(key).is_some() {
+            self.refresh_datagrams(key);
+            if self.has(key, READABLE) && self.engine.datagrams(key).is_some_and(|transport| transport.wants_receive()) {
+                self.queue(key);
+            }
+            if self.level {
+                self.rearm(key);
+            }
+            return;
+        }
         self.flush(key);
         if self.has(key, HUNG_UP) {
             self.hung_up(key);
@@ -89,6 +95,10 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
     }
 
     fn keep_stream(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+        self.keep(key, source, 0)
+    }
+
+    fn keep_datagram(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
         self.keep(key, source, 0)
     }
 

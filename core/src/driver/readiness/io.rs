@@ -1,9 +1,11 @@
 //! What a backend supplies: a poller's words, and calls that never block.
 
+use super::datagrams::Incoming;
 use crate::addr::Ends;
 use crate::driver::Sockets;
 use crate::engine::ReadResult;
-use crate::error::Error;
+use crate::error::{Call, Error, ErrorKind};
+use crate::flow::datagrams::Outgoing;
 use crate::key::Key;
 use crate::open::Connect;
 
@@ -67,6 +69,25 @@ pub trait ReadinessIo: Sockets {
     /// # Errors
     /// The system's.
     fn shutdown_write(&mut self, source: &mut Self::Source) -> Result<(), Error>;
+
+    /// Receives datagrams, one into each of `into` from the front; how many, at least one. Less than there is room for means that none is left. Asked of
+    /// datagram sockets only, so a backend without them leaves it as it is.
+    ///
+    /// # Errors
+    /// The system's.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn recv_from(&mut self, source: &mut Self::Source, into: &mut [Incoming]) -> ReadResult {
+        Err(Error::new(Call::Receive, ErrorKind::Unsupported))
+    }
+
+    /// Sends datagrams in order; how many were taken. `None`: none, and the poller will tell when to try again. Zero: none, and it will not. Likewise.
+    ///
+    /// # Errors
+    /// The system's, which is the foremost datagram's.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn send_to(&mut self, source: &mut Self::Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
+        Err(Error::new(Call::Send, ErrorKind::Unsupported))
+    }
 
     /// Whether the reader at the other end of a write pipe has gone. Asked when the poller said so. A backend that takes no pipes over leaves
     /// it as it is.

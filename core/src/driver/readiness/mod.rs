@@ -1,9 +1,11 @@
 //! The driver of pollers that say when a call would not block.
 
+mod datagrams;
 mod drive;
 mod io;
 mod serve;
 
+pub use datagrams::{BATCH, Incoming};
 pub use io::{Interest, ReadinessIo, Ready, Trigger};
 
 use super::{Drive, Phase, Table};
@@ -52,6 +54,7 @@ pub struct ReadinessDriver<S, Y: ReadinessIo> {
     served: usize,
     /// What is received into, for all connections.
     block: BytesMut,
+    area: datagrams::Area,
     phase: Phase,
     level: bool,
 }
@@ -68,6 +71,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             pass: Vec::new(),
             served: 0,
             block: BytesMut::new(),
+            area: datagrams::Area::default(),
             phase: Phase::Between,
             level,
         }
@@ -142,6 +146,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             self.phase = Phase::Processing;
         } else if let Some(&key) = self.served.checked_sub(1).and_then(|last| self.pass.get(last)) {
             // A callback panicked while that one was served, perhaps another's: what is left to be done of it is found again.
+            self.hold_datagrams();
             self.engine.hub().look_at(key);
         }
         self.drain_due();

@@ -91,10 +91,10 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
 
     /// The peer receives no more, and what could be sent has been sent. It concerns a pipe that is made; everything else hears of it by its next call.
     pub(super) fn hung_up(&mut self, key: Key) {
-        let Some(transport) = self.engine.transport(key) else { return };
-        if transport.can_read() {
-            self.clear(key, HUNG_UP);
-        } else if transport.is_made() {
+        let Some(transport) = self.engine.transport(key).filter(|transport| !transport.can_read()) else {
+            return self.clear(key, HUNG_UP);
+        };
+        if transport.is_made() {
             let Some(conn) = self.conns.get_mut(key) else { return };
             conn.flags &= !HUNG_UP;
             // What a poller says may have come too late for another descriptor.
@@ -192,7 +192,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             }
             Read::Lends => self.read_lent(key),
             Read::Nothing(result) => self.read_nothing(key, result),
-            Read::Unwanted => false,
+            Read::Unwanted => self.receive_datagrams(key),
         }
     }
 
@@ -272,6 +272,9 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     /// Tells a level-triggered poller what to tell from now on: nothing that would only be remembered.
     pub(super) fn rearm(&mut self, key: Key) {
         let Err(error) = self.arm(key) else { return };
+        if self.engine.datagrams(key).is_some() {
+            return self.engine.datagram_endpoint_failed(key, error);
+        }
         match self.engine.transport(key) {
             // Connected, and not made yet: it is armed again then.
             Some(transport) if !transport.is_made() => {}
@@ -289,7 +292,10 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
                 let hang_up = !transport.can_read() && !transport.is_losing();
                 (transport.wants_read(), transport.wants_send() != Wants::Nothing, hang_up)
             }
-            None => (self.engine.accept_batch(key) > 0, false, false),
+            None => match self.engine.datagrams(key) {
+                Some(transport) => (transport.wants_receive(), transport.wants_send(), false),
+                None => (self.engine.accept_batch(key) > 0, false, false),
+            },
         };
         let Some(conn) = self.conns.get_mut(key) else { return Ok(()) };
         let interest = if conn.flags & CONNECTING != 0 {

@@ -1,0 +1,164 @@
+//! Datagrams: many in one call, and each told as if it had come alone.
+
+use super::drive::SENDS;
+use super::{BLOCKED, FLUSH, READ_CLOSED, READABLE, ReadinessDriver, ReadinessIo};
+use crate::addr::{Addr, UnixAddr};
+use crate::driver::Drive;
+use crate::flow::data::Data;
+use crate::flow::datagrams::Outgoing;
+use crate::flow::pool::BufPool;
+use crate::key::Key;
+use alloc::vec::Vec;
+use bytes::BytesMut;
+
+/// How many datagrams one call receives, or sends, at most.
+pub const BATCH: usize = 32;
+
+/// So many at first: less than asked for says that none is left, and one is what there mostly is.
+const FEW: usize = 2;
+
+/// Room for a datagram, and what came.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "filled in by backends, field by field")]
+pub struct Incoming {
+    /// The memory to receive into, from its start: large enough for any that is not a Unix socket's.
+    pub block: BytesMut,
+    /// How much of it the datagram took.
+    pub len: usize,
+    /// Where it came from.
+    pub from: Addr,
+}
+
+/// What datagrams are received into, for all endpoints, and what is left to be delivered of the last call.
+#[derive(Debug, Default)]
+pub(super) struct Area {
+    rooms: Vec<Incoming>,
+    /// Whose, which one is next, and how many there are.
+    left: Option<(Key, usize, usize)>,
+}
+
+impl Area {
+    /// Every room has a block: the last ones may have been claimed. There are more of them once all that there were have been filled.
+    fn prepare(&mut self, pool: &mut BufPool) -> &mut [Incoming] {
+        while self.rooms.len() < FEW {
+            self.add(pool);
+        }
+        for room in self.rooms.iter_mut().filter(|room| room.block.is_empty()) {
+            room.block = pool.take_block();
+        }
+        &mut self.rooms
+    }
+
+    fn add(&mut self, pool: &mut BufPool) {
+        self.rooms.push(Incoming { block: pool.take_block(), len: 0, from: Addr::Unix(UnixAddr::UNNAMED) });
+    }
+
+    /// All rooms were filled: the next call has twice as many.
+    fn grow(&mut self, pool: &mut BufPool) {
+        for _ in 0..self.rooms.len().min(BATCH - self.rooms.len()) {
+            self.add(pool);
+        }
+    }
+}
+
+impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
+    /// Receives one batch and delivers it; whether there may be more. Nothing at all if it is not a datagram endpoint.
+    pub(super) fn receive_datagrams(&mut self, key: Key) -> bool {
+        if !self.engine.datagrams(key).is_some_and(|transport| transport.wants_receive()) {
+            return false;
+        }
+        let Some(conn) = self.conns.get_mut(key) else { return false };
+        let rooms = self.area.prepare(self.engine.datagram_pool());
+        let asked = rooms.len();
+        match self.io.recv_from(&mut conn.source, rooms) {
+            Ok(Some(came)) => {
+                let full = came >= asked;
+                // An error that waits comes behind the datagrams, and is not told again.
+                let more = full || conn.flags & READ_CLOSED != 0;
+                if !more {
+                    conn.flags &= !READABLE;
+                }
+                self.area.left = Some((key, 0, came.min(asked)));
+                self.deliver_datagrams();
+                if full {
+                    self.area.grow(self.engine.datagram_pool());
+                }
+                self.flush_datagrams(key);
+                more
+            }
+            Ok(None) => {
+                conn.flags &= !(READABLE | READ_CLOSED);
+                false
+            }
+            Err(error) => {
+                self.engine.datagram_receive_failed(key, error);
+                false
+            }
+        }
+    }
+
+    /// Delivers what has been received, one datagram after the other, as long as it is wanted; the rest is held (contract DGRAM-16). Everything that one makes
+    /// due comes before the next.
+    pub(super) fn deliver_datagrams(&mut self) {
+        while let Some((key, next, count)) = self.area.left {
+            let Some(room) = self.area.rooms.get_mut(next).filter(|_| next < count) else {
+                self.area.left = None;
+                return;
+            };
+            // Said before: a callback that panics has had its datagram.
+            self.area.left = Some((key, next + 1, count));
+            match self.engine.deliver_datagram(key, Data::new(&mut room.block, room.len), &room.from) {
+                Some(false) => {}
+                // What one datagram makes it send must not count against the next.
+                Some(true) => self.flush_datagrams(key),
+                None => {
+                    self.area.left = Some((key, next, count));
+                    self.hold_datagrams();
+                    return;
+                }
+            }
+            self.drain_due();
+        }
+    }
+
+    /// What is left of the last call is kept with its endpoint: it is not wanted now, or a callback panicked.
+    pub(super) fn hold_datagrams(&mut self) {
+        if let Some((key, next, count)) = self.area.left.take() {
+            for room in self.area.rooms.iter().take(count).skip(next) {
+                self.engine.hold_datagram(key, &room.block[..room.len.min(room.block.len())], room.from.clone());
+            }
+        }
+    }
+
+    /// Sends what a datagram endpoint has to send, as long as the kernel takes it.
+    #[inline(never)]
+    pub(super) fn flush_datagrams(&mut self, key: Key) {
+        for _ in 0..SENDS {
+            let Some(transport) = self.engine.datagrams(key).filter(|transport| transport.wants_send()) else { return };
+            let Some(conn) = self.conns.get_mut(key) else { return };
+            if conn.flags & BLOCKED != 0 {
+                return;
+            }
+            let mut batch = [Outgoing::default(); BATCH];
+            let count = transport.gather(&mut batch);
+            match self.io.send_to(&mut conn.source, &batch[..count]) {
+                Ok(Some(0)) => return self.engine.no_room_for_datagram(key),
+                Ok(Some(taken)) => self.engine.datagrams_sent(key, taken),
+                Ok(None) => {
+                    conn.flags |= BLOCKED;
+                    return;
+                }
+                Err(error) => return self.engine.datagram_send_failed(key, error),
+            }
+        }
+        self.flush_later(key);
+    }
+
+    /// Others first; what is left is sent in the next iteration.
+    pub(super) fn flush_later(&mut self, key: Key) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.flags |= FLUSH;
+        }
+        self.queue(key);
+    }
+}

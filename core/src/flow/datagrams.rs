@@ -1,0 +1,154 @@
+//! Datagrams that were accepted and that the kernel has not taken yet.
+
+use super::data::WriteData;
+use super::pool::BufPool;
+use super::queue::SendQueue;
+use crate::addr::Addr;
+use alloc::collections::VecDeque;
+use bytes::Bytes;
+
+/// What a queued datagram counts beside its payload, so that a queue of empty ones is bounded too (contract DGRAM-12).
+pub(crate) const OVERHEAD: usize = 8;
+
+/// Room for so many datagrams is kept in an empty queue.
+const KEPT_ROOM: usize = 256;
+
+/// A datagram on its way out, lent to a send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "what a send needs, and all of it")]
+pub struct Outgoing<'a> {
+    /// The payload; empty datagrams are datagrams too.
+    pub payload: &'a [u8],
+    /// To whom; none if the socket is connected.
+    pub to: Option<&'a Addr>,
+}
+
+#[derive(Debug)]
+struct Head {
+    len: usize,
+    to: Option<Addr>,
+}
+
+/// Datagrams to send, in order, each whole. Their payloads stand behind each other in a [`SendQueue`], each in one piece of it.
+#[derive(Debug, Default)]
+pub(crate) struct DatagramQueue {
+    heads: VecDeque<Head>,
+    bytes: SendQueue,
+}
+
+impl DatagramQueue {
+    /// What it counts, in constant time: the payloads and [`OVERHEAD`] for each; exactly zero when it is empty.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + self.heads.len() * OVERHEAD
+    }
+
+    pub(crate) const fn payload(&self) -> usize {
+        self.bytes.len()
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.heads.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, data: impl WriteData, to: Option<Addr>) {
+        let before = self.bytes.len();
+        self.bytes.push(data);
+        self.heads.push_back(Head { len: self.bytes.len() - before, to });
+    }
+
+    /// Lends the foremost datagrams, as many as `out` has room for; how many.
+    #[inline]
+    pub(crate) fn gather<'a>(&'a self, out: &mut [Outgoing<'a>]) -> usize {
+        let mut pieces = self.bytes.pieces();
+        let mut piece: &[u8] = &[];
+        let mut count = 0;
+        for (slot, head) in out.iter_mut().zip(&self.heads) {
+            // A piece ends where a datagram ends.
+            while piece.len() < head.len {
+                piece = pieces.next().unwrap_or_default();
+            }
+            let (payload, rest) = piece.split_at(head.len);
+            piece = rest;
+            *slot = Outgoing { payload, to: head.to.as_ref() };
+            count += 1;
+        }
+        count
+    }
+
+    /// Shares the foremost datagram with an operation that owns its memory.
+    pub(crate) fn in_flight(&mut self) -> Option<(Bytes, Option<Addr>)> {
+        let head = self.heads.front()?;
+        Some((self.bytes.share(head.len), head.to.clone()))
+    }
+
+    /// The foremost `n` datagrams are gone (all of them, if that is less).
+    #[inline]
+    pub(crate) fn advance(&mut self, n: usize, pool: &mut BufPool) {
+        if n >= self.heads.len() {
+            self.heads.clear();
+            self.bytes.advance(self.bytes.len(), pool);
+            self.heads.shrink_to(KEPT_ROOM);
+        } else {
+            let gone = self.heads.drain(..n).map(|head| head.len).sum();
+            self.bytes.advance(gone, pool);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use alloc::vec::Vec;
+    use core::net::SocketAddr;
+
+    fn addr(port: u16) -> Addr {
+        SocketAddr::from(([127, 0, 0, 1], port)).into()
+    }
+
+    fn payloads(queue: &DatagramQueue) -> Vec<Vec<u8>> {
+        let mut out = [Outgoing::default(); 8];
+        let count = queue.gather(&mut out);
+        out[..count].iter().map(|datagram| datagram.payload.to_vec()).collect()
+    }
+
+    //= DGRAM-3, DGRAM-11, DGRAM-12
+    #[test]
+    fn boundaries_are_kept_whatever_the_payloads_are_made_of() {
+        let mut pool = BufPool::new();
+        for taken in 0..=6 {
+            let mut queue = DatagramQueue::default();
+            let all = [vec![], vec![1; 3], vec![2; 5000], vec![], vec![3; 70_000], vec![4]];
+            for (n, payload) in all.iter().enumerate() {
+                if n % 2 == 0 { queue.push(payload, None) } else { queue.push(payload.clone(), Some(addr(n as u16))) }
+            }
+            let size = |left: &[Vec<u8>]| left.iter().map(|payload| payload.len() + OVERHEAD).sum::<usize>();
+            assert_eq!(payloads(&queue), all);
+            assert_eq!(queue.size(), size(&all));
+            queue.advance(taken, &mut pool);
+            assert_eq!(payloads(&queue), all[taken..]);
+            assert_eq!(queue.size(), size(&all[taken..]));
+            assert_eq!(queue.is_empty(), taken == 6);
+        }
+    }
+
+    #[test]
+    fn a_datagram_in_flight_is_the_foremost_one_and_keeps_its_bytes() {
+        let mut pool = BufPool::new();
+        let mut queue = DatagramQueue::default();
+        queue.push(b"first", Some(addr(1)));
+        queue.push(b"", None);
+        let (payload, to) = queue.in_flight().unwrap();
+        queue.push(b"third", None);
+        queue.advance(1, &mut pool);
+        assert_eq!((&payload[..], to), (&b"first"[..], Some(addr(1))));
+        assert_eq!(queue.in_flight(), Some((Bytes::new(), None)));
+        queue.advance(1, &mut pool);
+        assert_eq!(queue.in_flight().unwrap().0, b"third"[..]);
+        queue.advance(9, &mut pool);
+        assert_eq!((queue.in_flight(), queue.size()), (None, 0));
+    }
+}

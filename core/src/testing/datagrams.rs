@@ -1,0 +1,109 @@
+//! Datagram endpoints of a loop in memory.
+
+use super::harness::Harness;
+use super::memory::{Memory, Number, addr};
+use crate::addr::{Addr, Ends};
+use crate::driver::Incoming;
+use crate::engine::ReadResult;
+use crate::error::{Call, Error, ErrorKind};
+use crate::flow::datagrams::Outgoing;
+use crate::key::DatagramId;
+use crate::open::Datagram;
+use crate::protocol::DatagramProtocol;
+use alloc::vec::Vec;
+
+impl<S> Harness<S> {
+    /// A datagram endpoint, open.
+    #[track_caller]
+    pub fn datagram(&mut self, open: impl Into<Datagram>, protocol: impl DatagramProtocol<S> + 'static) -> DatagramId {
+        let id = self.hub().open_datagram(open, protocol);
+        self.run();
+        id
+    }
+
+    /// A datagram comes from that address.
+    #[track_caller]
+    pub fn feed_from(&mut self, id: DatagramId, datagram: &[u8], from: impl Into<Addr>) {
+        self.feed_all_from(id, [datagram], from);
+    }
+
+    /// Datagrams come from that address, all at once.
+    #[track_caller]
+    pub fn feed_all_from<'a>(&mut self, id: DatagramId, datagrams: impl IntoIterator<Item = &'a [u8]>, from: impl Into<Addr>) {
+        let from = from.into();
+        if let Some(socket) = self.memory().of(id.key()) {
+            socket.arrived.extend(datagrams.into_iter().map(|datagram| (datagram.to_vec(), from.clone())));
+        }
+        self.run();
+    }
+
+    /// The next sends of datagrams fail so, one after the other.
+    pub fn fail_sends(&mut self, id: DatagramId, errors: impl IntoIterator<Item = ErrorKind>) {
+        if let Some(socket) = self.memory().of(id.key()) {
+            socket.send_errors.extend(errors);
+        }
+    }
+
+    /// An error waits for the next receive.
+    #[track_caller]
+    pub fn fail_receive(&mut self, id: DatagramId, kind: ErrorKind) {
+        if let Some(socket) = self.memory().of(id.key()) {
+            socket.error = Some(kind);
+        }
+        self.run();
+    }
+
+    /// From now on the kernel takes only datagrams of so many bytes together; without a call it takes all.
+    #[track_caller]
+    pub fn datagram_window(&mut self, id: DatagramId, bytes: usize) {
+        if let Some(socket) = self.memory().of(id.key()) {
+            socket.window = bytes;
+        }
+        self.run();
+    }
+
+    /// What was sent since this was asked last, and to whom; no address where the socket is connected.
+    pub fn sent_datagrams(&mut self, id: DatagramId) -> Vec<(Vec<u8>, Option<Addr>)> {
+        self.memory().of(id.key()).map(|socket| core::mem::take(&mut socket.departed)).unwrap_or_default()
+    }
+}
+
+impl Memory {
+    pub(super) fn open(&mut self, open: &Datagram) -> (Number, Ends) {
+        let local = open.local().cloned().unwrap_or_else(|| addr(2));
+        let ends = Ends::new(Some(local), open.remote().filter(|_| open.connects()).cloned());
+        (Number(self.socket(ends.clone())), ends)
+    }
+
+    pub(super) fn receive(&mut self, source: &Number, into: &mut [Incoming]) -> ReadResult {
+        let socket = &mut self.sockets[source.0];
+        if let Some(kind) = socket.error.take() {
+            return Err(Error::new(Call::Receive, kind));
+        }
+        let count = into.len().min(socket.arrived.len());
+        for (room, (datagram, from)) in into.iter_mut().zip(socket.arrived.drain(..count)) {
+            room.len = datagram.len().min(room.block.len());
+            room.block[..room.len].copy_from_slice(&datagram[..room.len]);
+            room.from = from;
+        }
+        Ok((count > 0).then_some(count))
+    }
+
+    pub(super) fn send_all(&mut self, source: &Number, datagrams: &[Outgoing<'_>]) -> ReadResult {
+        let socket = &mut self.sockets[source.0];
+        let mut taken = 0;
+        for datagram in datagrams {
+            if !socket.send_errors.is_empty() && taken > 0 {
+                break; // It is the foremost one's, next time.
+            }
+            if let Some(kind) = socket.send_errors.pop_front() {
+                return Err(Error::new(Call::Send, kind));
+            }
+            let Some(window) = socket.window.checked_sub(datagram.payload.len()) else { break };
+            socket.window = window;
+            socket.departed.push((datagram.payload.to_vec(), datagram.to.cloned()));
+            taken += 1;
+        }
+        Ok((taken > 0).then_some(taken))
+    }
+}
