@@ -9,7 +9,7 @@ use std::fs;
 pub const USAGE: &str = "\
 usage: plimsoll-conformance trace [option | ID …]
   --check           only check (exit code 1: something is wrong)
-  --write           make the generated lists and tables anew, then check
+  --write           make the generated lists and tables anew, which also ends a conflict of a merge in them, then check
   --gaps            which requirements are held and not shown by scenarios on every host
   ID …              what these requirements say, how far they are held, and what shows them
 without anything: check, and say how far each area is held";
@@ -44,7 +44,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<bool, String> {
         trace = Trace::of(&tree);
     }
     match option {
-        "" => print!("{}", summary(&trace)),
+        "" if !trace.entries.is_empty() => print!("{}", summary(&trace)),
         "--gaps" => print!("{}", gaps(&trace)),
         _ => {}
     }

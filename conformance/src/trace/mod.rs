@@ -8,6 +8,7 @@ pub mod cli;
 pub mod contract;
 mod evidence;
 mod mention;
+mod merge;
 pub mod register;
 mod rules;
 mod tree;
@@ -86,19 +87,21 @@ impl Trace {
         self.entries.iter().find(|entry| entry.id == id)
     }
 
-    /// The generated parts made anew: each file with its text. What is written by hand is kept.
+    /// The generated parts made anew: each file with its text. What is written by hand is kept, and a merge that is stuck in the lists is ended.
     ///
     /// # Errors
     /// Why that cannot be done.
     pub fn renewed(&self, tree: &Tree) -> Result<[(&'static str, String); 2], Problem> {
         let broken = |path: &str, line, message: &str| Problem { path: path.into(), line, message: message.into() };
         let text = tree.text(register::PATH).unwrap_or_default();
-        if let Some(problem) = register::read(text).1.into_iter().next() {
-            // An entry that was added without a reason is not lost by being written again.
+        let text = if merge::is_stuck(text) { merge::resolve(text)? } else { text.into() };
+        let (entries, wrong) = register::read(&text);
+        // What cannot be read would be lost.
+        if let Some(problem) = wrong.into_iter().next() {
             return Err(problem);
         }
         let contract = tree.text(contract::PATH).and_then(|text| contract::with_counts(text, &self.contract.counts()));
         let contract = contract.ok_or_else(|| broken(contract::PATH, 0, "there is no place for the table of counts"))?;
-        Ok([(contract::PATH, contract), (register::PATH, register::write(&self.entries, &self.contract, &self.evidence))])
+        Ok([(contract::PATH, contract), (register::PATH, register::write(&entries, &self.contract, &self.evidence))])
     }
 }

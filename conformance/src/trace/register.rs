@@ -132,7 +132,7 @@ const HEADER: &str = "\
 #
 #     cargo run --release -p plimsoll-conformance -- trace --write
 #
-# which keeps what is written by hand. A conflict in the lists is resolved by keeping both sides and running it.
+# which keeps what is written by hand. It ends a conflict of a merge too, unless both sides have changed a status.
 ";
 
 /// The text as it must be: the entries that there are, and one without a reason for each id that has none.

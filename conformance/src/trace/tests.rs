@@ -235,6 +235,18 @@ fn writing_gives_a_new_id_an_entry_to_be_filled_in_and_keeps_the_others() {
 }
 
 #[test]
+fn writing_ends_a_merge_that_is_stuck_in_the_lists() {
+    let both = "<<<<<<< a\ntests = [\n  \"a\",\n]\n=======\ntests = [\n  \"b\",\n]\n>>>>>>> b\n";
+    let mut tree = tree();
+    tree.insert(register::PATH, STATUSES.replace("tests = [\"a/tests/a.rs::two\"]\n", both));
+    assert!(!Trace::of(&tree).problems.is_empty());
+    for (path, text) in Trace::of(&tree).renewed(&tree).expect("statuses that can be read") {
+        tree.insert(path, text);
+    }
+    assert_eq!(Trace::of(&tree).problems, []);
+}
+
+#[test]
 fn the_summary_counts_and_the_gaps_name_what_scenarios_do_not_show() {
     let trace = Trace::of(&tree());
     let summary = cli::summary(&trace);
