@@ -99,7 +99,8 @@ fn not_yet(id: &str, entry: &Entry, evidence: &Evidence) -> Option<Problem> {
     let (path, line) = places.next()?;
     let others = match places.count() {
         0 => String::new(),
-        count => format!(" and in {count} more places"),
+        1 => " and in another place".into(),
+        count => format!(" and in {count} other places"),
     };
     let message = format!(
         "`{id}` is cited here{others}, and {}:{} says that it is not yet built: make it `status = \"held\"` there, or an exception with what is missing",

@@ -183,7 +183,7 @@ fn not_yet_is_stale_once_something_cites_it() {
     let test = with("a/tests/a.rs", "LIFE-2", "LIFE-2, LIFE-4");
     only(&test, &[("a/tests/a.rs:3: ", part), ("conformance/requirements.toml:11: ", "trace --write")]);
     let twice = with("a/tests/a.rs", "//= LIFE-2", "//= LIFE-2, LIFE-4\n    //= LIFE-4");
-    only(&twice, &[("a/tests/a.rs:3: ", "here and in 1 more places"), ("conformance/requirements.toml:11: ", "trace --write")]);
+    only(&twice, &[("a/tests/a.rs:3: ", "here and in another place"), ("conformance/requirements.toml:11: ", "trace --write")]);
     let scenario = with(FILE, "[\"LIFE-1\"]", "[\"LIFE-1\", \"LIFE-4\"]");
     only(&scenario, &[("conformance/scenarios/life/x.toml:3: ", part), ("conformance/requirements.toml:11: ", "trace --write")]);
 }
