@@ -1,10 +1,12 @@
 //! What a callback gets.
 
 use crate::addr::Addr;
+use crate::error::Error;
 use crate::flow::data::WriteData;
 use crate::flow::limits::WriteLimits;
 use crate::hub::Hub;
-use crate::key::{DatagramId, EndpointId, StreamId, TimerId};
+use crate::key::{DatagramId, EndpointId, ProcessId, StreamId, TimerId};
+use crate::process::PipeFd;
 use crate::protocol::{DatagramProtocol, Protocol};
 use crate::status::{Refusal, WriteStatus};
 use alloc::boxed::Box;
@@ -69,6 +71,50 @@ impl<S> Context<'_, S, DatagramId> {
     /// returned (contract LIFE-14).
     pub fn set_protocol(&mut self, protocol: impl DatagramProtocol<S> + 'static) {
         self.hub.set_datagram_protocol(self.id, protocol);
+    }
+}
+
+impl<S> Context<'_, S, ProcessId> {
+    /// See [`Hub::pid`].
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.hub.pid(self.id)
+    }
+
+    /// See [`Hub::returncode`].
+    #[must_use]
+    pub fn returncode(&self) -> Option<i32> {
+        self.hub.returncode(self.id)
+    }
+
+    /// See [`Hub::pipe`].
+    #[must_use]
+    pub fn pipe(&self, fd: PipeFd) -> Option<StreamId> {
+        self.hub.pipe(self.id, fd)
+    }
+
+    /// See [`Hub::signal`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn signal(&mut self, signal: i32) -> Result<(), Error> {
+        self.hub.signal(self.id, signal)
+    }
+
+    /// See [`Hub::terminate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn terminate(&mut self) -> Result<(), Error> {
+        self.hub.terminate(self.id)
+    }
+
+    /// See [`Hub::kill`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn kill(&mut self) -> Result<(), Error> {
+        self.hub.kill(self.id)
     }
 }
 

@@ -3,9 +3,10 @@
 use crate::addr::Ends;
 use crate::datagram::DatagramTransport;
 use crate::flow::limits::WriteLimits;
-use crate::key::{DatagramId, EndpointId, Key, LoopTag, StreamId};
+use crate::key::{DatagramId, EndpointId, Key, LoopTag, ProcessId, StreamId};
 use crate::kind::Machine;
-use crate::protocol::{DatagramProtocol, Protocol};
+use crate::process::{PipeFd, Subprocess};
+use crate::protocol::{DatagramProtocol, Protocol, SubprocessProtocol};
 use crate::stream::StreamTransport;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -15,6 +16,7 @@ use core::any::Any;
 /// An endpoint, in a slot of 72 bytes with its generation; what is rarely needed stands beside it.
 pub(crate) enum Endpoint<S> {
     Stream(Stream<S>),
+    Process(Process<S>),
     Listener(Listener),
     Datagram(Box<DatagramEndpoint<S>>),
 }
@@ -25,6 +27,7 @@ impl<S> Endpoint<S> {
         match self {
             Self::Stream(stream) => Some((&mut stream.transport, &mut stream.common)),
             Self::Datagram(datagram) => Some((&mut datagram.transport, &mut datagram.common)),
+            Self::Process(process) => Some((&mut process.transport, &mut process.common)),
             Self::Listener(_) => None,
         }
     }
@@ -33,6 +36,7 @@ impl<S> Endpoint<S> {
         match self {
             Self::Stream(stream) => Some(&stream.transport),
             Self::Datagram(datagram) => Some(&datagram.transport),
+            Self::Process(process) => Some(&process.transport),
             Self::Listener(_) => None,
         }
     }
@@ -42,6 +46,7 @@ impl<S> Endpoint<S> {
         match self {
             Self::Stream(_) => Some(EndpointId::Stream(StreamId::new(key, tag))),
             Self::Datagram(_) => Some(EndpointId::Datagram(DatagramId::new(key, tag))),
+            Self::Process(_) => Some(EndpointId::Process(ProcessId::new(key, tag))),
             Self::Listener(_) => None,
         }
     }
@@ -51,6 +56,7 @@ impl<S> Endpoint<S> {
         match self {
             Self::Stream(stream) => stream.protocol.as_mut().map(|protocol| (**protocol).as_any()),
             Self::Datagram(datagram) => datagram.protocol.as_mut().map(|protocol| (**protocol).as_any()),
+            Self::Process(process) => process.protocol.as_mut().map(|protocol| (**protocol).as_any()),
             Self::Listener(_) => None,
         }
     }
@@ -146,6 +152,24 @@ pub(crate) struct Cold {
     pub(crate) discarded: u64,
     /// Writes that came too late.
     pub(crate) late_writes: u8,
+    /// The child whose pipe this is, and which.
+    pub(crate) child: Option<(Key, PipeFd)>,
+}
+
+pub(crate) type Process<S> = Occupant<dyn SubprocessProtocol<S>, Box<Child>>;
+
+/// A child process: its machine, and the endpoints of its pipes.
+pub(crate) struct Child {
+    pub(crate) machine: Subprocess,
+    pub(crate) pipes: [Option<Key>; 3],
+    /// A turn to tell what happened is in the ready queue.
+    pub(crate) queued: bool,
+}
+
+impl Child {
+    pub(crate) fn new(machine: Subprocess) -> Box<Self> {
+        Box::new(Self { machine, pipes: [None; 3], queued: false })
+    }
 }
 
 pub(crate) struct Listener {

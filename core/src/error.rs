@@ -54,7 +54,7 @@ words!(
         AddrInUse => "address in use",
         /// The address is not one of this machine's.
         AddrNotAvailable => "address not available",
-        /// There is no such file: nobody has bound a socket to that path.
+        /// There is no such file or program: nobody has bound a socket to that path.
         NotFound => "not found",
         /// The system does not allow it.
         PermissionDenied => "permission denied",
@@ -68,6 +68,8 @@ words!(
         OutOfMemory => "out of memory",
         /// A callback of the protocol failed: see the report, or [`CloseReason::failure`](crate::CloseReason::failure).
         CallbackFailed => "callback failed",
+        /// The child has ended, and the loop knows it.
+        ProcessGone => "no such process",
         /// Anything else: see the code.
         Other => "error",
     }
@@ -102,6 +104,12 @@ words!(
         Adopt => "adopt",
         /// Telling the poller about a descriptor.
         Register => "register",
+        /// Starting a child.
+        Spawn => "spawn",
+        /// Sending a signal to a child.
+        Signal => "signal",
+        /// Waiting for the end of a child.
+        Wait => "wait",
         /// A callback of the application.
         Callback => "callback",
     }

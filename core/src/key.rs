@@ -217,6 +217,10 @@ typed_id!(
     DatagramId
 );
 typed_id!(
+    /// Names a child process.
+    ProcessId
+);
+typed_id!(
     /// Names one listening socket of a server.
     ListenerId
 );
@@ -237,6 +241,8 @@ pub enum EndpointId {
     Stream(StreamId),
     /// A datagram endpoint.
     Datagram(DatagramId),
+    /// A child process.
+    Process(ProcessId),
 }
 
 impl EndpointId {
@@ -246,6 +252,7 @@ impl EndpointId {
         match self {
             Self::Stream(id) => id.key,
             Self::Datagram(id) => id.key,
+            Self::Process(id) => id.key,
         }
     }
 
@@ -253,6 +260,7 @@ impl EndpointId {
         match self {
             Self::Stream(id) => id.tag,
             Self::Datagram(id) => id.tag,
+            Self::Process(id) => id.tag,
         }
     }
 
@@ -261,7 +269,7 @@ impl EndpointId {
     pub const fn stream(self) -> Option<StreamId> {
         match self {
             Self::Stream(id) => Some(id),
-            Self::Datagram(_) => None,
+            Self::Datagram(_) | Self::Process(_) => None,
         }
     }
 
@@ -270,6 +278,16 @@ impl EndpointId {
     pub const fn datagram(self) -> Option<DatagramId> {
         match self {
             Self::Datagram(id) => Some(id),
+            Self::Stream(_) | Self::Process(_) => None,
+        }
+    }
+
+    /// The child process, if it is one.
+    #[must_use]
+    pub const fn process(self) -> Option<ProcessId> {
+        match self {
+            Self::Process(id) => Some(id),
+            Self::Datagram(_) => None,
             Self::Stream(_) => None,
         }
     }
@@ -287,11 +305,18 @@ impl From<DatagramId> for EndpointId {
     }
 }
 
+impl From<ProcessId> for EndpointId {
+    fn from(id: ProcessId) -> Self {
+        Self::Process(id)
+    }
+}
+
 impl fmt::Debug for EndpointId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stream(id) => id.fmt(f),
             Self::Datagram(id) => id.fmt(f),
+            Self::Process(id) => id.fmt(f),
         }
     }
 }

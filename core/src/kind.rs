@@ -3,16 +3,16 @@
 
 use crate::context::Context;
 use crate::datagram::DatagramTransport;
-use crate::endpoint::{DatagramEndpoint, Endpoint, Stream};
+use crate::endpoint::{Child, DatagramEndpoint, Endpoint, Process, Stream};
 use crate::flow::limits::WriteLimits;
 use crate::flow::pool::BufPool;
 use crate::flow::read_gate::Hold;
 use crate::flow::write_flow::Edge;
-use crate::key::{DatagramId, EndpointId, Key, LoopTag, StreamId, TimerId};
+use crate::key::{DatagramId, EndpointId, Key, LoopTag, ProcessId, StreamId, TimerId};
 use crate::open::OpenError;
-use crate::protocol::{DatagramProtocol, Protocol};
+use crate::protocol::{DatagramProtocol, Protocol, SubprocessProtocol};
 use crate::reason::{CloseReason, Ending};
-use crate::status::WriteStatus;
+use crate::status::{Refusal, WriteStatus};
 use crate::stream::StreamTransport;
 use alloc::boxed::Box;
 
@@ -93,6 +93,79 @@ macro_rules! machine {
 machine!(StreamTransport);
 machine!(DatagramTransport);
 
+/// A process moves no bytes itself: its pipes do.
+impl Machine for Box<Child> {
+    fn close(&mut self, _: &mut BufPool) {
+        self.machine.close();
+    }
+    fn abort(&mut self, _: &mut BufPool) -> usize {
+        self.machine.close();
+        0
+    }
+    fn fail(&mut self, _: &mut BufPool) -> usize {
+        self.machine.fail();
+        0
+    }
+    fn pause_reading(&mut self) -> bool {
+        false
+    }
+    fn resume_reading(&mut self) -> bool {
+        false
+    }
+    fn hold_reading(&mut self, _: Hold) {}
+    fn release_reading(&mut self, _: Hold) -> bool {
+        false
+    }
+    fn set_write_buffer_limits(&mut self, _: WriteLimits) -> WriteStatus {
+        WriteStatus::Refused(Refusal::Unsupported)
+    }
+    fn poll_made(&mut self) -> bool {
+        self.machine.poll_made()
+    }
+    fn poll_edge(&mut self) -> Option<Edge> {
+        None
+    }
+    fn poll_lost(&mut self) -> Option<Ending> {
+        self.machine.poll_lost()
+    }
+    fn is_edge_due(&self) -> bool {
+        false
+    }
+    fn is_pause_owed(&self) -> bool {
+        false
+    }
+    fn is_made(&self) -> bool {
+        self.machine.is_made()
+    }
+    fn is_closing(&self) -> bool {
+        self.machine.is_closing()
+    }
+    fn is_losing(&self) -> bool {
+        self.machine.is_losing()
+    }
+    fn is_over(&self) -> bool {
+        self.machine.is_over()
+    }
+    fn is_reading(&self) -> bool {
+        false
+    }
+    fn is_writing_paused(&self) -> bool {
+        false
+    }
+    fn has_to_send(&self) -> bool {
+        false
+    }
+    fn has_to_tell(&self) -> bool {
+        false
+    }
+    fn write_buffer_size(&self) -> usize {
+        0
+    }
+    fn write_buffer_limits(&self) -> WriteLimits {
+        WriteLimits::DEFAULT
+    }
+}
+
 /// The callbacks without an argument of their own that every protocol has.
 #[derive(Clone, Copy)]
 pub(crate) enum Callback {
@@ -171,3 +244,4 @@ macro_rules! kind {
 
 kind!(Stream, Stream, Protocol, StreamId);
 kind!(Datagram, DatagramEndpoint, DatagramProtocol, DatagramId);
+kind!(Process, Process, SubprocessProtocol, ProcessId);

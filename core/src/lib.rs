@@ -6,7 +6,7 @@
 //! # The layers
 //!
 //! 1. **Machines**: [`SendQueue`], [`WriteFlow`], [`ReadGate`], and [`StreamTransport`] made of them, of which [`ReadPipe`] and
-//!    [`WritePipe`] are the halves; [`Connector`]. Plain structs: commands and facts (`handle_*`) in,
+//!    [`WritePipe`] are the halves; [`Subprocess`]; [`Connector`]. Plain structs: commands and facts (`handle_*`) in,
 //!    wishes (`wants_*`) and events (`poll_event`) out. Payload bytes pass by them.
 //! 2. **[`Engine`]**: endpoints under generational ids, timers, the ready queue, the dispatch to protocols. It emits control operations ([`Op`]) and takes
 //!    results. Callbacks get a [`Context`]: who is called, the [`Hub`] of everything that can be done, the application's state.
@@ -68,6 +68,7 @@ extern crate alloc;
 extern crate std;
 
 mod addr;
+mod command;
 mod connect;
 mod context;
 mod datagram;
@@ -86,6 +87,7 @@ mod observer;
 mod op;
 mod open;
 mod pipe;
+mod process;
 mod protocol;
 mod reason;
 mod report;
@@ -100,6 +102,7 @@ mod timers;
 
 pub use addr::{Addr, Ends, Family, UnixAddr};
 pub use bytes::{Bytes, BytesMut};
+pub use command::{Command, CommandParts, Stdio};
 pub use connect::{Connector, ConnectorOp};
 pub use context::Context;
 pub use datagram::DatagramTransport;
@@ -115,12 +118,13 @@ pub use flow::write_flow::{Edge, WriteFlow};
 pub use hub::{Hub, Job, ListenError};
 #[cfg(feature = "std")]
 pub use inbox::{Closed, Inbox, Item, Remote, Wake};
-pub use key::{DatagramId, EndpointId, Key, ListenerId, LoopTag, ServerId, Slab, StreamId, TimerId};
+pub use key::{DatagramId, EndpointId, Key, ListenerId, LoopTag, ProcessId, ServerId, Slab, StreamId, TimerId};
 pub use observer::{Event, Observer};
 pub use op::{Op, Role};
 pub use open::{Connect, Datagram, Group, Listen, OpenError, Resource, SocketOption};
 pub use pipe::{ReadPipe, WritePipe};
-pub use protocol::{Buffered, BufferedProtocol, DatagramProtocol, Protocol};
+pub use process::{ExitStatus, PipeFd, ProcessEvent, Subprocess};
+pub use protocol::{Buffered, BufferedProtocol, DatagramProtocol, Protocol, SubprocessProtocol};
 pub use reason::{Cause, CloseReason, Ending, Side};
 pub use report::{Origin, Report};
 pub use status::{DatagramEvent, Refusal, StreamEvent, Wants, WriteStatus};

@@ -3,6 +3,7 @@
 use crate::addr::Addr;
 use crate::error::Error;
 use crate::key::EndpointId;
+use crate::process::{ExitStatus, PipeFd};
 use crate::reason::CloseReason;
 use crate::time::Instant;
 
@@ -33,6 +34,12 @@ pub enum Event<'a> {
     PauseWriting,
     /// `resume_writing` is called.
     ResumeWriting,
+    /// `pipe_data_received` is called, of a child process.
+    PipeData(PipeFd, &'a [u8]),
+    /// `pipe_connection_lost` is called, of a child process.
+    PipeLost(PipeFd, Option<Error>),
+    /// `process_exited` is called.
+    Exited(ExitStatus),
     /// `timer` is called.
     Timer,
     /// `connection_lost` is called.

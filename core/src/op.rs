@@ -1,7 +1,9 @@
 //! What the engine asks of its driver beside moving bytes.
 
-use crate::key::{DatagramId, EndpointId, Key, ListenerId, ServerId, StreamId};
+use crate::command::Command;
+use crate::key::{DatagramId, EndpointId, Key, ListenerId, ProcessId, ServerId, StreamId};
 use crate::open::{Connect, Datagram, Listen, Resource, SocketOption};
+use alloc::boxed::Box;
 
 /// On which side of its making an adopted connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +39,10 @@ pub enum Op {
     AdoptListener(ServerId, Resource),
     /// Listen, and accept connections, or accept again after a rest; answer with [`Engine::accepted`](crate::Engine::accepted).
     Accept(ListenerId),
+    /// Start a child; answer with [`Engine::spawned`](crate::Engine::spawned).
+    Spawn(ProcessId, Box<Command>),
+    /// Send a signal to a child; a failure goes to [`Engine::signal_failed`](crate::Engine::signal_failed).
+    Signal(ProcessId, i32),
     /// Close the source under this key, whatever it is. If there is none any more, it was never made.
     Close(Key),
     /// Set an option of an endpoint's socket; a failure goes to [`Engine::option_failed`](crate::Engine::option_failed).

@@ -4,8 +4,9 @@ use crate::addr::Addr;
 use crate::context::Context;
 use crate::error::Error;
 use crate::flow::data::Data;
-use crate::key::{DatagramId, TimerId};
+use crate::key::{DatagramId, ProcessId, TimerId};
 use crate::open::OpenError;
+use crate::process::{ExitStatus, PipeFd};
 use crate::reason::CloseReason;
 use alloc::boxed::Box;
 use core::any::Any;
@@ -207,6 +208,56 @@ pub trait DatagramProtocol<S>: AsAny {
 
     /// As [`Protocol::connection_lost`]. There is an error only if a callback failed, or the descriptor itself (contract 17.4).
     fn connection_lost(self: Box<Self>, cx: &mut Context<'_, S, DatagramId>, reason: CloseReason) {}
+}
+
+/// The callbacks of a child process (contract 17.5).
+///
+/// `connection_made` is first and `connection_lost` last. Between them `process_exited` comes once and each pipe has its data and then its
+/// `pipe_connection_lost`, in any order among each other: an exit does not wait for output that is still in a pipe, and a descendant that holds a pipe
+/// delays that pipe's end and the loss (contract PROC-6, PROC-8).
+///
+/// ```
+/// use plimsoll_core::{Context, Data, ExitStatus, PipeFd, ProcessId, SubprocessProtocol};
+///
+/// struct Lines(Vec<u8>);
+///
+/// impl SubprocessProtocol<Vec<String>> for Lines {
+///     fn pipe_data_received(&mut self, _: &mut Context<'_, Vec<String>, ProcessId>, _: PipeFd, data: Data<'_>) {
+///         self.0.extend_from_slice(&data);
+///     }
+///     fn process_exited(&mut self, cx: &mut Context<'_, Vec<String>, ProcessId>, status: ExitStatus) {
+///         cx.state.push(status.to_string());
+///     }
+/// }
+/// ```
+#[allow(unused_variables, reason = "the names document the default bodies")]
+pub trait SubprocessProtocol<S>: AsAny {
+    /// The child is there: the first callback, once. What it has done meanwhile is told afterwards (contract PROC-2).
+    fn connection_made(&mut self, cx: &mut Context<'_, S, ProcessId>) {}
+
+    /// Bytes have come from its stdout or stderr, at least one, in order for each (contract PROC-4).
+    fn pipe_data_received(&mut self, cx: &mut Context<'_, S, ProcessId>, fd: PipeFd, data: Data<'_>) {}
+
+    /// A pipe is lost, after its last data; once for each that was made (contract PROC-5).
+    fn pipe_connection_lost(&mut self, cx: &mut Context<'_, S, ProcessId>, fd: PipeFd, error: Option<Error>) {}
+
+    /// The child has ended; once (contract PROC-6). There is no zombie any more.
+    fn process_exited(&mut self, cx: &mut Context<'_, S, ProcessId>, status: ExitStatus) {}
+
+    /// More is queued for its stdin than the high mark allows (contract FLOW-6, PROC-14).
+    fn pause_writing(&mut self, cx: &mut Context<'_, S, ProcessId>) {}
+
+    /// What is queued for its stdin has come down to the low mark (contract FLOW-7, PROC-14).
+    fn resume_writing(&mut self, cx: &mut Context<'_, S, ProcessId>) {}
+
+    /// As [`Protocol::timer`].
+    fn timer(&mut self, cx: &mut Context<'_, S, ProcessId>, timer: TimerId) {}
+
+    /// The child could not be started; nothing else is ever called on this object. `cx.id` names nothing any more.
+    fn open_failed(self: Box<Self>, cx: &mut Context<'_, S, ProcessId>, error: OpenError) {}
+
+    /// It has exited and every pipe is gone: the last callback, once (contract PROC-7).
+    fn connection_lost(self: Box<Self>, cx: &mut Context<'_, S, ProcessId>, reason: CloseReason) {}
 }
 
 /// Wears a [`BufferedProtocol`] as a [`Protocol`], so that both kinds stand wherever a protocol is asked for (contract BUF-8).

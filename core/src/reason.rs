@@ -15,6 +15,8 @@ pub enum Cause {
     LocalAbort,
     /// The peer finished and we did not keep our half open; the writer or the reader at the other end of a pipe has gone.
     PeerEof,
+    /// The child has exited, and every pipe of it is gone.
+    Exited,
     /// Receiving failed.
     ReadFailed,
     /// Sending failed.
@@ -129,6 +131,7 @@ impl fmt::Display for CloseReason {
             Cause::LocalClose => "closed",
             Cause::LocalAbort => "aborted",
             Cause::PeerEof => "finished by the peer",
+            Cause::Exited => "exited",
             Cause::ReadFailed => "reading failed",
             Cause::WriteFailed => "writing failed",
             Cause::CallbackFailed => "a callback failed",

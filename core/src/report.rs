@@ -62,6 +62,20 @@ pub enum Report {
         /// Why.
         error: Error,
     },
+    /// A signal could not be sent to a child.
+    SignalFailed {
+        /// Which.
+        id: EndpointId,
+        /// Why.
+        error: Error,
+    },
+    /// A child has ended, and how could not be found out: it counts as exit code 255.
+    ExitUnknown {
+        /// Which.
+        id: EndpointId,
+        /// Why.
+        error: Error,
+    },
     /// A fifth or later write was discarded because the connection is closing (contract WRITE-11).
     WriteDiscarded {
         /// Of which connection.
@@ -95,6 +109,8 @@ impl fmt::Display for Report {
             Self::AcceptFailed { server, error } => write!(f, "{server:?}: {error}; accepting rests for a second"),
             Self::AddressSkipped { addr, error } => write!(f, "{addr} is skipped: {error}"),
             Self::OptionFailed { id, error } => write!(f, "{id:?}: {error}"),
+            Self::SignalFailed { id, error } => write!(f, "{id:?}: {error}"),
+            Self::ExitUnknown { id, error } => write!(f, "{id:?}: how it ended is not known: {error}"),
             Self::WriteDiscarded { id } => write!(f, "{id:?}: write discarded, the connection is closing"),
             Self::ConnectionDropped { id } => write!(f, "{id:?}: dropped with the loop"),
             Self::Suppressed(count) => write!(f, "{count} reports were thrown away unread"),

@@ -9,6 +9,7 @@ use crate::flow::queue::InFlight;
 use crate::hub::ListenError;
 use crate::key::{Key, ServerId};
 use crate::open::{Connect, Listen};
+use crate::process::ExitStatus;
 use crate::protocol::Protocol;
 use crate::status::Wants;
 use crate::time::Instant;
@@ -36,6 +37,8 @@ pub enum Completion<Source> {
     DatagramReceived(BytesMut, Result<(usize, Addr), Error>),
     /// A send of a datagram: it was taken, or refused.
     DatagramSent(Result<(), Error>),
+    /// A child has ended, and was reaped; or how it ended will never be known.
+    Exited(Result<ExitStatus, Error>),
 }
 
 /// Operations that own their memory: each is begun here and comes back as one [`Completion`] under the key that it was begun with, also when
@@ -72,6 +75,10 @@ pub trait CompletionIo: Sockets {
     /// it as it is.
     #[allow(unused_variables, reason = "the names document the default body")]
     fn watch_hang_up(&mut self, source: &mut Self::Source, key: Key) {}
+
+    /// Waits until a child has ended, and reaps it: begun once for each.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn wait_child(&mut self, child: &mut Self::Source, key: Key) {}
 }
 
 const RECEIVING: u8 = 1;
@@ -223,6 +230,16 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
                     Err(error) => self.engine.datagram_send_failed(key, error),
                 }
                 self.flush(key);
+            }
+            Completion::Exited(result) => {
+                if self.conns.get_mut(key).is_none() {
+                    return;
+                }
+                match result {
+                    Ok(status) => self.engine.exited(key, status),
+                    Err(error) => self.engine.exit_unknown(key, error),
+                }
+                Drive::close(self, key);
             }
             Completion::HungUp => {
                 let Some(conn) = self.conns.get_mut(key) else { return };
@@ -448,6 +465,14 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
 
     fn keep_listener(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
         self.keep(key, source)
+    }
+
+    fn keep_child(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+        self.keep(key, source)?;
+        if let Some(conn) = self.conns.get_mut(key) {
+            self.io.wait_child(&mut conn.source, key);
+        }
+        Ok(())
     }
 
     fn accept(&mut self, key: Key) {

@@ -16,12 +16,14 @@ pub use completion::{Completion, CompletionDriver, CompletionIo};
 pub use readiness::{BATCH, Incoming, Interest, ReadinessDriver, ReadinessIo, Ready, Trigger};
 
 use crate::addr::{Addr, Ends};
+use crate::command::Command;
 use crate::engine::Engine;
 use crate::error::{Call, Error, ErrorKind};
 use crate::hub::ListenError;
-use crate::key::{DatagramId, EndpointId, Key, ServerId, StreamId};
+use crate::key::{DatagramId, EndpointId, Key, ProcessId, ServerId, StreamId};
 use crate::op::{Op, Role};
 use crate::open::{Connect, Datagram, Listen, Resource, SocketOption};
+use crate::process::PipeFd;
 use crate::protocol::Protocol;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -89,7 +91,26 @@ pub trait Sockets {
         drop(source);
     }
 
-    /// Closes a socket that was attached. A completion backend cancels what is in flight first, and drops the socket when the last
+    /// Starts a child. Whatever the command carries is dropped here, also if that fails. A backend without processes leaves it as it is.
+    ///
+    /// # Errors
+    /// The system's; then there is no child.
+    #[allow(unused_variables, reason = "the name documents the default body")]
+    fn spawn(&mut self, command: Command) -> Result<Spawned<Self::Source>, Error> {
+        Err(Error::new(Call::Spawn, ErrorKind::Unsupported))
+    }
+
+    /// Sends a signal to a child that has not been reaped; one that has ended already takes it too.
+    ///
+    /// # Errors
+    /// The system's.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn signal(&mut self, child: &mut Self::Source, signal: i32) -> Result<(), Error> {
+        Err(Error::new(Call::Signal, ErrorKind::Unsupported))
+    }
+
+    /// Closes a socket that was attached, or the source of a child: one that has not ended is killed, and reaped when it has. A completion backend
+    /// cancels what is in flight first, and drops the socket when the last
     /// of it has come back.
     fn close(&mut self, source: Self::Source, key: Key);
 }
@@ -104,6 +125,18 @@ pub enum Attached {
     Pieces,
     /// Nothing: the kernel refuses to watch it, because its calls never block.
     AlwaysReady,
+}
+
+/// A child that was started: its id, the source that tells of its exit, and our ends of its pipes.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "made by backends, field by field")]
+pub struct Spawned<Source> {
+    /// Its process id.
+    pub pid: u32,
+    /// Tells when it has ended.
+    pub child: Source,
+    /// Of stdin, stdout and stderr, where they are piped.
+    pub pipes: [Option<Source>; 3],
 }
 
 /// The sockets of a driver: at the index of their endpoint's key, with its generation.
@@ -179,6 +212,9 @@ trait Drive<S> {
 
     /// Keeps a bound socket, which does not accept yet.
     fn keep_listener(&mut self, key: Key, source: <Self::Io as Sockets>::Source) -> Result<(), Error>;
+
+    /// Keeps the source of a child, and waits for its exit.
+    fn keep_child(&mut self, key: Key, source: <Self::Io as Sockets>::Source) -> Result<(), Error>;
 
     /// Begins to accept, or goes on.
     fn accept(&mut self, key: Key);
@@ -257,6 +293,12 @@ trait Drive<S> {
             Op::OpenDatagram(id, open) => self.open_datagram(id, &open),
             Op::AdoptDatagram(id, resource) => self.adopt_datagram(id, resource),
             Op::Accept(listener) => self.start_accepting(listener.key()),
+            Op::Spawn(id, command) => self.spawn(id, *command),
+            Op::Signal(id, signal) => {
+                if let Some(Err(error)) = self.with_source(id.key(), |io, source| io.signal(source, signal)) {
+                    self.engine().signal_failed(id, error);
+                }
+            }
             Op::Close(key) => self.close(key),
             Op::SetOption(id, option) => self.set_option(id, option),
             Op::Visit(id, visitor) => self.visit(id, visitor),
@@ -327,6 +369,23 @@ trait Drive<S> {
             self.drain_due();
         }
         self.flush(key);
+    }
+
+    fn spawn(&mut self, id: ProcessId, command: Command) {
+        if !self.engine().is_to_spawn(id) {
+            return; // Given up meanwhile: the command is dropped.
+        }
+        let result = command.check().and_then(|()| self.io().spawn(command)).and_then(|spawned| {
+            self.keep_child(id.key(), spawned.child)?;
+            for (fd, source) in PipeFd::ALL.into_iter().zip(spawned.pipes) {
+                // A pipe that was given up meanwhile is dropped.
+                if let (Some(source), Some(pipe)) = (source, self.engine().hub().open_pipe(id, fd)) {
+                    self.keep_stream(pipe, source)?;
+                }
+            }
+            Ok(spawned.pid)
+        });
+        self.engine().spawned(id, result);
     }
 
     /// Binds every address of a server; one that is not available is skipped if another one is (contract LOOP-15).

@@ -2,9 +2,11 @@
 
 mod datagram;
 mod facts;
+mod process;
 mod turn;
 
 pub use facts::ReadResult;
+pub(crate) use process::Forward;
 
 use crate::flow::pool::BufPool;
 use crate::hub::{Hub, ListenError, Ready};

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::context::Context;
-use crate::endpoint::{DatagramEndpoint, Endpoint, Stream};
+use crate::endpoint::{DatagramEndpoint, Endpoint, Process, Stream};
 use crate::flow::pool::BufPool;
 use crate::hub::{Hub, Ready, Work};
 use crate::key::{Key, TimerId};
@@ -53,6 +53,7 @@ impl<S> Engine<S> {
             Some(Ready::Listening(done, result)) => self.run_job(|hub, state| done(hub, state, result)),
             Some(Ready::Made(key)) => self.made(key),
             Some(Ready::OpenFailed(key, error)) => self.open_failed(key, error),
+            Some(Ready::Happened(key)) => self.happened(key),
             Some(Ready::Lost(key)) => self.lost(key),
             None => self.snapshot = 0,
         }
@@ -103,6 +104,7 @@ impl<S> Engine<S> {
             Some(Endpoint::Datagram(_)) => {
                 self.call::<DatagramEndpoint<S>, _>(key, |protocol, cx| DatagramEndpoint::call(protocol, cx, what))
             }
+            Some(Endpoint::Process(_)) => self.call::<Process<S>, _>(key, |protocol, cx| Process::call(protocol, cx, what)),
             Some(Endpoint::Listener(_)) | None => None,
         };
     }
@@ -184,6 +186,7 @@ impl<S> Engine<S> {
         match self.hub.endpoints.get(key) {
             Some(Endpoint::Stream(_)) => self.open_failed_of::<Stream<S>>(key, error),
             Some(Endpoint::Datagram(_)) => self.open_failed_of::<DatagramEndpoint<S>>(key, error),
+            Some(Endpoint::Process(_)) => self.open_failed_of::<Process<S>>(key, error),
             // Cancelled meanwhile: nobody is told, observers neither.
             Some(Endpoint::Listener(_)) | None => {}
         }
@@ -207,6 +210,11 @@ impl<S> Engine<S> {
             return;
         };
         self.hub.cancel_timers_of(key);
+        let child = self.hub.parts(key).and_then(|(_, common, _)| common.cold.as_ref()?.child);
+        if let Some((process, fd)) = child {
+            // Told in a turn of its own, behind this one.
+            self.hub.pipe_lost(process, fd, ending.error);
+        }
         let (discarded, failure) = self.failure_of(key);
         let ends = self.hub.about(key).ends.clone();
         let reason = CloseReason { ending, discarded, failure, ends };
@@ -214,6 +222,7 @@ impl<S> Engine<S> {
         match self.hub.endpoints.get(key) {
             Some(Endpoint::Stream(_)) => self.lost_of::<Stream<S>>(key, reason),
             Some(Endpoint::Datagram(_)) => self.lost_of::<DatagramEndpoint<S>>(key, reason),
+            Some(Endpoint::Process(_)) => self.lost_of::<Process<S>>(key, reason),
             Some(Endpoint::Listener(_)) | None => {}
         }
     }
@@ -257,8 +266,10 @@ impl<S> Hub<S> {
 impl<S, K: Kind<S>> Drop for Lifted<'_, S, K> {
     #[cold]
     fn drop(&mut self) {
-        let origin = Origin::Endpoint(K::id(self.key, self.hub.tag).into());
-        self.hub.reports.push(Report::Panicked { origin, message: None });
+        if !core::mem::take(&mut self.hub.panic_reported) {
+            let origin = Origin::Endpoint(K::id(self.key, self.hub.tag).into());
+            self.hub.reports.push(Report::Panicked { origin, message: None });
+        }
         self.hub.current = None;
         // Force-closed first: dropping a protocol that was replaced may panic again.
         self.hub.fail_panicked(self.key);

@@ -53,7 +53,7 @@ impl<S> Hub<S> {
         let first = !machine.is_losing() && !machine.is_over();
         let dropped = machine.fail(pool);
         if first {
-            common.cold().failure = Some(error.clone());
+            common.cold().failure.get_or_insert_with(|| error.clone());
         }
         self.reports.push(Report::CallbackFailed { id, error });
         self.force_closed(id.key(), dropped);

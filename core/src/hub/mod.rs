@@ -3,6 +3,7 @@
 mod datagram;
 mod endpoint;
 mod follow;
+mod process;
 mod schedule;
 mod server;
 mod stream;
@@ -35,6 +36,8 @@ pub(crate) enum Ready<S> {
     Made(Key),
     OpenFailed(Key, OpenError),
     Listening(Listening<S>, Result<ServerId, ListenError>),
+    /// Something of a child process is to be told.
+    Happened(Key),
     Lost(Key),
 }
 
@@ -66,6 +69,8 @@ pub struct Hub<S> {
     pub(crate) reports: Reports,
     pub(crate) observer: Option<Box<dyn Observer>>,
     pub(crate) stopping: bool,
+    /// A panic that is still unwinding has been reported.
+    pub(crate) panic_reported: bool,
     pub(crate) round: u16,
 }
 
@@ -90,6 +95,7 @@ impl<S> Hub<S> {
             reports: Reports::default(),
             observer: None,
             stopping: false,
+            panic_reported: false,
             round: 0,
         }
     }
@@ -231,6 +237,19 @@ impl<S> Hub<S> {
             machine.abort(&mut self.pool);
         }
         self.ops.push_back(Op::Close(key));
+        match &mut endpoint {
+            Endpoint::Stream(stream) => {
+                if let Some((process, fd)) = stream.common.cold.as_ref().and_then(|cold| cold.child) {
+                    self.pipe_lost(process, fd, None);
+                }
+            }
+            Endpoint::Process(process) => {
+                for pipe in process.transport.pipes.into_iter().flatten() {
+                    drop(self.remove(pipe));
+                }
+            }
+            Endpoint::Datagram(_) | Endpoint::Listener(_) => {}
+        }
         let about = self.about.get_mut(key.index()).map(core::mem::take);
         if let Some(server) = about.and_then(|about| about.server) {
             self.client_gone(server);
@@ -260,6 +279,7 @@ impl<S> Hub<S> {
             self.ready.push_back(Ready::Lost(key));
         }
         self.touch_edges(key);
+        self.tend(key);
     }
 
     /// A pause or resume may have become due.

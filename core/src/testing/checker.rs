@@ -1,6 +1,7 @@
 //! Holds every connection of a loop to the grammar of contract section 17.
 
-use crate::key::EndpointId;
+use super::child::Child;
+use crate::key::{EndpointId, ProcessId};
 use crate::observer::{Event, Observer};
 use crate::reason::{Cause, CloseReason};
 use crate::time::Instant;
@@ -32,6 +33,7 @@ struct Lane {
 #[derive(Debug, Default)]
 struct State {
     lanes: BTreeMap<EndpointId, Lane>,
+    children: BTreeMap<ProcessId, Child>,
     /// The memory that was lent by the event just before, and to whom.
     lent: Option<(EndpointId, usize)>,
     /// Connections whose pause is promised and not yet delivered, in that order.
@@ -120,7 +122,10 @@ impl TraceChecker {
     #[track_caller]
     pub fn assert_over(&self) {
         self.assert_clean();
-        let left: Vec<EndpointId> = self.state.borrow().lanes.iter().filter(|(_, lane)| lane.made).map(|(&id, _)| id).collect();
+        let state = self.state.borrow();
+        let mut left: Vec<EndpointId> = state.lanes.iter().filter(|(_, lane)| lane.made).map(|(&id, _)| id).collect();
+        left.extend(state.children.iter().filter(|(_, child)| child.is_made()).map(|(&id, _)| EndpointId::from(id)));
+        drop(state);
         assert!(left.is_empty(), "not lost: {left:?}");
     }
 }
@@ -151,11 +156,24 @@ impl Observer for Watch {
 impl State {
     fn event(&mut self, now: Instant, id: EndpointId, event: &Event<'_>) {
         self.record(id, event);
+        if let Some(child) = id.process() {
+            self.child_event(now, child, event);
+            return;
+        }
         let lent = self.lent.take();
         if let Some(problem) = self.problem(id, event, lent) {
             self.violations.push(format!("{now:?} {id:?} {event:?}: {problem}"));
         }
         self.apply(id, event);
+    }
+
+    fn child_event(&mut self, now: Instant, id: ProcessId, event: &Event<'_>) {
+        if let Some(problem) = self.children.entry(id).or_default().event(event) {
+            self.violations.push(format!("{now:?} {id:?} {event:?}: {problem}"));
+        }
+        if matches!(event, Event::Lost(_) | Event::GivenUp | Event::OpenFailed) {
+            self.children.remove(&id);
+        }
     }
 
     /// Whether `event` may come now, and if not, what forbids it.
@@ -262,6 +280,15 @@ impl State {
             Event::Eof => String::from("eof"),
             Event::PauseWriting => String::from("pause"),
             Event::ResumeWriting => String::from("resume"),
+            Event::PipeData(fd, bytes) => format!("pdata({},{})", *fd as u8, bytes.escape_ascii()),
+            Event::PipeLost(fd, error) => {
+                format!(
+                    "plost({},{})",
+                    *fd as u8,
+                    error.map_or_else(|| String::from("None"), |error| format!("{}", error.kind()))
+                )
+            }
+            Event::Exited(status) => format!("exited({})", status.returncode()),
             Event::Timer => String::from("timer"),
             Event::OpenFailed => String::from("failed"),
             Event::Lost(reason) => match reason.error() {
@@ -303,6 +330,7 @@ const fn is_callback_of(id: EndpointId, event: &Event<'_>) -> bool {
     match id {
         EndpointId::Stream(_) => !of_datagram,
         EndpointId::Datagram(_) => !of_stream,
+        EndpointId::Process(_) => !of_stream && !of_datagram,
     }
 }
 

@@ -25,6 +25,7 @@
 //! [`TraceChecker`] is an [`Observer`](crate::Observer) that holds every connection of any loop to the grammar of contract section 17.
 
 mod checker;
+mod child;
 mod datagrams;
 mod harness;
 mod memory;

@@ -106,6 +106,10 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
         self.keep(key, source, LISTENING)
     }
 
+    fn keep_child(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+        self.keep(key, source, 0)
+    }
+
     fn accept(&mut self, key: Key) {
         // Whatever came before it listened, or while it rested, is not told again.
         if let Some(conn) = self.conns.get_mut(key) {

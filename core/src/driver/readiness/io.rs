@@ -8,6 +8,7 @@ use crate::error::{Call, Error, ErrorKind};
 use crate::flow::datagrams::Outgoing;
 use crate::key::Key;
 use crate::open::Connect;
+use crate::process::ExitStatus;
 
 /// What a poller said of a source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -94,6 +95,15 @@ pub trait ReadinessIo: Sockets {
     #[allow(unused_variables, reason = "the name documents the default body")]
     fn is_hung_up(&mut self, source: &mut Self::Source) -> bool {
         false
+    }
+
+    /// Reaps a child if it has ended; `None`: it has not. Asked when its source is readable.
+    ///
+    /// # Errors
+    /// The system's: how it ended will never be known.
+    #[allow(unused_variables, reason = "the name documents the default body")]
+    fn wait_child(&mut self, child: &mut Self::Source) -> Result<Option<ExitStatus>, Error> {
+        Err(Error::new(Call::Wait, ErrorKind::Unsupported))
     }
 
     /// Begins to connect; it is writable when that has come to its end.

@@ -192,7 +192,10 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             }
             Read::Lends => self.read_lent(key),
             Read::Nothing(result) => self.read_nothing(key, result),
-            Read::Unwanted => self.receive_datagrams(key),
+            Read::Unwanted => {
+                self.check_child(key);
+                self.receive_datagrams(key)
+            }
         }
     }
 
@@ -228,6 +231,24 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             Err(error) => self.engine.read_failed(key, error),
         }
         false
+    }
+
+    /// Reaps a child that has ended, if it is one.
+    #[cold]
+    fn check_child(&mut self, key: Key) {
+        if !self.engine.awaits_exit(key) {
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        match self.io.wait_child(&mut conn.source) {
+            Ok(None) => {
+                conn.flags &= !READABLE;
+                return;
+            }
+            Ok(Some(status)) => self.engine.exited(key, status),
+            Err(error) => self.engine.exit_unknown(key, error),
+        }
+        Drive::close(self, key);
     }
 
     fn check_connect(&mut self, key: Key) {
@@ -294,7 +315,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             }
             None => match self.engine.datagrams(key) {
                 Some(transport) => (transport.wants_receive(), transport.wants_send(), false),
-                None => (self.engine.accept_batch(key) > 0, false, false),
+                None => (self.engine.accept_batch(key) > 0 || self.engine.awaits_exit(key), false, false),
             },
         };
         let Some(conn) = self.conns.get_mut(key) else { return Ok(()) };
