@@ -27,7 +27,7 @@
 mod selector;
 
 pub use plimsoll_core::*;
-pub use plimsoll_sys::{Builder, HubExt, PipeKind, PipeView, Selector, Server, SocketView, Watched};
+pub use plimsoll_sys::{Builder, CommandExt, HubExt, PipeKind, PipeView, Selector, Server, SocketView, Watched};
 pub use selector::{Mio, Ring};
 
 /// An event loop on mio, with the application's state `S`.

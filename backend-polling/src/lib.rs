@@ -27,7 +27,7 @@ mod registry;
 mod selector;
 
 pub use plimsoll_core::*;
-pub use plimsoll_sys::{Builder, HubExt, PipeKind, PipeView, Selector, Server, SocketView, Watched};
+pub use plimsoll_sys::{Builder, CommandExt, HubExt, PipeKind, PipeView, Selector, Server, SocketView, Watched};
 pub use selector::{Polling, Ring, Seen};
 
 /// An event loop on polling, with the application's state `S`.

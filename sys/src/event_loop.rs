@@ -5,7 +5,7 @@ use crate::hook::ErrorHook;
 use crate::panic;
 use crate::selector::Selector;
 use crate::server::Server;
-use crate::socket::Sys;
+use crate::socket::{LAST_WAIT, Sys};
 use crate::view::SocketView;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -237,7 +237,8 @@ impl<S, P: Selector> EventLoop<S, P> {
         core::mem::take(&mut self.stopping)
     }
 
-    /// Closes every socket, without a callback and without waiting; each live connection is reported once (contract LIFE-18). Remotes answer that the
+    /// Closes every socket, without a callback; each live connection is reported once (contract LIFE-18). Children that still run are killed, and waited for
+    /// for a second at most; one that has not ended by then is left to the system. Nothing else is waited for. Remotes answer that the
     /// loop is closed from now on (contract THREAD-4). The state stays; ids name nothing any more.
     pub fn close(&mut self) {
         if core::mem::replace(&mut self.closed, true) {
@@ -248,6 +249,7 @@ impl<S, P: Selector> EventLoop<S, P> {
             self.driver.io().panics.push(message);
         }
         self.drive(ReadinessDriver::close);
+        self.driver.io().children.reap_dying(LAST_WAIT);
     }
 
     // ---- the application's side ----

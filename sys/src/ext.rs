@@ -2,7 +2,7 @@
 
 use crate::socket::{PipeVisitor, Visitor};
 use crate::view::{PipeView, SocketView};
-use plimsoll_core::{Addr, EndpointId, Hub, ListenError, Protocol, Resource, Role, ServerId, StreamId};
+use plimsoll_core::{Addr, Command, EndpointId, Hub, ListenError, Protocol, Resource, Role, ServerId, Stdio, StreamId};
 use std::os::fd::OwnedFd;
 
 /// Verbs of a hub for sockets that the application made, and for a look at those that the loop made.
@@ -55,6 +55,39 @@ pub trait HubExt<S> {
 
     /// Shows the socket of a connection to `look`, right after the callback that runs now; not at all if there is none (contract INFO-4).
     fn with_socket(&mut self, id: impl Into<EndpointId>, look: impl FnOnce(SocketView<'_>) + 'static);
+}
+
+/// What a [`Command`] carries that the core cannot name: descriptors, moved in.
+pub trait CommandExt {
+    /// Its standard input is this.
+    fn stdin_from(self, descriptor: impl Into<OwnedFd>) -> Self;
+
+    /// Its standard output is this.
+    fn stdout_to(self, descriptor: impl Into<OwnedFd>) -> Self;
+
+    /// Its standard error output is this.
+    fn stderr_to(self, descriptor: impl Into<OwnedFd>) -> Self;
+
+    /// It has this too, under this number, 3 at least. All other descriptors of ours are closed in it.
+    fn pass(self, number: i32, descriptor: impl Into<OwnedFd>) -> Self;
+}
+
+impl CommandExt for Command {
+    fn stdin_from(self, descriptor: impl Into<OwnedFd>) -> Self {
+        self.stdin(Stdio::Given(Resource::new(descriptor.into())))
+    }
+
+    fn stdout_to(self, descriptor: impl Into<OwnedFd>) -> Self {
+        self.stdout(Stdio::Given(Resource::new(descriptor.into())))
+    }
+
+    fn stderr_to(self, descriptor: impl Into<OwnedFd>) -> Self {
+        self.stderr(Stdio::Given(Resource::new(descriptor.into())))
+    }
+
+    fn pass(self, number: i32, descriptor: impl Into<OwnedFd>) -> Self {
+        self.descriptor(number, Resource::new(descriptor.into()))
+    }
 }
 
 impl<S> HubExt<S> for Hub<S> {

@@ -24,7 +24,7 @@ mod socket;
 mod view;
 
 pub use event_loop::{Builder, EventLoop};
-pub use ext::HubExt;
+pub use ext::{CommandExt, HubExt};
 pub use selector::{Selector, Watched};
 pub use server::Server;
 pub use view::{PipeKind, PipeView, SocketView};

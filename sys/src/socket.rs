@@ -2,6 +2,7 @@
 
 pub(crate) mod addr;
 mod adopt;
+mod child;
 mod open;
 pub(crate) mod option;
 mod path;
@@ -11,13 +12,20 @@ use crate::error::{error, io_error};
 use crate::panic;
 use crate::selector::{Selector, Watched};
 use crate::view::{PipeView, SocketView};
-use plimsoll_core::driver::{Attached, Interest, ReadinessIo, Sockets, Trigger};
-use plimsoll_core::{Addr, Call, Connect, Ends, Error, Key, Listen, MAX_PIECES, ReadResult, Resource, Role, SocketOption};
+pub(crate) use child::Children;
+use core::time::Duration;
+use plimsoll_core::driver::{Attached, Interest, ReadinessIo, Sockets, Spawned, Trigger};
+use plimsoll_core::{
+    Addr, Call, Command, Connect, Ends, Error, ExitStatus, Key, Listen, MAX_PIECES, ReadResult, Resource, Role, SocketOption,
+};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+/// How long a child that was killed is waited for at most.
+pub(crate) const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// An owned descriptor, and which calls it takes: what an idle connection keeps beside its slot is this and a few flags.
 #[derive(Debug)]
@@ -41,6 +49,13 @@ enum Kind {
     Device,
     /// One that the kernel refuses to watch, because its calls never block: `/dev/null`.
     AlwaysReady,
+    /// The descriptor of a child.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "a Linux thing"))]
+    Child,
+    /// A pipe that a thread closes when a child has ended.
+    Waited,
+    /// Either, of a child that was reaped.
+    Reaped,
 }
 
 impl Source {
@@ -51,6 +66,10 @@ impl Source {
 
     const fn kind_of_stream(local: Option<&Addr>) -> Kind {
         if matches!(local, Some(Addr::Unix(_))) { Kind::Unix } else { Kind::Socket }
+    }
+
+    const fn is_child(&self) -> bool {
+        matches!(self.kind, Kind::Child | Kind::Waited)
     }
 
     const fn is_socket(&self) -> bool {
@@ -73,6 +92,7 @@ pub(crate) struct PipeVisitor(pub(crate) Box<dyn FnOnce(PipeView<'_>)>);
 /// Sockets, and the poller that watches them.
 pub(crate) struct Sys<P> {
     pub(crate) selector: P,
+    pub(crate) children: Children,
     /// What visitors panicked with, to be reported.
     pub(crate) panics: Vec<Box<str>>,
     /// The files that sockets were bound to, by descriptor: each socket leaves through `close` or `discard`.
@@ -80,8 +100,8 @@ pub(crate) struct Sys<P> {
 }
 
 impl<P> Sys<P> {
-    pub(crate) const fn new(selector: P) -> Self {
-        Self { selector, panics: Vec::new(), files: BTreeMap::new() }
+    pub(crate) fn new(selector: P) -> Self {
+        Self { selector, children: Children::default(), panics: Vec::new(), files: BTreeMap::new() }
     }
 }
 
@@ -135,7 +155,13 @@ impl<P: Selector> Sockets for Sys<P> {
                 source.kind = Kind::AlwaysReady;
                 Ok(Attached::AlwaysReady)
             }
-            Err(reason) => Err(io_error(Call::Register, &reason)),
+            Err(reason) => {
+                if source.is_child() {
+                    // Nobody would ever hear of its end.
+                    self.children.end(source, LAST_WAIT);
+                }
+                Err(io_error(Call::Register, &reason))
+            }
         }
     }
 
@@ -147,9 +173,21 @@ impl<P: Selector> Sockets for Sys<P> {
         drop(source);
     }
 
+    fn spawn(&mut self, command: Command) -> Result<Spawned<Source>, Error> {
+        self.children.spawn(command)
+    }
+
+    fn signal(&mut self, child: &mut Source, signal: i32) -> Result<(), Error> {
+        self.children.signal(child, signal)
+    }
+
     fn close(&mut self, source: Source, key: Key) {
         self.selector.deregister(Watched::new(source.as_fd()), key.index());
-        self.discard(source);
+        if source.is_child() {
+            self.children.forget(source);
+        } else {
+            self.discard(source);
+        }
     }
 }
 
@@ -207,6 +245,10 @@ impl<P: Selector> ReadinessIo for Sys<P> {
 
     fn shutdown_write(&mut self, source: &mut Source) -> Result<(), Error> {
         rustix::net::shutdown(&source.descriptor, Shutdown::Write).map_err(|errno| error(Call::Shutdown, errno))
+    }
+
+    fn wait_child(&mut self, child: &mut Source) -> Result<Option<ExitStatus>, Error> {
+        self.children.wait(child)
     }
 
     fn is_hung_up(&mut self, source: &mut Source) -> bool {

@@ -1,7 +1,9 @@
 //! Every descriptor that is opened is closed. It counts those of the whole process, so it has one of its own.
 
-use crate::backend::{HubExt, Listen};
-use crate::kit::{Rig, Tap, any_port, closed_port, connect, reset, socket_path};
+use crate::backend::{
+    CloseReason, Command, CommandExt, Context, HubExt, Listen, OpenError, ProcessId, Stdio, SubprocessProtocol,
+};
+use crate::kit::{Rig, State, Tap, any_port, closed_port, connect, reset, socket_path};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
@@ -69,6 +71,7 @@ fn a_day_in_the_life(close: bool) {
     // A connection that waits to be accepted by a server that closes.
     let _waiting = connect(addr);
     rig.event_loop.hub().server_close(server.id());
+    pipes_and_children(&mut rig);
     let remote = rig.event_loop.remote();
     rig.event_loop.run_once(Some(Duration::ZERO)).unwrap();
     rig.reports.borrow_mut().clear();
@@ -83,6 +86,55 @@ fn a_day_in_the_life(close: bool) {
     assert!(remote.is_closed());
     // A remote outlives its loop, and holds nothing of it.
     KEPT.with_borrow_mut(|kept| kept.push(Box::new(remote)));
+}
+
+/// Ends with a child that runs, one that was cancelled, and pipes that are open.
+fn pipes_and_children(rig: &mut Rig) {
+    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    let lost = rig.state().reasons.len();
+    let refused = rig.state().refusals.len();
+    let hub = rig.event_loop.hub();
+    let (reader, writer) = pipe();
+    hub.connect_read_pipe(reader, Tap::new("read"));
+    drop(writer);
+    let (reader, writer) = pipe();
+    hub.connect_write_pipe(writer, Tap::new("write"));
+    drop(reader);
+    let (reader, writer) = pipe();
+    hub.connect_write_pipe(reader, Tap::new("wrong end"));
+    hub.connect_read_pipe(writer, Tap::new("wrong end"));
+    hub.connect_read_pipe(std::fs::File::open("/").unwrap(), Tap::new("directory"));
+    hub.connect_read_pipe(std::fs::File::open("/dev/null").unwrap(), Tap::new("read"));
+    hub.spawn(Command::shell("echo out; echo err >&2"), Quiet);
+    hub.spawn(Command::shell("exit 3").stderr(Stdio::Stdout).pass(9, pipe().0), Quiet);
+    hub.spawn(Command::new("/nonexistent").stdin_from(pipe().0), Quiet);
+    hub.spawn(Command::new("true").arg("\0").stdin_from(pipe().0), Quiet);
+    hub.spawn(Command::new("true").pass(1, pipe().0), Quiet);
+    let cancelled = hub.spawn(Command::new("true").stdin_from(pipe().0), Quiet);
+    hub.close(cancelled);
+    let killed = hub.spawn(Command::new("sleep").arg("60"), Quiet);
+    hub.call_soon(move |hub, _| hub.close(killed));
+    rig.until(|state| state.reasons.len() == lost + 3 && state.refusals.len() == refused + 3 && state.count >= 5);
+    rig.state().count = 0;
+    let hub = rig.event_loop.hub();
+    hub.connect_read_pipe(pipe().0, Tap::new("read"));
+    hub.spawn(Command::new("sleep").arg("60"), Quiet);
+    rig.event_loop.run_once(Some(Duration::ZERO)).unwrap();
+    // Never carried out.
+    rig.event_loop.hub().spawn(Command::new("sleep").arg("60").stdin_from(pipe().0), Quiet);
+}
+
+/// Counts how children end: two by themselves, three that cannot be started.
+struct Quiet;
+
+impl SubprocessProtocol<State> for Quiet {
+    fn open_failed(self: Box<Self>, cx: &mut Context<'_, State, ProcessId>, _: OpenError) {
+        cx.state.count += 1;
+    }
+
+    fn connection_lost(self: Box<Self>, cx: &mut Context<'_, State, ProcessId>, _: CloseReason) {
+        cx.state.count += 1;
+    }
 }
 
 thread_local! {

@@ -11,6 +11,7 @@ mod panics;
 mod peers;
 mod pipes;
 mod ports;
+mod processes;
 mod resets;
 mod threads;
 mod unix;
