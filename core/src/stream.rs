@@ -22,7 +22,7 @@ const NO_OUTPUT: u8 = 1 << 4;
 
 /// One stream connection without its socket: commands and facts in, events and wishes out.
 ///
-/// It is [`ReadGate`] + [`SendQueue`] + [`WriteFlow`] and a life. The methods are of four kinds:
+/// It is [`ReadGate`](crate::ReadGate) + [`SendQueue`] + [`WriteFlow`](crate::WriteFlow) and a life. The methods are of four kinds:
 ///
 /// - **commands** of the application: [`write`](Self::write), [`write_eof`](Self::write_eof), [`close`](Self::close), [`abort`](Self::abort),
 ///   [`pause_reading`](Self::pause_reading), [`resume_reading`](Self::resume_reading), [`set_write_buffer_limits`](Self::set_write_buffer_limits);

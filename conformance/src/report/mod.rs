@@ -1,8 +1,8 @@
 //! `plimsoll-conformance report`: the suite on every host as one page to look at.
 //!
-//! - [`model`]: what came of it, by area, host, requirement and scenario;
-//! - [`drawing`]: one run, drawn;
-//! - [`page`]: all of it as HTML that needs nothing beside itself.
+//! - `model`: what came of it, by area, host, requirement and scenario;
+//! - `drawing`: one run, drawn;
+//! - `page`: all of it as HTML that needs nothing beside itself.
 
 mod card;
 mod drawing;
