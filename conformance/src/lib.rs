@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod choices;
+pub mod diagrams;
 pub mod harness;
 pub mod machines;
 pub mod model;

@@ -9,7 +9,7 @@
 
 use plimsoll_conformance::scenario::cli;
 use plimsoll_conformance::sim::Host;
-use plimsoll_conformance::{report, simulate, trace};
+use plimsoll_conformance::{diagrams, report, simulate, trace};
 use std::env;
 use std::process::ExitCode;
 
@@ -20,9 +20,10 @@ fn main() -> ExitCode {
     let done = match args.next().as_deref() {
         Some("run") => cli::run(args),
         Some("report") => report::run(args),
+        Some("diagrams") => diagrams::run(args),
         Some("trace") => trace::cli::run(args),
         Some("simulate") => run(args),
-        _ => Err([cli::USAGE, report::USAGE, trace::cli::USAGE, USAGE].join("\n\n")),
+        _ => Err([cli::USAGE, report::USAGE, diagrams::USAGE, trace::cli::USAGE, USAGE].join("\n\n")),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -4,7 +4,7 @@ pub mod connect;
 pub mod engine;
 pub mod flow;
 pub mod gate;
-mod ops;
+pub(crate) mod ops;
 pub mod pair;
 mod pattern;
 pub mod queue;
