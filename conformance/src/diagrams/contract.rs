@@ -132,15 +132,15 @@ fn cell_differs(state: &str, input: &str, cell: &str, outcomes: &[&Outcome]) -> 
     let told: BTreeSet<&str> = outcomes.iter().flat_map(|outcome| outcome.told.iter().copied()).collect();
     let (answers, callbacks): (BTreeSet<&str>, BTreeSet<&str>) = told.into_iter().partition(|word| ANSWERS.contains(word));
     let late = BTreeSet::from(ANSWERS);
-    let permitted = match cell {
+    let expected = match cell {
         "`WriteAfterEof`" => BTreeSet::from([ANSWERS[1]]),
         // Footnote 1; nothing that is written too late is answered as anything is that is.
         "`Discarded`" => late,
         "=" if input == "`write` of nothing" && ["Flushing", "Losing", "Lost"].contains(&state) => late,
         _ => BTreeSet::new(),
     };
-    if !answers.is_subset(&permitted) || (answers.is_empty() && !permitted.is_empty()) {
-        return Some(format!("it answers {answers:?}, not {permitted:?}"));
+    if answers != expected {
+        return Some(format!("it answers {answers:?}, not {expected:?}"));
     }
     let expected: BTreeSet<&str> = match input {
         "bytes to read, reading" if cell.contains("data") => BTreeSet::from(["data"]),
