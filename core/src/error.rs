@@ -64,6 +64,8 @@ words!(
         Unreachable => "unreachable",
         /// No descriptor is left, in the process or in the system.
         DescriptorLimit => "too many open files",
+        /// The datagram is larger than the system sends.
+        MessageTooLong => "message too long",
         /// The system has no memory or no buffers for it.
         OutOfMemory => "out of memory",
         /// A callback of the protocol failed: see the report, or [`CloseReason::failure`](crate::CloseReason::failure).

@@ -49,6 +49,7 @@ const fn kind(errno: Errno) -> ErrorKind {
         Errno::ACCESS | Errno::PERM => ErrorKind::PermissionDenied,
         Errno::TIMEDOUT => ErrorKind::TimedOut,
         Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN | Errno::HOSTDOWN => ErrorKind::Unreachable,
+        Errno::MSGSIZE => ErrorKind::MessageTooLong,
         Errno::MFILE | Errno::NFILE => ErrorKind::DescriptorLimit,
         // A poller that may not watch any more descriptors says "no space".
         Errno::NOMEM | Errno::NOBUFS | Errno::NOSPC => ErrorKind::OutOfMemory,

@@ -2,7 +2,10 @@
 
 use crate::socket::{PipeVisitor, Visitor};
 use crate::view::{PipeView, SocketView};
-use plimsoll_core::{Addr, Command, EndpointId, Hub, ListenError, Protocol, Resource, Role, ServerId, Stdio, StreamId};
+use plimsoll_core::{
+    Addr, Command, DatagramId, DatagramProtocol, EndpointId, Hub, ListenError, Protocol, Resource, Role, ServerId, Stdio,
+    StreamId,
+};
 use std::os::fd::OwnedFd;
 
 /// Verbs of a hub for sockets that the application made, and for a look at those that the loop made.
@@ -35,6 +38,10 @@ pub trait HubExt<S> {
         make: impl FnMut(&mut S, Addr) -> P + 'static,
         done: impl FnOnce(&mut Hub<S>, &mut S, Result<ServerId, ListenError>) + 'static,
     ) -> ServerId;
+
+    /// Makes a datagram endpoint of a datagram socket, connected or not: `connection_made` follows, or `open_failed` with `InvalidInput` if it is something
+    /// else (contract LOOP-26). It is made non-blocking.
+    fn adopt_datagram(&mut self, socket: impl Into<OwnedFd>, protocol: impl DatagramProtocol<S> + 'static) -> DatagramId;
 
     /// Reads from the end of a pipe, a FIFO, a socket or a character device such as a terminal: `connection_made`, data, end-of-file, lost (contract PIPE-1).
     /// End-of-file always closes it. `open_failed` with `InvalidInput` if it is anything else, or not open for reading (contract
@@ -107,6 +114,10 @@ impl<S> HubExt<S> for Hub<S> {
     ) -> ServerId {
         let make = move |state: &mut S, peer| Some(Box::new(make(state, peer)) as Box<dyn Protocol<S>>);
         self.listen_on(Resource::new(socket.into()), make, done)
+    }
+
+    fn adopt_datagram(&mut self, socket: impl Into<OwnedFd>, protocol: impl DatagramProtocol<S> + 'static) -> DatagramId {
+        self.adopt_datagram_socket(Resource::new(socket.into()), protocol)
     }
 
     fn connect_read_pipe(&mut self, end: impl Into<OwnedFd>, protocol: impl Protocol<S> + 'static) -> StreamId {

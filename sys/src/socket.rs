@@ -3,6 +3,7 @@
 pub(crate) mod addr;
 mod adopt;
 mod child;
+mod datagram;
 mod open;
 pub(crate) mod option;
 mod path;
@@ -14,9 +15,10 @@ use crate::selector::{Selector, Watched};
 use crate::view::{PipeView, SocketView};
 pub(crate) use child::Children;
 use core::time::Duration;
-use plimsoll_core::driver::{Attached, Interest, ReadinessIo, Sockets, Spawned, Trigger};
+use plimsoll_core::driver::{Attached, Incoming, Interest, ReadinessIo, Sockets, Spawned, Trigger};
 use plimsoll_core::{
-    Addr, Call, Command, Connect, Ends, Error, ExitStatus, Key, Listen, MAX_PIECES, ReadResult, Resource, Role, SocketOption,
+    Addr, Call, Command, Connect, Datagram, Ends, Error, ExitStatus, Key, Listen, MAX_PIECES, Outgoing, ReadResult, Resource,
+    Role, SocketOption,
 };
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
@@ -41,6 +43,12 @@ enum Kind {
     Socket,
     /// A Unix stream socket: a receive of it ends where descriptors were passed along, whatever is left behind.
     Unix,
+    /// A datagram socket of IPv4.
+    Datagrams4,
+    /// A datagram socket of IPv6.
+    Datagrams6,
+    /// A Unix datagram socket.
+    UnixDatagrams,
     /// A socket with boundaries in its bytes, used as a pipe.
     Pieces,
     /// A pipe or FIFO.
@@ -97,11 +105,18 @@ pub(crate) struct Sys<P> {
     pub(crate) panics: Vec<Box<str>>,
     /// The files that sockets were bound to, by descriptor: each socket leaves through `close` or `discard`.
     files: BTreeMap<RawFd, path::SocketFile>,
+    datagrams: datagram::Calls,
 }
 
 impl<P> Sys<P> {
     pub(crate) fn new(selector: P) -> Self {
-        Self { selector, children: Children::default(), panics: Vec::new(), files: BTreeMap::new() }
+        Self {
+            selector,
+            children: Children::default(),
+            panics: Vec::new(),
+            files: BTreeMap::new(),
+            datagrams: datagram::Calls::default(),
+        }
     }
 }
 
@@ -123,6 +138,14 @@ impl<P: Selector> Sockets for Sys<P> {
             Role::ReadPipe | Role::WritePipe => pipe::adopt(resource, role).map(|source| (source, Ends::default())),
             _ => adopt::adopt(resource, role),
         }
+    }
+
+    fn open_datagram(&mut self, open: &Datagram) -> Result<(Source, Ends), Error> {
+        datagram::open(open)
+    }
+
+    fn adopt_datagram(&mut self, resource: Resource) -> Result<(Source, Ends), Error> {
+        datagram::adopt(resource)
     }
 
     fn set_option(&mut self, source: &Source, option: SocketOption) -> Result<(), Error> {
@@ -241,6 +264,14 @@ impl<P: Selector> ReadinessIo for Sys<P> {
                 Err(errno) => return Err(error(Call::Send, errno)),
             }
         }
+    }
+
+    fn recv_from(&mut self, source: &mut Source, into: &mut [Incoming]) -> ReadResult {
+        self.datagrams.receive(source, into)
+    }
+
+    fn send_to(&mut self, source: &mut Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
+        self.datagrams.send(source, datagrams)
     }
 
     fn shutdown_write(&mut self, source: &mut Source) -> Result<(), Error> {

@@ -29,7 +29,7 @@ impl<S> Hub<S> {
 
     /// Takes over a datagram socket of the backend's for `protocol`. If it is connected, its peer is the remote address (contract LOOP-26). Before
     /// `connection_made` that is not known, and nothing can be sent.
-    pub fn adopt_datagram(&mut self, resource: Resource, protocol: impl DatagramProtocol<S> + 'static) -> DatagramId {
+    pub fn adopt_datagram_socket(&mut self, resource: Resource, protocol: impl DatagramProtocol<S> + 'static) -> DatagramId {
         let transport = DatagramTransport::adopted(WriteLimits::DEFAULT);
         self.insert_datagram(transport, Box::new(protocol), |id| Op::AdoptDatagram(id, resource))
     }

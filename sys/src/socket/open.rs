@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 /// Every socket is made so, and never made otherwise later.
-const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+pub(super) const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 /// A new stream socket of the family of an address.
 fn socket(for_addr: &Addr, call: Call) -> Result<Source, Error> {
@@ -27,7 +27,7 @@ fn socket(for_addr: &Addr, call: Call) -> Result<Source, Error> {
 }
 
 /// Binds, without more ado.
-fn bind_to(source: &Source, at: &Addr) -> Result<(), Error> {
+pub(super) fn bind_to(source: &Source, at: &Addr) -> Result<(), Error> {
     let bound = match at {
         Addr::Inet(at) => rustix::net::bind(&source.descriptor, at),
         Addr::Unix(at) => rustix::net::bind(&source.descriptor, &addr::to_unix(at, Call::Bind)?),

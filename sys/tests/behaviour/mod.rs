@@ -1,6 +1,7 @@
 //! How a loop behaves with real sockets, whichever poller it has: each backend's tests include this, after a module `backend` that makes the loop.
 
 mod adopting;
+mod datagrams;
 mod info;
 mod iteration;
 mod kit;

@@ -1,0 +1,21 @@
+//! A system without calls for many datagrams.
+
+use super::one;
+use crate::socket::Source;
+use plimsoll_core::driver::Incoming;
+use plimsoll_core::{Outgoing, ReadResult};
+
+#[derive(Debug, Default)]
+pub(in crate::socket) struct Calls;
+
+impl Calls {
+    #[allow(clippy::unused_self, reason = "others work in themselves")]
+    pub(in crate::socket) fn receive(&mut self, source: &Source, into: &mut [Incoming]) -> ReadResult {
+        one::receive(source, into)
+    }
+
+    #[allow(clippy::unused_self, reason = "others work in themselves")]
+    pub(in crate::socket) fn send(&mut self, source: &Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
+        one::send_each(source, datagrams)
+    }
+}
