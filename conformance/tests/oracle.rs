@@ -2,7 +2,11 @@
 
 use plimsoll_conformance::scenario::judge::{self, Verdict};
 use plimsoll_conformance::scenario::oracle::{self, Line, Played};
-use plimsoll_conformance::scenario::{Scenario, load, own_folder};
+use plimsoll_conformance::scenario::{Scenario, files, load, own_folder};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 fn scenarios() -> Vec<Scenario> {
     load(&own_folder()).expect("the suite can be read")
@@ -68,6 +72,27 @@ fn a_trace_that_was_tampered_with_is_found_out() {
         }
     }
     assert!(found >= 350, "only {found} lanes without their last event failed");
+}
+
+#[test]
+fn the_matrix_is_what_its_generator_writes() {
+    let Ok(python) = oracle::python("asyncio") else {
+        println!("skipped: no Python");
+        return;
+    };
+    let matrix = own_folder().join("reentry");
+    let fresh = std::env::temp_dir().join(format!("plimsoll-reentry-{}", std::process::id()));
+    fs::create_dir_all(&fresh).unwrap();
+    let status = Command::new(python).arg(matrix.join("generate.py")).arg(&fresh).status().unwrap();
+    assert!(status.success());
+    let texts = |folder: &Path| -> BTreeMap<String, String> {
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        files(folder).unwrap().iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+    };
+    let (kept, written) = (texts(&matrix), texts(&fresh));
+    fs::remove_dir_all(&fresh).unwrap();
+    assert!(kept.len() > 110, "{} cells", kept.len());
+    assert!(kept == written, "run scenarios/reentry/generate.py again");
 }
 
 #[test]
