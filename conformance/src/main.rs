@@ -1,5 +1,7 @@
 //! `plimsoll-conformance run`: the conformance suite on every host; see `run --help` and `FORMAT.md`.
 //!
+//! `plimsoll-conformance torture`: every scenario with every call failing once; see `torture --help`.
+//!
 //! `plimsoll-conformance report --html FILE`: the same as a page to look at.
 //!
 //! `plimsoll-conformance trace`: whether every requirement of `CONTRACT.md` is shown; see `trace --help`.
@@ -7,7 +9,7 @@
 //! `plimsoll-conformance simulate --seeds N [--seed FIRST] [--host sim|level|completion] [--trace yes]`: random runs of whole loops.
 #![forbid(unsafe_code)]
 
-use plimsoll_conformance::scenario::cli;
+use plimsoll_conformance::scenario::{cli, torture_cli};
 use plimsoll_conformance::sim::Host;
 use plimsoll_conformance::{diagrams, report, simulate, trace};
 use std::env;
@@ -22,8 +24,11 @@ fn main() -> ExitCode {
         Some("report") => report::run(args),
         Some("diagrams") => diagrams::run(args),
         Some("trace") => trace::cli::run(args),
+        Some("torture") => torture_cli::run(args),
         Some("simulate") => run(args),
-        _ => Err([cli::USAGE, report::USAGE, diagrams::USAGE, trace::cli::USAGE, USAGE].join("\n\n")),
+        _ => Err([cli::USAGE, torture_cli::USAGE, report::USAGE, diagrams::USAGE, trace::cli::USAGE, USAGE].join("
+
+")),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

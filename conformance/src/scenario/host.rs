@@ -4,7 +4,7 @@ use super::host_real::Real;
 use super::host_sim::Simulated;
 use super::model::{Given, Link, Scenario};
 use super::stage::Stage;
-use crate::sim::{self, Failure, Syscall};
+use crate::sim::{Failure, Syscall};
 use core::net::SocketAddr;
 use core::time::Duration;
 use plimsoll_core::{Hub, Remote, Report, Resource, StreamId};
@@ -102,11 +102,11 @@ pub(crate) trait Host {
 pub(crate) fn make(name: &str, scenario: &Rc<Scenario>, seed: u64) -> io::Result<Box<dyn Host>> {
     let stage = Stage::new(scenario);
     Ok(match name {
-        "sim" => Box::new(Simulated::new(sim::Host::Edge, stage, seed)),
-        "level" => Box::new(Simulated::new(sim::Host::Level, stage, seed)),
-        "completion" => Box::new(Simulated::new(sim::Host::Completion, stage, seed)),
         "mio" => Box::new(Real::<plimsoll_mio::Mio>::new(stage)?),
         "polling" => Box::new(Real::<plimsoll_polling::Polling>::new(stage)?),
-        other => return Err(io::Error::other(format!("there is no host `{other}`"))),
+        name => {
+            let simulated = Simulated::named(name, stage, seed);
+            Box::new(simulated.ok_or_else(|| io::Error::other(format!("there is no host `{name}`")))?)
+        }
     })
 }

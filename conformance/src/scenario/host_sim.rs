@@ -23,7 +23,18 @@ pub(crate) struct Simulated {
 }
 
 impl Simulated {
-    pub(crate) fn new(host: sim::Host, stage: Stage, seed: u64) -> Self {
+    /// The simulated kernel of that name.
+    pub(crate) fn named(name: &str, stage: Stage, seed: u64) -> Option<Self> {
+        let host = match name {
+            "sim" => sim::Host::Edge,
+            "level" => sim::Host::Level,
+            "completion" => sim::Host::Completion,
+            _ => return None,
+        };
+        Some(Self::new(host, stage, seed))
+    }
+
+    fn new(host: sim::Host, stage: Stage, seed: u64) -> Self {
         let mut faults = Faults::none();
         if seed > 0 {
             rough(&mut faults, &mut fastrand::Rng::with_seed(seed));
@@ -39,7 +50,7 @@ impl Simulated {
         Self { sim_loop, listener: None, port: 7000, closed: false }
     }
 
-    fn sim(&self) -> &Sim {
+    pub(crate) fn sim(&self) -> &Sim {
         self.sim_loop.sim()
     }
 

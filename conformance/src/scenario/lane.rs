@@ -3,6 +3,7 @@
 use super::timeline::Timeline;
 use core::fmt;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// What stands behind the name of an event.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -149,5 +150,29 @@ impl Record {
 /// Bytes of which each tells where it belongs: what is moved, repeated or lost shows.
 #[must_use]
 pub fn pattern(from: usize, len: usize) -> Vec<u8> {
-    (from..from + len).map(|i| ((31 * i + 7) ^ (i >> 8)) as u8).collect()
+    /// The pattern repeats itself after so many bytes.
+    const PERIOD: usize = 1 << 16;
+    static ONCE: OnceLock<Vec<u8>> = OnceLock::new();
+    let period = ONCE.get_or_init(|| (0..PERIOD).map(|i| ((31 * i + 7) ^ (i >> 8)) as u8).collect());
+    let mut bytes = Vec::with_capacity(len);
+    while bytes.len() < len {
+        let at = (from + bytes.len()) % PERIOD;
+        bytes.extend_from_slice(&period[at..PERIOD.min(at + len - bytes.len())]);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pattern;
+
+    #[test]
+    fn the_pattern_is_one_stream() {
+        let whole = pattern(0, 200_000);
+        assert_eq!(whole.len(), 200_000);
+        for (from, len) in [(0, 1), (65_530, 20), (131_072, 65_536), (70_000, 0), (1, 199_999)] {
+            assert_eq!(pattern(from, len), &whole[from..from + len], "{from}, {len}");
+        }
+        assert!((0..200_000).all(|i| whole[i] == ((31 * i + 7) ^ (i >> 8)) as u8));
+    }
 }

@@ -23,6 +23,8 @@ pub(crate) mod report;
 pub mod schema;
 mod stage;
 pub mod timeline;
+pub mod torture;
+pub mod torture_cli;
 pub(crate) mod words;
 
 pub use judge::{Mismatch, Verdict};

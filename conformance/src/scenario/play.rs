@@ -5,9 +5,9 @@ use super::lane::{Arg, Event, Record, pattern};
 use super::model::{Act, Actor, At, Command, Link, Scenario, There, Way};
 use super::perform::{job, perform};
 use super::stage::{Stage, caught, class};
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Connect, Hub, Listen, ListenError, Protocol, Report, ServerId, SocketOption};
+use plimsoll_core::{Connect, Context, Data, Hub, Listen, ListenError, Protocol, Report, ServerId, SocketOption};
 use std::env;
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
@@ -27,6 +27,9 @@ const WHILE: Duration = Duration::from_millis(20);
 
 /// How many threads a flood has.
 const FLOODERS: usize = 4;
+
+/// Where a newcomer is served when all is over.
+const FRESH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6999);
 
 /// The most that a peer reads in one go.
 const GULP: usize = 16 * 1024;
@@ -59,7 +62,7 @@ pub fn run(host: &str, scenario: &Rc<Scenario>, seed: u64) -> Result<Record, Str
 /// A step that cannot be finished.
 struct Stuck;
 
-struct Play {
+pub(super) struct Play {
     host: Box<dyn Host>,
     simulated: bool,
     scenario: Rc<Scenario>,
@@ -69,13 +72,19 @@ struct Play {
     threads: Vec<JoinHandle<bool>>,
     broken: Vec<String>,
     closed: bool,
+    most_turns: u32,
 }
 
 impl Play {
-    fn new(host: Box<dyn Host>, scenario: Rc<Scenario>, simulated: bool) -> Self {
+    pub(super) fn new(host: Box<dyn Host>, scenario: Rc<Scenario>, simulated: bool) -> Self {
         let peers = scenario.connections.iter().map(|_| None).collect();
         let (threads, broken) = (Vec::new(), Vec::new());
-        Self { host, simulated, scenario, peers, address: None, threads, broken, closed: false }
+        Self { host, simulated, scenario, peers, address: None, threads, broken, closed: false, most_turns: u32::MAX }
+    }
+
+    /// A step may take so many iterations at most: for those who expect that it gets stuck while the loop stays busy.
+    pub(super) fn with_most_turns(self, most_turns: u32) -> Self {
+        Self { most_turns, ..self }
     }
 
     fn stage(&mut self) -> &mut Stage {
@@ -83,7 +92,7 @@ impl Play {
     }
 
     /// The opening, the steps, and what still happens by itself.
-    fn all(&mut self) -> Result<Record, String> {
+    pub(super) fn all(&mut self) -> Result<Record, String> {
         self.open().map_err(|error| format!("the link could not be opened: {error}"))?;
         let scenario = self.scenario.clone();
         let mut stuck = None;
@@ -105,7 +114,7 @@ impl Play {
     }
 
     /// Ends whatever is left; how many descriptors the host says there are then.
-    fn end(mut self) -> Result<u64, String> {
+    pub(super) fn end(mut self) -> Result<u64, String> {
         self.peers.clear();
         // Threads of a flood may still be at it.
         self.join();
@@ -153,6 +162,7 @@ impl Play {
     fn until(&mut self, patience: Duration, mut reached: impl FnMut(&mut Self) -> bool) -> Result<(), Stuck> {
         let deadline = Instant::now() + deadline();
         let mut silence = 0;
+        let mut turns = 0;
         loop {
             if reached(self) {
                 return Ok(());
@@ -160,7 +170,9 @@ impl Play {
             let left = deadline.saturating_duration_since(Instant::now());
             // A simulated world in which nothing is under way will stay so.
             silence = if self.turn(patience.min(left)) { 0 } else { silence + 1 };
-            if Instant::now() >= deadline || silence > QUIET || !self.broken.is_empty() {
+            turns += 1;
+            let over = Instant::now() >= deadline || turns >= self.most_turns;
+            if over || silence > QUIET || !self.broken.is_empty() {
                 return Err(Stuck);
             }
         }
@@ -453,13 +465,13 @@ impl Play {
             Act::Connect => self.connect_peer(index)?,
             Act::Send(payload) => {
                 let bytes = payload.bytes();
+                let name = self.scenario.connections[index].name.clone();
+                self.stage().record.streams(&name).sent.extend_from_slice(&bytes);
                 let mut sent = 0;
                 self.until(GLANCE, |play| {
                     sent += play.peers[index].as_mut().map_or(0, |peer| peer.send(&bytes[sent..]));
                     sent == bytes.len()
                 })?;
-                let name = self.scenario.connections[index].name.clone();
-                self.stage().record.streams(&name).sent.extend_from_slice(&bytes);
             }
             Act::Recv(n) => {
                 let mut left = *n;
@@ -522,6 +534,47 @@ impl Play {
         }
     }
 
+    // ---- afterwards ----
+
+    /// What happened so far.
+    pub(super) fn record(&mut self) -> &Record {
+        &self.stage().record
+    }
+
+    /// What broke the grammar so far.
+    pub(super) fn broken(&self) -> &[String] {
+        &self.broken
+    }
+
+    /// Whether the loop still serves somebody who comes now; one that the scenario closed need not.
+    pub(super) fn serves(&mut self) -> bool {
+        if self.closed {
+            return true;
+        }
+        self.peers.clear();
+        // It was possible before.
+        let _ = self.host.limit_descriptors(false);
+        let link = self.scenario.link.clone();
+        let make = |_: &mut Stage, _| -> Option<Box<dyn Protocol<Stage>>> { Some(Box::new(Echo)) };
+        let server = self.host.hub().0.listen_with(Listen::on(FRESH), make, |_, _, _| {});
+        for _ in 0..QUIET {
+            self.turn(Duration::ZERO);
+        }
+        let Some(mut peer) = self.host.connect_peer(FRESH, &link) else { return false };
+        peer.send(b"alive?");
+        let mut heard = Vec::new();
+        let served = self.until(GLANCE, |_| {
+            if let Seen::Bytes(bytes) = peer.read(GULP) {
+                heard.extend(bytes);
+            }
+            heard == b"alive?"
+        });
+        drop(peer);
+        self.host.hub().0.server_close(server);
+        self.settle();
+        served.is_ok()
+    }
+
     // ---- silence ----
 
     /// Turns until nothing happens any more. What it can miss is a failure that it does not see; nothing that passes hangs on it.
@@ -559,6 +612,15 @@ impl Play {
             let received: usize = lane.iter().filter_map(Event::bytes).map(<[u8]>::len).sum();
             record.streams.get(&connection.name).is_some_and(|streams| received < streams.sent.len())
         })
+    }
+}
+
+/// Says what it hears.
+struct Echo;
+
+impl Protocol<Stage> for Echo {
+    fn data_received(&mut self, cx: &mut Context<'_, Stage>, data: Data<'_>) {
+        cx.write(data);
     }
 }
 
