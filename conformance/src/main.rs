@@ -26,9 +26,11 @@ fn main() -> ExitCode {
         Some("trace") => trace::cli::run(args),
         Some("torture") => torture_cli::run(args),
         Some("simulate") => run(args),
-        _ => Err([cli::USAGE, torture_cli::USAGE, report::USAGE, diagrams::USAGE, trace::cli::USAGE, USAGE].join("
+        _ => Err([cli::USAGE, torture_cli::USAGE, report::USAGE, diagrams::USAGE, trace::cli::USAGE, USAGE].join(
+            "
 
-")),
+",
+        )),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
