@@ -1,6 +1,6 @@
 //! Every machine against its model, by many seeds.
 
-use plimsoll_conformance::harness::{self, Failure};
+use plimsoll_conformance::harness::{self, Failure, Violation};
 use plimsoll_conformance::machines;
 use plimsoll_conformance::machines::stream::Mark;
 
@@ -25,6 +25,26 @@ fn a_pipe_does_what_the_tables_say_of_its_direction() -> Result<(), Failure> {
     println!("pipe: {figures}");
     let missed: Vec<_> = Mark::OF_PIPES.into_iter().filter(|mark| !mark.is_in(figures.marks)).collect();
     assert!(missed.is_empty() || figures.runs < 1000, "never reached: {missed:?}");
+    Ok(())
+}
+
+#[test]
+fn a_subprocess_tells_its_end_last_whatever_comes_first() -> Result<(), Failure> {
+    //= PROC-2, PROC-5, PROC-6, PROC-7, PROC-8, PROC-13, PROC-15, PROC-17, RUST-8
+    let figures = harness::seeds("process", 200_000, machines::process::lifetime)?;
+    println!("process: {figures}");
+    Ok(())
+}
+
+#[test]
+fn a_subprocess_and_its_model_agree_in_every_state_and_every_order() -> Result<(), Violation> {
+    //= PROC-2, PROC-5, PROC-6, PROC-7, PROC-8, PROC-9, PROC-13, PROC-15, PROC-17
+    let children = machines::process::explore()?;
+    println!("children: {children:?}");
+    assert_eq!(children.states, 12_337);
+    let orders = machines::process::orders()?;
+    println!("orders: {orders}");
+    assert_eq!(orders, 3 * 720 * 64);
     Ok(())
 }
 

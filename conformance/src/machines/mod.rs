@@ -7,6 +7,7 @@ pub mod gate;
 pub(crate) mod ops;
 pub mod pair;
 mod pattern;
+pub mod process;
 pub mod queue;
 pub mod small_world;
 pub mod stream;

@@ -6,6 +6,7 @@ mod connect;
 mod engine;
 mod flow;
 mod gate;
+mod process;
 mod queue;
 mod stream;
 mod trace;
@@ -15,6 +16,7 @@ pub use engine::{Back, EngineModel, Ep, Outcome, Phase, Reported, ServerState, T
 pub use flow::FlowModel;
 pub use gate::GateModel;
 pub(crate) use gate::HOLDS;
+pub use process::{ChildTold, ProcessModel};
 pub use queue::QueueModel;
 pub use stream::{Kind, Peer, State, StreamModel, Told};
 pub use trace::Trace;
