@@ -31,6 +31,12 @@ pub(crate) enum Happening {
     Refused { client: SockId, kind: ErrorKind },
     /// Whoever watches this socket looks again.
     Wake { sock: SockId },
+    /// A child takes its next step.
+    Step { child: Key },
+    /// A signal arrives at a child.
+    Signal { child: Key, signal: i32 },
+    /// Whoever held this descriptor of an end of a pipe is gone.
+    Dies { sock: SockId },
     /// An operation comes back.
     Complete { ring: usize, key: Key, outcome: Outcome },
     /// Cancelled operations of a closed socket come to their end.

@@ -5,8 +5,8 @@ use super::readiness::{Calls, SimSocket};
 use super::ring::{Begin, Ops, Outcome};
 use bytes::BytesMut;
 use core::fmt;
-use plimsoll_core::driver::{Attached, Completion, CompletionIo, Sockets};
-use plimsoll_core::{Addr, Call, Connect, Ends, Error, InFlight, Key, Listen, Resource, Role, SocketOption};
+use plimsoll_core::driver::{Attached, Completion, CompletionIo, Sockets, Spawned};
+use plimsoll_core::{Addr, Call, Command, Connect, Ends, Error, InFlight, Key, Listen, Resource, Role, SocketOption};
 
 /// The simulated kernel for a [`CompletionDriver`](plimsoll_core::driver::CompletionDriver).
 pub struct SimCompletion {
@@ -33,6 +33,7 @@ impl SimCompletion {
             Outcome::ShutDown(result) => Completion::ShutDown(result.map_err(|kind| error(Call::Shutdown, kind))),
             Outcome::Connected(result) => Completion::Connected(result.map_err(|kind| error(Call::Connect, kind))),
             Outcome::HungUp => Completion::HungUp,
+            Outcome::Exited(result) => Completion::Exited(result.map_err(|kind| error(Call::Wait, kind))),
             Outcome::Accepted(result) => Completion::Accepted(
                 result.map(|(id, ends)| (self.calls.socket(id), ends)).map_err(|kind| error(Call::Accept, kind)),
             ),
@@ -76,6 +77,14 @@ impl Sockets for SimCompletion {
         self.calls.attach(source, key)
     }
 
+    fn spawn(&mut self, command: Command) -> Result<Spawned<SimSocket>, Error> {
+        self.calls.spawn(command)
+    }
+
+    fn signal(&mut self, child: &mut SimSocket, signal: i32) -> Result<(), Error> {
+        self.calls.signal(child, signal)
+    }
+
     fn close(&mut self, source: SimSocket, key: Key) {
         self.calls.close(source, key);
     }
@@ -106,6 +115,10 @@ impl CompletionIo for SimCompletion {
 
     fn accept(&mut self, source: &mut SimSocket, key: Key) {
         self.begin(source, key, Begin::Accept);
+    }
+
+    fn wait_child(&mut self, child: &mut SimSocket, key: Key) {
+        self.begin(child, key, Begin::Exit);
     }
 
     fn watch_hang_up(&mut self, source: &mut SimSocket, key: Key) {

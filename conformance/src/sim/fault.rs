@@ -163,6 +163,7 @@ pub enum Syscall {
     Connect,
     ConnectResult,
     Accept,
+    Spawn,
 }
 
 /// Errors, in the words of the scenario files and of the torture command.
@@ -199,6 +200,7 @@ impl Syscall {
         (Self::Connect, "connect"),
         (Self::ConnectResult, "connect-result"),
         (Self::Accept, "accept"),
+        (Self::Spawn, "spawn"),
     ];
 
     /// Its name.
@@ -232,6 +234,7 @@ impl Syscall {
             Self::Shutdown => &[Error(NotConnected), Error(OutOfMemory)],
             Self::Connect => &[Error(ConnectionRefused), Error(Unreachable), Error(AddrNotAvailable), Error(DescriptorLimit)],
             Self::ConnectResult => &[WouldBlock, Error(ConnectionRefused), Error(TimedOut)],
+            Self::Spawn => &[Error(ErrorKind::NotFound), Error(DescriptorLimit), Error(OutOfMemory), Error(PermissionDenied)],
             Self::Accept => {
                 &[WouldBlock, Error(DescriptorLimit), Error(OutOfMemory), Error(ConnectionAborted), Error(PermissionDenied)]
             }

@@ -29,6 +29,7 @@
 //! }
 //! ```
 
+mod child;
 mod clock;
 mod completion;
 mod dial;
@@ -43,6 +44,7 @@ mod ring;
 mod watch;
 mod wire;
 
+pub use child::Step;
 pub use completion::SimCompletion;
 pub use event_loop::{Host, SimLoop};
 pub(crate) use fault::ERRORS;

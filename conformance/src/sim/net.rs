@@ -1,5 +1,6 @@
 //! The kernel's side: sockets, addresses and ports, listeners and their queues, descriptors.
 
+use super::child::{Child, Step};
 use super::clock::{Clock, Happening};
 use super::fault::{Failure, Faults, Seam, Syscall};
 use super::pipe::{Pipe, PipeEnd};
@@ -42,9 +43,14 @@ pub(crate) struct Listening {
 
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Bound { reuse_port: bool, listening: Option<Listening> },
+    Bound {
+        reuse_port: bool,
+        listening: Option<Listening>,
+    },
     Tcp(Tcp),
     Pipe(PipeEnd),
+    /// Tells of the end of a child.
+    Child(plimsoll_core::Key),
 }
 
 #[derive(Debug)]
@@ -76,6 +82,10 @@ pub(crate) struct Net {
     pub(crate) seam: Seam,
     pub(crate) sockets: Slab<Socket>,
     pub(crate) pipes: Slab<Pipe>,
+    /// Children that are not reaped.
+    pub(crate) children: Slab<Child>,
+    /// What can be started, by name; of those of one name the last.
+    pub(crate) programs: Vec<(String, Vec<Step>)>,
     pub(crate) pollers: Vec<Poller>,
     pub(crate) rings: Vec<Ring>,
     listeners: Vec<SockId>,
@@ -101,6 +111,8 @@ impl Net {
             seam: Seam::default(),
             sockets: Slab::new(),
             pipes: Slab::new(),
+            children: Slab::new(),
+            programs: Vec::new(),
             pollers: Vec::new(),
             rings: Vec::new(),
             listeners: Vec::new(),
@@ -155,6 +167,9 @@ impl Net {
             Happening::Queued { listener, child } => self.queued(listener, child),
             Happening::Refused { client, kind } => self.refused(client, kind),
             Happening::Wake { sock } => self.wake(sock),
+            Happening::Step { child } => self.child_steps(child),
+            Happening::Signal { child, signal } => self.child_signalled(child, signal),
+            Happening::Dies { sock } => self.close(sock),
             Happening::Complete { ring, key, outcome } => self.completed(ring, key, outcome),
             Happening::Cancelled { sock } => self.cancelled(sock),
         }
@@ -163,7 +178,9 @@ impl Net {
     /// Something changed about a socket: whoever watches it looks.
     pub(crate) fn wake(&mut self, id: SockId) {
         let Some(socket) = self.sockets.get_mut(id) else { return };
-        if let Some(drain) = &socket.drain {
+        if let Kind::Pipe(PipeEnd { child: Some(child), .. }) = socket.kind {
+            self.child_reads(child);
+        } else if let Some(drain) = &socket.drain {
             if drain.on {
                 self.drain(id, usize::MAX);
             }
@@ -252,6 +269,7 @@ impl Net {
                 self.close_tcp(id);
             }
             Kind::Pipe(_) => self.close_pipe_end(id),
+            Kind::Child(_) => self.close_child(id),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The world, and the other ends in it, which a test plays itself, step by step.
 
+use super::child::Step;
 use super::fault::{Failure, Faults, Syscall};
 use super::net::{Drain, Net, Owner, SockId};
 use super::readiness::{SimSocket, World};
@@ -107,6 +108,17 @@ impl Sim {
     pub fn socket_pair(&self) -> (SimSocket, Peer) {
         let (ours, theirs) = self.net().pair();
         (SimSocket::new(&self.world, ours), self.peer(theirs))
+    }
+
+    /// A program that can be started under this name; of those of one name the last counts.
+    pub fn program(&self, name: &str, steps: impl IntoIterator<Item = Step>) {
+        self.net().programs.push((name.into(), steps.into_iter().collect()));
+    }
+
+    /// How many children run, or have ended and were not reaped.
+    #[must_use]
+    pub fn children(&self) -> usize {
+        self.net().children.len()
     }
 
     /// The reading end of a pipe for a loop to adopt, and its only writer.

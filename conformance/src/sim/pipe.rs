@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 pub(crate) struct PipeEnd {
     pub(crate) pipe: Key,
     pub(crate) writes: bool,
+    /// It is one of this child's.
+    pub(crate) child: Option<Key>,
 }
 
 /// What lies between the ends.
@@ -35,7 +37,7 @@ impl Net {
 
     fn new_pipe_end(&mut self, pipe: Key, writes: bool, owner: Owner) -> SockId {
         let nowhere = core::net::SocketAddr::from(([0; 4], 0));
-        let id = self.new_socket(Kind::Pipe(PipeEnd { pipe, writes }), nowhere, owner);
+        let id = self.new_socket(Kind::Pipe(PipeEnd { pipe, writes, child: None }), nowhere, owner);
         if let Some(pipe) = self.pipes.get_mut(pipe) {
             if writes { &mut pipe.writers } else { &mut pipe.readers }.push(id);
         }

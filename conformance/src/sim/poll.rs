@@ -71,6 +71,10 @@ impl Net {
             }
             Kind::Tcp(tcp) => tcp,
             Kind::Pipe(_) => return self.state_of_pipe(id),
+            Kind::Child(child) => {
+                let child = *child;
+                return Ready { readable: self.has_ended(child), ..Ready::default() };
+            }
         };
         if tcp.state == TcpState::Connecting {
             return Ready::default();

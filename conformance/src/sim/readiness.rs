@@ -6,8 +6,11 @@ use super::ring::Ops;
 use super::wire::TcpState;
 use core::cell::{Cell, RefCell};
 use core::fmt;
-use plimsoll_core::driver::{Attached, Interest, ReadinessIo, Sockets, Trigger};
-use plimsoll_core::{Addr, Call, Connect, Ends, Error, ErrorKind, Key, Listen, ReadResult, Resource, Role, SocketOption};
+use plimsoll_core::driver::{Attached, Interest, ReadinessIo, Sockets, Spawned, Trigger};
+use plimsoll_core::{
+    Addr, Call, Command, Connect, Ends, Error, ErrorKind, ExitStatus, Key, Listen, ReadResult, Resource, Role, SocketOption,
+    Stdio,
+};
 use std::rc::Rc;
 
 pub(crate) type World = Rc<RefCell<Net>>;
@@ -192,6 +195,24 @@ impl Sockets for Calls {
         Ok(Attached::Stream)
     }
 
+    fn spawn(&mut self, command: Command) -> Result<Spawned<SimSocket>, Error> {
+        let parts = command.into_parts();
+        let joined = matches!(parts.stdio[2], Stdio::Stdout);
+        let piped = parts.stdio.each_ref().map(|stdio| matches!(stdio, Stdio::Piped));
+        let (pid, child, pipes) =
+            self.must((Syscall::Spawn, Call::Spawn), None, |net| net.spawn(&parts.argv[0], piped, joined))?;
+        Ok(Spawned { pid, child: self.socket(child), pipes: pipes.map(|pipe| pipe.map(|pipe| self.socket(pipe))) })
+    }
+
+    fn signal(&mut self, child: &mut SimSocket, signal: i32) -> Result<(), Error> {
+        let mut net = self.world.borrow_mut();
+        if let Some(child) = net.child_of(child.id) {
+            let at = net.arrival();
+            net.clock.push(at, super::clock::Happening::Signal { child, signal });
+        }
+        Ok(())
+    }
+
     fn close(&mut self, source: SimSocket, _key: Key) {
         source.attached.set(false);
         drop(source);
@@ -237,6 +258,14 @@ impl Sockets for SimReadiness {
         self.calls.attach(source, key)
     }
 
+    fn spawn(&mut self, command: Command) -> Result<Spawned<SimSocket>, Error> {
+        self.calls.spawn(command)
+    }
+
+    fn signal(&mut self, child: &mut SimSocket, signal: i32) -> Result<(), Error> {
+        self.calls.signal(child, signal)
+    }
+
     fn close(&mut self, source: SimSocket, key: Key) {
         self.calls.close(source, key);
     }
@@ -257,6 +286,10 @@ impl ReadinessIo for SimReadiness {
 
     fn shutdown_write(&mut self, source: &mut SimSocket) -> Result<(), Error> {
         self.calls.world.borrow_mut().shutdown_write(source.id).map_err(|kind| error(Call::Shutdown, kind))
+    }
+
+    fn wait_child(&mut self, child: &mut SimSocket) -> Result<Option<ExitStatus>, Error> {
+        self.calls.world.borrow_mut().reap(child.id).map_err(|kind| error(Call::Wait, kind))
     }
 
     fn is_hung_up(&mut self, source: &mut SimSocket) -> bool {

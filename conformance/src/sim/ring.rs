@@ -3,7 +3,7 @@
 use super::clock::Happening;
 use super::net::{Net, Owner, SockId};
 use bytes::{Bytes, BytesMut};
-use plimsoll_core::{Ends, ErrorKind, InFlight, Key};
+use plimsoll_core::{Ends, ErrorKind, ExitStatus, InFlight, Key};
 use std::collections::VecDeque;
 
 /// How an operation ended; the caller makes a `Completion` of it.
@@ -15,6 +15,7 @@ pub(crate) enum Outcome {
     Connected(Result<Ends, ErrorKind>),
     Accepted(Result<(SockId, Ends), ErrorKind>),
     HungUp,
+    Exited(Result<ExitStatus, ErrorKind>),
 }
 
 /// What is under way on one socket.
@@ -27,6 +28,7 @@ pub(crate) struct Ops {
     connect: Option<Key>,
     accept: Option<Key>,
     hang_up: Option<Key>,
+    exit: Option<Key>,
     pub(crate) closing: bool,
     /// Operations that ended because of `closing` or before: when none is left the descriptor goes.
     cancelled: bool,
@@ -42,6 +44,7 @@ impl Ops {
             connect: None,
             accept: None,
             hang_up: None,
+            exit: None,
             closing: false,
             cancelled: false,
         }
@@ -54,6 +57,7 @@ impl Ops {
             && self.connect.is_none()
             && self.accept.is_none()
             && self.hang_up.is_none()
+            && self.exit.is_none()
     }
 }
 
@@ -73,6 +77,7 @@ pub(crate) enum Begin {
     Connect,
     Accept,
     HangUp,
+    Exit,
 }
 
 impl Net {
@@ -88,6 +93,7 @@ impl Net {
             Begin::Connect => ops.connect.replace(key).is_some(),
             Begin::Accept => ops.accept.replace(key).is_some(),
             Begin::HangUp => ops.hang_up.replace(key).is_some(),
+            Begin::Exit => ops.exit.replace(key).is_some(),
         };
         assert!(!busy, "two operations of one kind at a time");
         self.rings[ring].in_flight += 1;
@@ -123,6 +129,12 @@ impl Net {
             if self.is_hung_up(id) {
                 ops.hang_up = None;
                 self.complete(ring, key, Outcome::HungUp);
+            }
+        }
+        if let Some(key) = ops.exit {
+            if let Some(result) = self.reap(id).transpose() {
+                ops.exit = None;
+                self.complete(ring, key, Outcome::Exited(result));
             }
         }
         if let Some((key, mut memory)) = ops.recv.take() {
@@ -172,7 +184,7 @@ impl Net {
         let kind = ErrorKind::ConnectionAborted;
         let (recv, send) = (ops.recv.take(), ops.send.take());
         let (shutdown, connect, accept) = (ops.shutdown.take(), ops.connect.take(), ops.accept.take());
-        let hang_up = ops.hang_up.take();
+        let (hang_up, exit) = (ops.hang_up.take(), ops.exit.take());
         if let Some((key, memory)) = recv {
             self.complete(ring, key, Outcome::Received(memory, Err(kind)));
         }
@@ -190,6 +202,9 @@ impl Net {
         }
         if let Some(key) = hang_up {
             self.complete(ring, key, Outcome::HungUp);
+        }
+        if let Some(key) = exit {
+            self.complete(ring, key, Outcome::Exited(Err(kind)));
         }
         self.close_now(id);
     }

@@ -3,7 +3,7 @@
 use core::cell::RefCell;
 use core::fmt::Write;
 use core::hash::{Hash, Hasher};
-use plimsoll_core::{EndpointId, Event, Instant, Observer};
+use plimsoll_core::{EndpointId, Event, Instant, Observer, PipeFd};
 use std::collections::BTreeMap;
 use std::hash::DefaultHasher;
 use std::rc::Rc;
@@ -14,7 +14,10 @@ enum Step {
     Word(&'static str),
     Data(usize),
     Filled(usize),
+    Pipe(PipeFd, usize),
     Lost(String),
+    /// A word that is made up.
+    Said(String),
 }
 
 /// What was seen.
@@ -46,7 +49,9 @@ impl Log {
                 Step::Word(word) => text.write_str(word),
                 Step::Data(n) => write!(text, "data({n})"),
                 Step::Filled(n) => write!(text, "filled({n})"),
+                Step::Pipe(fd, n) => write!(text, "{fd}({n})"),
                 Step::Lost(kind) => write!(text, "lost{kind}"),
+                Step::Said(word) => text.write_str(word),
             };
         }
         text
@@ -62,12 +67,15 @@ impl Log {
             Step::Word(word) => String::from(*word),
             Step::Data(_) => String::from("data"),
             Step::Filled(_) => String::from("filled"),
+            Step::Pipe(fd, _) => fd.to_string(),
             Step::Lost(_) => String::from("lost"),
+            Step::Said(word) => word.clone(),
         };
         self.order.push((id, word));
         let lane = self.lanes.entry(id).or_default();
         match (lane.last_mut(), &step) {
             (Some(Step::Data(sum)), Step::Data(n)) | (Some(Step::Filled(sum)), Step::Filled(n)) => *sum += n,
+            (Some(Step::Pipe(from, sum)), Step::Pipe(fd, n)) if from == fd => *sum += n,
             _ => lane.push(step),
         }
     }
@@ -105,6 +113,15 @@ impl Observer for Watcher {
                 bytes.hash(&mut log.digest);
                 Some(Step::Filled(bytes.len()))
             }
+            Event::PipeData(fd, bytes) => {
+                bytes.hash(&mut log.digest);
+                Some(Step::Pipe(*fd, bytes.len()))
+            }
+            Event::PipeLost(fd, error) => {
+                let kind = error.map_or_else(String::new, |error| format!("({:?})", error.kind()));
+                Some(Step::Said(format!("{fd}-lost{kind}")))
+            }
+            Event::Exited(status) => Some(Step::Said(format!("exited({})", status.returncode()))),
             Event::Eof => Some(Step::Word("eof")),
             Event::PauseWriting => Some(Step::Word("pause")),
             Event::ResumeWriting => Some(Step::Word("resume")),
