@@ -27,7 +27,10 @@
 mod selector;
 
 pub use plimsoll_core::*;
-pub use plimsoll_sys::{Builder, CommandExt, HubExt, PipeKind, PipeView, Selector, Server, SocketView, Watched};
+pub use plimsoll_sys::{
+    Answer, Builder, CommandExt, Found, HubExt, PipeKind, PipeView, Resolve, Selector, Server, SocketView, ThreadedResolver,
+    Watched,
+};
 pub use selector::{Mio, Ring};
 
 /// An event loop on mio, with the application's state `S`.

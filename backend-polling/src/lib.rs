@@ -27,7 +27,10 @@ mod registry;
 mod selector;
 
 pub use plimsoll_core::*;
-pub use plimsoll_sys::{Builder, CommandExt, HubExt, PipeKind, PipeView, Selector, Server, SocketView, Watched};
+pub use plimsoll_sys::{
+    Answer, Builder, CommandExt, Found, HubExt, PipeKind, PipeView, Resolve, Selector, Server, SocketView, ThreadedResolver,
+    Watched,
+};
 pub use selector::{Polling, Ring, Seen};
 
 /// An event loop on polling, with the application's state `S`.

@@ -19,16 +19,20 @@ pub(crate) enum Endpoint<S> {
     Process(Process<S>),
     Listener(Listener),
     Datagram(Box<DatagramEndpoint<S>>),
+    /// The place of one of several sockets of a connection that is being opened.
+    Attempt {
+        stream: Key,
+    },
 }
 
 impl<S> Endpoint<S> {
-    /// What it has in common with endpoints of other kinds; a listener has nothing.
+    /// What it has in common with endpoints of other kinds; a listener and an attempt have nothing.
     pub(crate) fn parts(&mut self) -> Option<(&mut dyn Machine, &mut Common)> {
         match self {
             Self::Stream(stream) => Some((&mut stream.transport, &mut stream.common)),
             Self::Datagram(datagram) => Some((&mut datagram.transport, &mut datagram.common)),
             Self::Process(process) => Some((&mut process.transport, &mut process.common)),
-            Self::Listener(_) => None,
+            Self::Listener(_) | Self::Attempt { .. } => None,
         }
     }
 
@@ -37,17 +41,17 @@ impl<S> Endpoint<S> {
             Self::Stream(stream) => Some(&stream.transport),
             Self::Datagram(datagram) => Some(&datagram.transport),
             Self::Process(process) => Some(&process.transport),
-            Self::Listener(_) => None,
+            Self::Listener(_) | Self::Attempt { .. } => None,
         }
     }
 
-    /// Its name among endpoints of all kinds; a listener is known by its server's.
+    /// Its name among endpoints of all kinds; a listener is known by its server's, an attempt by its connection's.
     pub(crate) const fn id(&self, key: Key, tag: LoopTag) -> Option<EndpointId> {
         match self {
             Self::Stream(_) => Some(EndpointId::Stream(StreamId::new(key, tag))),
             Self::Datagram(_) => Some(EndpointId::Datagram(DatagramId::new(key, tag))),
             Self::Process(_) => Some(EndpointId::Process(ProcessId::new(key, tag))),
-            Self::Listener(_) => None,
+            Self::Listener(_) | Self::Attempt { .. } => None,
         }
     }
 
@@ -57,7 +61,7 @@ impl<S> Endpoint<S> {
             Self::Stream(stream) => stream.protocol.as_mut().map(|protocol| (**protocol).as_any()),
             Self::Datagram(datagram) => datagram.protocol.as_mut().map(|protocol| (**protocol).as_any()),
             Self::Process(process) => process.protocol.as_mut().map(|protocol| (**protocol).as_any()),
-            Self::Listener(_) => None,
+            Self::Listener(_) | Self::Attempt { .. } => None,
         }
     }
 }

@@ -62,6 +62,10 @@ words!(
         TimedOut => "timed out",
         /// No way to that host or network.
         Unreachable => "unreachable",
+        /// There is no host of that name, or it has no address that is wanted.
+        HostNotFound => "host not found",
+        /// A name cannot be looked up now; perhaps later.
+        LookupFailed => "the name cannot be looked up now",
         /// No descriptor is left, in the process or in the system.
         DescriptorLimit => "too many open files",
         /// The datagram is larger than the system sends.
@@ -102,6 +106,8 @@ words!(
         Shutdown => "shutdown",
         /// Reading an address.
         Address => "address",
+        /// Looking a name up.
+        Resolve => "resolve",
         /// Taking a socket over from the application.
         Adopt => "adopt",
         /// Telling the poller about a descriptor.
@@ -158,7 +164,7 @@ impl Error {
         self.call
     }
 
-    /// The system's code (`errno` on Unix).
+    /// The system's code: `errno` on Unix, and for a name that was looked up the code of `getaddrinfo`.
     #[must_use]
     pub const fn code(self) -> Option<i32> {
         if self.code == 0 { None } else { Some(self.code) }
@@ -204,6 +210,7 @@ mod std_conversions {
                 ErrorKind::PermissionDenied => io::ErrorKind::PermissionDenied,
                 ErrorKind::TimedOut => io::ErrorKind::TimedOut,
                 ErrorKind::Unreachable => io::ErrorKind::NetworkUnreachable,
+                ErrorKind::HostNotFound => io::ErrorKind::NotFound,
                 ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
                 _ => io::ErrorKind::Other,
             };

@@ -1,8 +1,9 @@
 //! What the engine asks of its driver beside moving bytes.
 
 use crate::command::Command;
-use crate::key::{DatagramId, EndpointId, Key, ListenerId, ProcessId, ServerId, StreamId};
-use crate::open::{Connect, Datagram, Listen, Resource, SocketOption};
+use crate::key::{DatagramId, EndpointId, Key, ListenerId, ProcessId, QueryId, ServerId, StreamId};
+use crate::name::Name;
+use crate::open::{Attempt, Datagram, Listen, Resource, SocketOption};
 use alloc::boxed::Box;
 
 /// On which side of its making an adopted connection stands.
@@ -25,9 +26,17 @@ pub enum Role {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Op {
-    /// Connect; answer with [`Engine::connected`](crate::Engine::connected).
-    Connect(StreamId, Connect),
-    /// Take a connected socket, or an end of a pipe, over; answer with [`Engine::connected`](crate::Engine::connected).
+    /// Begin to connect; the socket stands under this key, and [`Engine::connected`](crate::Engine::connected) is the answer. A connection that tries several
+    /// addresses at once has several such sockets, one of them under its own key.
+    Connect(Key, Attempt),
+    /// The socket under this key is the connection: it stands under the connection's own key from now on. Answer with
+    /// [`Engine::moved`](crate::Engine::moved).
+    Move(Key, StreamId),
+    /// Look a name up; answer with [`Engine::resolved`](crate::Engine::resolved), whenever that is.
+    Resolve(QueryId, Name),
+    /// Nobody waits for that answer any more.
+    Forget(QueryId),
+    /// Take a connected socket, or an end of a pipe, over; answer with [`Engine::adopted`](crate::Engine::adopted).
     Adopt(StreamId, Resource, Role),
     /// Open a datagram socket; answer with [`Engine::datagram_opened`](crate::Engine::datagram_opened).
     OpenDatagram(DatagramId, Datagram),

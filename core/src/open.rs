@@ -1,13 +1,17 @@
 //! How connections and servers are opened: builders, options, and what the core carries without knowing it.
 
 use crate::addr::{Addr, Family};
+use crate::connect::Connector;
 use crate::error::{Call, Error, ErrorKind};
+use crate::name::{Name, Target};
+use crate::time::Instant;
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt;
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
 /// An option of a socket, set on a live connection by [`Hub::set_option`](crate::Hub::set_option) or at its opening.
@@ -60,7 +64,7 @@ pub enum Group {
     },
 }
 
-/// Where and how to connect. An address alone is one.
+/// Where and how to connect. An address alone is one, and so is a host's name with a port.
 ///
 /// ```
 /// use core::net::SocketAddr;
@@ -68,28 +72,80 @@ pub enum Group {
 ///
 /// let to: SocketAddr = "127.0.0.1:7".parse().unwrap();
 /// let connect = Connect::to(to).option(SocketOption::NoDelay(false));
-/// assert_eq!(connect.addr(), &to.into());
+/// assert!(connect.addrs().eq([&to.into()]));
+///
+/// // The first address of the host that answers, each tried a quarter of a second after the one before.
+/// let _ = Connect::host("example.org", 80).stagger(Connect::STAGGER);
+/// # let _ = Connect::from(("example.org", 80));
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Connect {
-    addr: Addr,
-    local: Option<Addr>,
+    targets: Vec<Target>,
+    local: Vec<Addr>,
+    family: Option<Family>,
+    stagger: Option<Duration>,
+    interleave: Option<usize>,
     options: Vec<SocketOption>,
 }
 
 impl Connect {
+    /// The stagger that RFC 8305 recommends, a quarter of a second.
+    pub const STAGGER: Duration = Connector::STAGGER;
+
     /// To this address.
     pub fn to(addr: impl Into<Addr>) -> Self {
-        let addr = addr.into();
-        // Contract LOOP-11; there is nothing that a Unix socket could delay.
-        let options = if addr.as_unix().is_some() { Vec::new() } else { vec![SocketOption::NoDelay(true)] };
-        Self { addr, local: None, options }
+        Self::target(Target::Addr(addr.into()))
     }
 
-    /// From this address of ours. The file that a Unix path makes is the application's to remove.
+    /// To this host: its addresses are looked up, and tried in the order in which the system has them (contract LOOP-1).
+    ///
+    /// A name that spells an address out is that address. An empty one, one that DNS could not have (more than 253 bytes) and one with a NUL inside are
+    /// `InvalidInput`.
+    pub fn host(name: impl Into<Box<str>>, port: u16) -> Self {
+        Self::target(Target::Name(Name::new(name, port)))
+    }
+
+    fn target(target: Target) -> Self {
+        Self { targets: vec![target], local: Vec::new(), family: None, stagger: None, interleave: None, options: Vec::new() }
+    }
+
+    /// Or to this address, which is tried after the others.
+    #[must_use]
+    pub fn or(mut self, addr: impl Into<Addr>) -> Self {
+        self.targets.push(Target::Addr(addr.into()));
+        self
+    }
+
+    /// From this address of ours. If it is said several times, each attempt uses the first one of its family that can be bound; one without an address
+    /// of its family fails (contract LOOP-5). The file that a Unix path makes is the application's to remove.
     #[must_use]
     pub fn local_addr(mut self, addr: impl Into<Addr>) -> Self {
-        self.local = Some(addr.into());
+        self.local.push(addr.into());
+        self
+    }
+
+    /// To addresses of this family only.
+    #[must_use]
+    pub const fn family(mut self, family: Family) -> Self {
+        self.family = Some(family);
+        self
+    }
+
+    /// Does not wait for an attempt to fail: the next address is tried as well when the one before has not answered for that long, and the first to answer is the
+    /// connection ("happy eyeballs", contract LOOP-7). Without it addresses are tried one after another, as asyncio does.
+    ///
+    /// RFC 8305 recommends [`STAGGER`](Self::STAGGER), and asks for at least 10 ms.
+    #[must_use]
+    pub const fn stagger(mut self, delay: Duration) -> Self {
+        self.stagger = Some(delay);
+        self
+    }
+
+    /// After so many addresses of the family that comes first, the families alternate; 0 leaves the order as it is (contract LOOP-8). 1 with a
+    /// [`stagger`](Self::stagger) unless said otherwise, else 0.
+    #[must_use]
+    pub const fn interleave(mut self, first: usize) -> Self {
+        self.interleave = Some(first);
         self
     }
 
@@ -100,16 +156,21 @@ impl Connect {
         self
     }
 
-    /// The address to connect to.
-    #[must_use]
-    pub const fn addr(&self) -> &Addr {
-        &self.addr
+    /// The addresses to connect to, as far as they were given.
+    pub fn addrs(&self) -> impl Iterator<Item = &Addr> {
+        addrs(&self.targets)
     }
 
-    /// The address to connect from, if one was given.
+    /// The host to connect to, if it was given by name.
     #[must_use]
-    pub const fn local(&self) -> Option<&Addr> {
-        self.local.as_ref()
+    pub fn name(&self) -> Option<&Name> {
+        names(&self.targets).next()
+    }
+
+    /// The addresses to connect from.
+    #[must_use]
+    pub fn local(&self) -> &[Addr] {
+        &self.local
     }
 
     /// The options, in the order given.
@@ -117,6 +178,42 @@ impl Connect {
     pub fn options(&self) -> &[SocketOption] {
         &self.options
     }
+
+    /// An attempt at one of its addresses.
+    pub(crate) fn attempt(&self, to: Addr, from: Option<Addr>) -> Attempt {
+        // Contract LOOP-11; there is nothing that a Unix socket could delay.
+        let first = to.inet().map(|_| SocketOption::NoDelay(true));
+        let options = first.into_iter().chain(self.options.iter().copied()).collect();
+        Attempt { addr: to, local: from, options }
+    }
+
+    pub(crate) fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    pub(crate) const fn only_family(&self) -> Option<Family> {
+        self.family
+    }
+
+    /// The connector for these addresses.
+    pub(crate) fn connector(&self, addrs: Vec<Addr>, now: Instant) -> Connector {
+        let first = self.interleave.unwrap_or(usize::from(self.stagger.is_some()));
+        Connector::new(Connector::interleave(addrs, first), self.local.iter().cloned(), self.stagger, now)
+    }
+}
+
+fn addrs(targets: &[Target]) -> impl Iterator<Item = &Addr> {
+    targets.iter().filter_map(|target| match target {
+        Target::Addr(addr) => Some(addr),
+        Target::Name(_) => None,
+    })
+}
+
+fn names(targets: &[Target]) -> impl Iterator<Item = &Name> {
+    targets.iter().filter_map(|target| match target {
+        Target::Name(name) => Some(name),
+        Target::Addr(_) => None,
+    })
 }
 
 impl<A: Into<Addr>> From<A> for Connect {
@@ -125,7 +222,52 @@ impl<A: Into<Addr>> From<A> for Connect {
     }
 }
 
-/// Where and how to listen. An address alone is one.
+impl From<(&str, u16)> for Connect {
+    fn from((host, port): (&str, u16)) -> Self {
+        Self::host(host, port)
+    }
+}
+
+impl From<(String, u16)> for Connect {
+    fn from((host, port): (String, u16)) -> Self {
+        Self::host(host, port)
+    }
+}
+
+/// One attempt to connect: what a backend makes a socket for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    addr: Addr,
+    local: Option<Addr>,
+    options: Vec<SocketOption>,
+}
+
+impl Attempt {
+    /// To this address, with these options of the socket.
+    pub fn new(addr: impl Into<Addr>, local: Option<Addr>, options: impl Into<Vec<SocketOption>>) -> Self {
+        Self { addr: addr.into(), local, options: options.into() }
+    }
+
+    /// The address to connect to.
+    #[must_use]
+    pub const fn addr(&self) -> &Addr {
+        &self.addr
+    }
+
+    /// The address to bind to before, of the same family. If it cannot be bound, the error says [`Call::Bind`](crate::Call::Bind).
+    #[must_use]
+    pub const fn local(&self) -> Option<&Addr> {
+        self.local.as_ref()
+    }
+
+    /// The options to set before, in order.
+    #[must_use]
+    pub fn options(&self) -> &[SocketOption] {
+        &self.options
+    }
+}
+
+/// Where and how to listen. An address alone is one, and so is a host's name with a port.
 ///
 /// ```
 /// use core::net::SocketAddr;
@@ -134,11 +276,12 @@ impl<A: Into<Addr>> From<A> for Connect {
 /// let v4: SocketAddr = "0.0.0.0:80".parse().unwrap();
 /// let v6: SocketAddr = "[::]:80".parse().unwrap();
 /// let listen = Listen::on(v4).and(v6).and(v4).backlog(1024);
-/// assert_eq!(listen.addrs().len(), 2); // each distinct address is bound once
+/// assert_eq!(listen.addrs().count(), 2); // each distinct address is bound once
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listen {
-    addrs: Vec<Addr>,
+    targets: Vec<Target>,
+    family: Option<Family>,
     backlog: u32,
     reuse_address: bool,
     reuse_port: bool,
@@ -152,13 +295,26 @@ impl Listen {
     ///
     /// At a Unix path a leftover socket file is replaced; a file of another kind is an address in use (contract LOOP-24).
     pub fn on(addr: impl Into<Addr>) -> Self {
-        Self { addrs: vec![addr.into()], ..Self::nowhere() }
+        Self { targets: vec![Target::Addr(addr.into())], ..Self::nowhere() }
+    }
+
+    /// On all addresses of this host, which are looked up; an empty name stands for all interfaces (contract LOOP-13). What is wrong with a name is
+    /// `InvalidInput`, as for [`Connect::host`].
+    pub fn host(name: impl Into<Box<str>>, port: u16) -> Self {
+        Self::nowhere().and_host(name, port)
+    }
+
+    /// On all interfaces, IPv4 and IPv6; port 0 picks a free one for each. A family that the system does not have is skipped (contract LOOP-13, LOOP-15).
+    #[must_use]
+    pub fn any(port: u16) -> Self {
+        Self::host("", port)
     }
 
     /// On no address: for a socket that is taken over.
     pub(crate) fn nowhere() -> Self {
         Self {
-            addrs: Vec::new(),
+            targets: Vec::new(),
+            family: None,
             backlog: 100,
             reuse_address: true,
             reuse_port: false,
@@ -171,10 +327,33 @@ impl Listen {
     /// On this address too (contract LOOP-13).
     #[must_use]
     pub fn and(mut self, addr: impl Into<Addr>) -> Self {
-        let addr = addr.into();
-        if !self.addrs.contains(&addr) {
-            self.addrs.push(addr);
+        self.add(Target::Addr(addr.into()));
+        self
+    }
+
+    /// On all addresses of this host too (contract LOOP-13).
+    #[must_use]
+    pub fn and_host(mut self, name: impl Into<Box<str>>, port: u16) -> Self {
+        let name = Name::new(name, port);
+        if name.host().is_empty() {
+            return self
+                .and(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+                .and(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
         }
+        self.add(Target::Name(name));
+        self
+    }
+
+    fn add(&mut self, target: Target) {
+        if !self.targets.contains(&target) {
+            self.targets.push(target);
+        }
+    }
+
+    /// On addresses of this family only.
+    #[must_use]
+    pub const fn family(mut self, family: Family) -> Self {
+        self.family = Some(family);
         self
     }
 
@@ -222,10 +401,31 @@ impl Listen {
         self
     }
 
-    /// The addresses, each once.
-    #[must_use]
-    pub fn addrs(&self) -> &[Addr] {
-        &self.addrs
+    /// The addresses, each once, as far as they were given. A backend is given them all.
+    pub fn addrs(&self) -> impl Iterator<Item = &Addr> {
+        addrs(&self.targets)
+    }
+
+    /// The names of hosts that were given instead.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        names(&self.targets)
+    }
+
+    pub(crate) fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    pub(crate) const fn only_family(&self) -> Option<Family> {
+        self.family
+    }
+
+    /// The same, with these addresses in place of all names.
+    pub(crate) fn at(mut self, addrs: Vec<Addr>) -> Self {
+        self.targets.clear();
+        for addr in addrs {
+            self.add(Target::Addr(addr));
+        }
+        self
     }
 
     /// See [`backlog`](Self::backlog).
@@ -425,17 +625,49 @@ impl<A: Into<Addr>> From<A> for Datagram {
     }
 }
 
-/// Why a connection could not be opened: each address that was tried with its error.
+impl From<(&str, u16)> for Listen {
+    fn from((host, port): (&str, u16)) -> Self {
+        Self::host(host, port)
+    }
+}
+
+impl From<(String, u16)> for Listen {
+    fn from((host, port): (String, u16)) -> Self {
+        Self::host(host, port)
+    }
+}
+
+/// Why a connection could not be opened: each address that was tried with its error (contract LOOP-6).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OpenError {
+    host: Option<Box<str>>,
+    /// At least one.
     attempts: Vec<(Option<Addr>, Error)>,
 }
 
 impl OpenError {
-    /// One attempt, one error. There is no address to name where a socket was taken over.
+    /// One attempt, one error. There is no address to name where a socket was taken over, or a name could not be looked up.
     #[must_use]
     pub fn new(addr: Option<Addr>, error: Error) -> Self {
-        Self { attempts: vec![(addr, error)] }
+        Self { host: None, attempts: vec![(addr, error)] }
+    }
+
+    /// Several attempts to reach this host; without one there is another cause.
+    pub(crate) fn all(host: Option<&Name>, mut attempts: Vec<(Option<Addr>, Error)>) -> Self {
+        if attempts.is_empty() {
+            let nothing = match host {
+                Some(_) => Error::new(Call::Resolve, ErrorKind::HostNotFound),
+                None => Error::new(Call::Check, ErrorKind::InvalidInput),
+            };
+            attempts.push((None, nothing));
+        }
+        Self { host: host.map(|name| name.host().into()), attempts }
+    }
+
+    /// The host, if it was given by name.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
     }
 
     /// The error, of the last attempt if there were several.
@@ -444,7 +676,7 @@ impl OpenError {
         self.attempts[self.attempts.len() - 1].1
     }
 
-    /// Every attempt, in order.
+    /// Every attempt, in order. An address of ours is named where that could not be bound, and none where there was no address to try.
     pub fn attempts(&self) -> impl Iterator<Item = (Option<&Addr>, Error)> {
         self.attempts.iter().map(|(addr, error)| (addr.as_ref(), *error))
     }
@@ -452,6 +684,9 @@ impl OpenError {
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(host) = &self.host {
+            write!(f, "{}: ", host.escape_debug())?;
+        }
         for (n, (addr, error)) in self.attempts().enumerate() {
             if n > 0 {
                 f.write_str("; ")?;

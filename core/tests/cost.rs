@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use core::net::SocketAddr;
 use plimsoll_core::driver::{Attached, Completion, CompletionDriver, CompletionIo, Interest};
 use plimsoll_core::driver::{ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
-use plimsoll_core::{Addr, Connect, Context, Data, Ends, Engine, Error, InFlight, Instant, Key, Listen, Protocol};
+use plimsoll_core::{Addr, Attempt, Context, Data, Ends, Engine, Error, InFlight, Instant, Key, Listen, Protocol};
 use plimsoll_core::{ReadResult, Resource, Role, SocketOption, StreamId, Wants};
 
 /// A socket that brings the same message again and again and takes everything, `part` bytes at a time.
@@ -74,7 +74,7 @@ impl ReadinessIo for Tap {
         Ok(())
     }
 
-    fn connect(&mut self, _: &Connect) -> Result<(), Error> {
+    fn connect(&mut self, _: &Attempt) -> Result<(), Error> {
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl CompletionIo for Tap {
         self.done.push((key, Completion::ShutDown(Ok(()))));
     }
 
-    fn connect(&mut self, key: Key, _: &Connect) -> Result<(), Error> {
+    fn connect(&mut self, key: Key, _: &Attempt) -> Result<(), Error> {
         self.done.push((key, Completion::Connected(Ok(Ends::default()))));
         Ok(())
     }

@@ -63,9 +63,9 @@ fn a_connection_is_opened_fed_answered_and_closed_by_hand() {
     //= LIFE-1, LIFE-6, READ-1, WRITE-1, CLOSE-1
     let (mut engine, checker) = engine();
     let id = engine.hub().connect(Connect::to(addr(7)), Listener);
-    let Some(Op::Connect(opened, to)) = engine.poll_op() else { panic!("nothing to connect") };
-    assert_eq!((opened, to.addr()), (id, &addr(7).into()));
-    assert!(engine.connected(id, None, Ok(ends(7))));
+    let Some(Op::Connect(place, to)) = engine.poll_op() else { panic!("nothing to connect") };
+    assert_eq!((place, to.addr()), (id.key(), &addr(7).into()));
+    assert!(engine.connected(id.key(), Ok(ends(7))));
     run_ready(&mut engine);
 
     receive(&mut engine, id.key(), b"hello");
@@ -86,14 +86,14 @@ fn a_stale_fact_changes_nothing() {
     //= RUST-10, LIFE-2
     let (mut engine, checker) = engine();
     let id = engine.hub().connect(Connect::to(addr(7)), Listener);
-    engine.connected(id, None, Ok(ends(7)));
+    engine.connected(id.key(), Ok(ends(7)));
     run_ready(&mut engine);
     engine.hub().abort(id);
     run_ready(&mut engine);
     // Its slot is another's now.
     let other = engine.hub().connect(Connect::to(addr(8)), Listener);
     assert_eq!(other.key().index(), id.key().index());
-    engine.connected(other, None, Ok(ends(8)));
+    engine.connected(other.key(), Ok(ends(8)));
     run_ready(&mut engine);
     while engine.poll_op().is_some() {}
 
@@ -106,7 +106,7 @@ fn a_stale_fact_changes_nothing() {
     engine.sent(stale, 3);
     engine.shut_down(stale, Ok(()));
     engine.deliver_edge(stale);
-    assert!(!engine.connected(id, None, Ok(ends(9))));
+    assert!(!engine.connected(id.key(), Ok(ends(9))));
     run_ready(&mut engine);
     assert!(engine.poll_op().is_none() && engine.transport(stale).is_none() && engine.wants_read(stale).is_none());
     assert_eq!(checker.trace(id), "cm lost(None)");

@@ -3,7 +3,7 @@
 use core::net::{Ipv4Addr, SocketAddr};
 use plimsoll_core::driver::{Attached, Interest, ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
 use plimsoll_core::{
-    Addr, Connect, Context, Data, Ends, Engine, Error, Instant, Key, Listen, Protocol, ReadResult, Resource, Role, SocketOption,
+    Addr, Attempt, Context, Data, Ends, Engine, Error, Instant, Key, Listen, Protocol, ReadResult, Resource, Role, SocketOption,
     StreamId,
 };
 use std::collections::BTreeMap;
@@ -74,7 +74,7 @@ impl ReadinessIo for Poller {
         Ok(())
     }
 
-    fn connect(&mut self, _: &Connect) -> Result<(), Error> {
+    fn connect(&mut self, _: &Attempt) -> Result<(), Error> {
         Ok(())
     }
 

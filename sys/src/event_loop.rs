@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::hook::ErrorHook;
 use crate::panic;
+use crate::resolver::Resolve;
 use crate::selector::Selector;
 use crate::server::Server;
 use crate::socket::{LAST_WAIT, Sys};
@@ -12,15 +13,26 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use plimsoll_core::driver::ReadinessDriver;
 use plimsoll_core::{
-    Addr, BufPool, EndpointId, Engine, Hub, Inbox, Instant, Listen, LoopTag, Observer, Origin, Protocol, Remote, Report, Resource,
+    Addr, BufPool, EndpointId, Engine, Hub, Inbox, Instant, Listen, LoopTag, Observer, Origin, Protocol, Remote, Report,
+    Resource, Wake,
 };
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 type Driver<S, P> = ReadinessDriver<S, Sys<P>>;
 
 /// Loops are counted, so that an id of one names nothing in another. Zero is the tag of an engine without a loop.
 static LOOPS: AtomicU32 = AtomicU32::new(1);
+
+/// Wakes the loop, for whoever has something for it.
+struct Bell(Arc<dyn Wake>);
+
+impl Wake for Bell {
+    fn wake(&self) {
+        self.0.wake();
+    }
+}
 
 /// How many descriptors one wait sees at most.
 const EVENTS: usize = 1024;
@@ -125,11 +137,12 @@ impl<P: Selector> Builder<P> {
             Some(selector) => selector,
             None => P::new()?,
         };
-        let inbox = Inbox::new(selector.waker()?);
+        let bell: Arc<dyn Wake> = Arc::new(selector.waker()?);
+        let inbox = Inbox::new(Bell(bell.clone()));
         let tag = LoopTag(LOOPS.fetch_add(1, Ordering::Relaxed));
         let engine = Engine::with(state, tag, BufPool::with_block_size(self.read_block));
         Ok(EventLoop {
-            driver: ReadinessDriver::new(engine, Sys::new(selector)),
+            driver: ReadinessDriver::new(engine, Sys::new(selector, bell)),
             events: P::events(EVENTS),
             inbox,
             clock: Clock::new(),
@@ -208,6 +221,10 @@ impl<S, P: Selector> EventLoop<S, P> {
         });
         self.crowded = seen >= EVENTS;
         let now = self.clock.now();
+        while let Some((query, found)) = self.driver.io().lookups.next_answer() {
+            self.driver.engine().set_now(now);
+            self.driver.engine().resolved(query, found);
+        }
         for item in self.inbox.drain() {
             self.driver.engine().hub().call_boxed_soon(item);
         }
@@ -249,6 +266,7 @@ impl<S, P: Selector> EventLoop<S, P> {
             self.driver.io().panics.push(message);
         }
         self.drive(ReadinessDriver::close);
+        self.drive(|driver| driver.io().lookups.close());
         self.driver.io().children.reap_dying(LAST_WAIT);
     }
 
@@ -279,7 +297,8 @@ impl<S, P: Selector> EventLoop<S, P> {
         self.inbox.remote()
     }
 
-    /// Listens at once. `make` is called for each connection, with the state and the peer's address.
+    /// Listens at once. `make` is called for each connection, with the state and the peer's address. Names of hosts are looked up before, and everything waits for
+    /// that.
     ///
     /// Inside of callbacks it is [`Hub::listen`].
     ///
@@ -333,6 +352,11 @@ impl<S, P: Selector> EventLoop<S, P> {
     /// Inside of callbacks it is [`HubExt::with_socket`](crate::HubExt::with_socket).
     pub fn socket(&mut self, id: impl Into<EndpointId>) -> Option<SocketView<'_>> {
         self.driver.source(id).map(|source| SocketView::new(source.as_fd()))
+    }
+
+    /// Names are looked up by `resolver` from now on. Without one the system's `getaddrinfo` is asked, on threads: see [`ThreadedResolver`](crate::ThreadedResolver).
+    pub fn set_resolver(&mut self, resolver: impl Resolve + 'static) {
+        self.driver.io().lookups.set_resolver(Box::new(resolver));
     }
 
     /// Reports go to `hook` from now on. Without one they are a line each on the standard error output.

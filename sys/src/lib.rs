@@ -8,6 +8,7 @@
 //! | [`EventLoop`]: iterate, wait, wake, report | `Engine`, `Hub`: connections, timers, servers, callbacks | [`Selector`]: watch descriptors |
 //! | system calls of sockets, through rustix | `ReadinessDriver`: what to call when | |
 //! | [`HubExt`]: descriptors in, sockets shown | `Inbox`, `Remote`: other threads | |
+//! | [`ThreadedResolver`]: names to addresses | `Connector`: which address | |
 //!
 //! Tested on Linux.
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ mod event_loop;
 mod ext;
 mod hook;
 mod panic;
+mod resolver;
 mod selector;
 mod server;
 mod socket;
@@ -25,6 +27,7 @@ mod view;
 
 pub use event_loop::{Builder, EventLoop};
 pub use ext::{CommandExt, HubExt};
+pub use resolver::{Answer, Found, Resolve, ThreadedResolver};
 pub use selector::{Selector, Watched};
 pub use server::Server;
 pub use view::{PipeKind, PipeView, SocketView};

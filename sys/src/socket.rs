@@ -11,20 +11,23 @@ mod pipe;
 
 use crate::error::{error, io_error};
 use crate::panic;
+use crate::resolver::Lookups;
 use crate::selector::{Selector, Watched};
 use crate::view::{PipeView, SocketView};
 pub(crate) use child::Children;
+use core::net::SocketAddr;
 use core::time::Duration;
 use plimsoll_core::driver::{Attached, Incoming, Interest, ReadinessIo, Sockets, Spawned, Trigger};
 use plimsoll_core::{
-    Addr, Call, Command, Connect, Datagram, Ends, Error, ExitStatus, Key, Listen, MAX_PIECES, Outgoing, ReadResult, Resource,
-    Role, SocketOption,
+    Addr, Attempt, Call, Command, Datagram, Ends, Error, ExitStatus, Key, Listen, MAX_PIECES, Name, Outgoing, QueryId,
+    ReadResult, Resource, Role, SocketOption, Wake,
 };
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 /// How long a child that was killed is waited for at most.
 pub(crate) const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -106,16 +109,18 @@ pub(crate) struct Sys<P> {
     /// The files that sockets were bound to, by descriptor: each socket leaves through `close` or `discard`.
     files: BTreeMap<RawFd, path::SocketFile>,
     datagrams: datagram::Calls,
+    pub(crate) lookups: Lookups,
 }
 
 impl<P> Sys<P> {
-    pub(crate) fn new(selector: P) -> Self {
+    pub(crate) fn new(selector: P, wake: Arc<dyn Wake>) -> Self {
         Self {
             selector,
             children: Children::default(),
             panics: Vec::new(),
             files: BTreeMap::new(),
             datagrams: datagram::Calls::default(),
+            lookups: Lookups::new(wake),
         }
     }
 }
@@ -186,6 +191,24 @@ impl<P: Selector> Sockets for Sys<P> {
                 Err(io_error(Call::Register, &reason))
             }
         }
+    }
+
+    fn rekey(&mut self, source: &mut Source, from: Key, to: Key) -> Result<(), Error> {
+        self.selector.deregister(Watched::new(source.as_fd()), from.index());
+        self.attach(source, to).map(drop)
+    }
+
+    fn resolve(&mut self, query: QueryId, name: &Name) -> Result<Option<Vec<SocketAddr>>, Error> {
+        self.lookups.begin(query, name);
+        Ok(None)
+    }
+
+    fn forget(&mut self, query: QueryId) {
+        self.lookups.forget(query);
+    }
+
+    fn resolve_now(&mut self, name: &Name) -> Result<Vec<SocketAddr>, Error> {
+        self.lookups.now(name)
     }
 
     fn discard(&mut self, source: Source) {
@@ -286,7 +309,7 @@ impl<P: Selector> ReadinessIo for Sys<P> {
         pipe::is_hung_up(source)
     }
 
-    fn connect(&mut self, to: &Connect) -> Result<Source, Error> {
+    fn connect(&mut self, to: &Attempt) -> Result<Source, Error> {
         open::connect(to)
     }
 

@@ -1,9 +1,11 @@
 //! Virtual time: what will happen, and when.
 
 use super::net::SockId;
+use super::readiness::Backend;
+use super::resolve::Found;
 use super::ring::Outcome;
 use core::cmp::Ordering;
-use plimsoll_core::{ErrorKind, Instant, Key};
+use plimsoll_core::{ErrorKind, Instant, Key, QueryId};
 use std::collections::BinaryHeap;
 
 /// Something that the network or the kernel will do.
@@ -39,6 +41,8 @@ pub(crate) enum Happening {
     Dies { sock: SockId },
     /// An operation comes back.
     Complete { ring: usize, key: Key, outcome: Outcome },
+    /// A lookup is answered.
+    Answered { asker: Backend, query: QueryId, found: Found },
     /// Cancelled operations of a closed socket come to their end.
     Cancelled { sock: SockId },
 }

@@ -5,8 +5,11 @@ use super::readiness::{Calls, SimSocket};
 use super::ring::{Begin, Ops, Outcome};
 use bytes::BytesMut;
 use core::fmt;
+use core::net::SocketAddr;
 use plimsoll_core::driver::{Attached, Completion, CompletionIo, Sockets, Spawned};
-use plimsoll_core::{Addr, Call, Command, Connect, Ends, Error, InFlight, Key, Listen, Resource, Role, SocketOption};
+use plimsoll_core::{
+    Addr, Attempt, Call, Command, Ends, Error, InFlight, Key, Listen, Name, QueryId, Resource, Role, SocketOption,
+};
 
 /// The simulated kernel for a [`CompletionDriver`](plimsoll_core::driver::CompletionDriver).
 pub struct SimCompletion {
@@ -85,6 +88,22 @@ impl Sockets for SimCompletion {
         self.calls.signal(child, signal)
     }
 
+    fn rekey(&mut self, source: &mut SimSocket, from: Key, to: Key) -> Result<(), Error> {
+        self.calls.rekey(source, from, to)
+    }
+
+    fn resolve(&mut self, query: QueryId, name: &Name) -> Result<Option<Vec<SocketAddr>>, Error> {
+        self.calls.resolve(query, name)
+    }
+
+    fn forget(&mut self, query: QueryId) {
+        self.calls.forget(query);
+    }
+
+    fn resolve_now(&mut self, name: &Name) -> Result<Vec<SocketAddr>, Error> {
+        self.calls.resolve_now(name)
+    }
+
     fn close(&mut self, source: SimSocket, key: Key) {
         self.calls.close(source, key);
     }
@@ -103,7 +122,7 @@ impl CompletionIo for SimCompletion {
         self.begin(source, key, Begin::Shutdown);
     }
 
-    fn connect(&mut self, key: Key, to: &Connect) -> Result<SimSocket, Error> {
+    fn connect(&mut self, key: Key, to: &Attempt) -> Result<SimSocket, Error> {
         let socket = self.calls.connect(to)?;
         let ring = self.ring;
         if let Some(socket) = self.calls.world.borrow_mut().sockets.get_mut(socket.id) {

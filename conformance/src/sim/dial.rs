@@ -5,28 +5,28 @@ use super::net::{Kind, Net, Owner, SockId, Socket};
 use super::wire::{Tcp, TcpState};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Addr, Connect, Ends, ErrorKind};
+use plimsoll_core::{Addr, Attempt, Call, Ends, ErrorKind};
 
 /// A connection request is repeated after one second, two, four …; after this many it is given up: Linux's `tcp_syn_retries`.
 const SYN_RETRIES: u32 = 6;
 
 impl Net {
-    /// Begins to connect.
-    pub(crate) fn connect(&mut self, to: &Connect, owner: Owner) -> Result<SockId, ErrorKind> {
-        let Some(target) = to.addr().inet() else { return Err(ErrorKind::Unsupported) };
+    /// Begins to connect; a failure names the call that it would have been.
+    pub(crate) fn connect(&mut self, to: &Attempt, owner: Owner) -> Result<SockId, (Call, ErrorKind)> {
+        let Some(target) = to.addr().inet() else { return Err((Call::Connect, ErrorKind::Unsupported)) };
         if owner == Owner::Process && !self.has_descriptor_left() {
-            return Err(ErrorKind::DescriptorLimit);
+            return Err((Call::Socket, ErrorKind::DescriptorLimit));
         }
         if self.unreachable.contains(&target.ip()) {
-            return Err(ErrorKind::Unreachable);
+            return Err((Call::Connect, ErrorKind::Unreachable));
         }
         let given = to.local().and_then(|addr| addr.inet());
         let mut local = given.unwrap_or(SocketAddr::new(Self::own_address(target.ip()), 0));
         if local.is_ipv4() != target.is_ipv4() {
-            return Err(ErrorKind::InvalidInput);
+            return Err((Call::Bind, ErrorKind::InvalidInput));
         }
         if given.is_some() && owner == Owner::Process && !self.hosts.contains(&local.ip()) && !local.ip().is_unspecified() {
-            return Err(ErrorKind::AddrNotAvailable);
+            return Err((Call::Bind, ErrorKind::AddrNotAvailable));
         }
         if local.ip().is_unspecified() {
             local.set_ip(Self::own_address(target.ip()));
@@ -34,12 +34,12 @@ impl Net {
         if local.port() == 0 {
             local.set_port(self.pick_port());
         } else if self.sockets.iter().any(|(_, socket)| socket.local == local) {
-            return Err(ErrorKind::AddrInUse);
+            return Err((Call::Bind, ErrorKind::AddrInUse));
         }
         if owner == Owner::Process && self.listener_for(target).is_none() && !self.black_holes.contains(&target.ip()) {
             let often = self.faults.refuse_at_once;
             if self.chance(often) {
-                return Err(ErrorKind::ConnectionRefused);
+                return Err((Call::Connect, ErrorKind::ConnectionRefused));
             }
         }
         let tcp = self.new_tcp(target);
@@ -47,7 +47,8 @@ impl Net {
         for &option in to.options() {
             self.apply(id, option);
         }
-        let at = self.arrival();
+        let slow = self.slow.iter().find(|(host, _)| *host == target.ip()).map_or(Duration::ZERO, |(_, time)| *time);
+        let at = self.arrival().saturating_add(slow);
         self.clock.push(at, Happening::Syn { from: id, attempt: 0 });
         Ok(id)
     }

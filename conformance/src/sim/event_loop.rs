@@ -1,6 +1,7 @@
 //! An event loop on the simulated kernel: the production engine and the production drivers, with nothing of their own replaced.
 
 use super::completion::SimCompletion;
+use super::net::error;
 use super::peer::Sim;
 use super::poll::Poller;
 use super::readiness::{Backend, Calls, SimReadiness};
@@ -14,8 +15,8 @@ use core::time::Duration;
 use plimsoll_core::driver::{CompletionDriver, ReadinessDriver, Ready, Trigger};
 use plimsoll_core::testing::TraceChecker;
 use plimsoll_core::{
-    Addr, BufPool, EndpointId, Engine, Hub, Inbox, Instant, Listen, ListenError, LoopTag, Observer, Protocol, Remote, Report,
-    ServerId, Wake,
+    Addr, BufPool, Call, EndpointId, Engine, Hub, Inbox, Instant, Listen, ListenError, LoopTag, Observer, Protocol, Remote,
+    Report, ServerId, Wake,
 };
 use std::panic;
 use std::rc::Rc;
@@ -64,6 +65,7 @@ pub struct SimLoop<S> {
     host: Host,
     driver: Driver<S>,
     poller: usize,
+    backend: Backend,
     events: Vec<(usize, Ready)>,
     log: Rc<RefCell<Log>>,
     checker: TraceChecker,
@@ -115,19 +117,23 @@ impl<S> SimLoop<S> {
         if observed {
             engine.set_observer(Box::new(Watcher { log: log.clone(), checker: checker.observer(), next: observer.clone() }));
         }
-        let (driver, poller) = match host {
+        let (driver, poller, backend) = match host {
             Host::Edge | Host::Level => {
                 let poller = sim.net().pollers.len();
                 sim.net().pollers.push(Poller::new(host == Host::Level));
                 let calls = Calls { world: sim.world.clone(), backend: Backend::Poller(poller) };
                 let trigger = if host == Host::Level { Trigger::Level } else { Trigger::Edge };
-                (Driver::Readiness(ReadinessDriver::new(engine, SimReadiness { calls, trigger })), poller)
+                (
+                    Driver::Readiness(ReadinessDriver::new(engine, SimReadiness { calls, trigger })),
+                    poller,
+                    Backend::Poller(poller),
+                )
             }
             Host::Completion => {
                 let ring = sim.net().rings.len();
                 sim.net().rings.push(Ring::default());
                 let calls = Calls { world: sim.world.clone(), backend: Backend::Ring(ring) };
-                (Driver::Completion(CompletionDriver::new(engine, SimCompletion { calls, ring })), ring)
+                (Driver::Completion(CompletionDriver::new(engine, SimCompletion { calls, ring })), ring, Backend::Ring(ring))
             }
         };
         let bell = Arc::new(AtomicBool::new(false));
@@ -138,6 +144,7 @@ impl<S> SimLoop<S> {
             poller,
             inbox: Inbox::new(Bell(bell.clone())),
             bell,
+            backend,
             events: Vec::new(),
             log,
             checker,
@@ -281,7 +288,7 @@ impl<S> SimLoop<S> {
                 }
                 Driver::Completion(_) => !net.rings[self.poller].done.is_empty(),
             };
-            if happened {
+            if happened || net.has_answer(self.backend) {
                 drop(net);
                 self.mark();
                 return Awake::Events;
@@ -308,6 +315,12 @@ impl<S> SimLoop<S> {
     }
 
     fn mark(&mut self) {
+        let now = self.now();
+        let next = |this: &Self| this.sim.net().take_answer(this.backend);
+        while let Some((query, found)) = next(self) {
+            self.engine().set_now(now);
+            self.engine().resolved(query, found.map_err(|kind| error(Call::Resolve, kind)));
+        }
         match &mut self.driver {
             Driver::Readiness(driver) => {
                 for &(index, ready) in &self.events {

@@ -40,6 +40,7 @@ mod peer;
 mod pipe;
 mod poll;
 mod readiness;
+mod resolve;
 mod ring;
 mod watch;
 mod wire;

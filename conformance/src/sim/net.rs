@@ -5,13 +5,15 @@ use super::clock::{Clock, Happening};
 use super::fault::{Failure, Faults, Seam, Syscall};
 use super::pipe::{Pipe, PipeEnd};
 use super::poll::{Poller, Watch};
+use super::readiness::Backend;
+use super::resolve::Found;
 use super::ring::{Ops, Ring};
 use super::wire::{Fin, Tcp, TcpState};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use fastrand::Rng;
-use plimsoll_core::{Call, Error, ErrorKind, Instant, Listen, Slab, SocketOption};
-use std::collections::VecDeque;
+use plimsoll_core::{Call, Error, ErrorKind, Instant, Listen, Name, QueryId, Slab, SocketOption};
+use std::collections::{BTreeMap, VecDeque};
 
 /// A socket of the kernel's: it may outlive its descriptor, and is never mistaken for another one.
 pub(crate) type SockId = plimsoll_core::Key;
@@ -95,6 +97,14 @@ pub(crate) struct Net {
     pub(crate) hosts: Vec<IpAddr>,
     pub(crate) black_holes: Vec<IpAddr>,
     pub(crate) unreachable: Vec<IpAddr>,
+    pub(crate) slow: Vec<(IpAddr, Duration)>,
+    /// What a lookup answers, and after how long.
+    pub(crate) names: BTreeMap<String, (Duration, Found)>,
+    /// Lookups under way that nobody has forgotten.
+    pub(crate) lookups: Vec<(Backend, QueryId)>,
+    pub(crate) looked_up: Vec<Name>,
+    /// Answers that a loop has not seen yet.
+    pub(crate) answers: Vec<(Backend, QueryId, Found)>,
     /// Where an end-of-file was read although the peer had not finished, as (local, remote).
     pub(crate) untrue_ends: Vec<(SocketAddr, SocketAddr)>,
     /// Descriptors that the process has opened and closed so far.
@@ -122,6 +132,11 @@ impl Net {
             hosts: vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), IpAddr::V6(Ipv6Addr::LOCALHOST)],
             black_holes: Vec::new(),
             unreachable: Vec::new(),
+            slow: Vec::new(),
+            names: BTreeMap::new(),
+            lookups: Vec::new(),
+            looked_up: Vec::new(),
+            answers: Vec::new(),
             untrue_ends: Vec::new(),
             opened: 0,
             closed: 0,
@@ -172,6 +187,7 @@ impl Net {
             Happening::Dies { sock } => self.close(sock),
             Happening::Complete { ring, key, outcome } => self.completed(ring, key, outcome),
             Happening::Cancelled { sock } => self.cancelled(sock),
+            Happening::Answered { asker, query, found } => self.answered(asker, query, found),
         }
     }
 

@@ -8,7 +8,8 @@ use super::wire::TcpState;
 use core::cell::{RefCell, RefMut};
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
-use plimsoll_core::{Connect, ErrorKind, Instant, Listen, SocketOption};
+use core::time::Duration;
+use plimsoll_core::{Attempt, ErrorKind, Instant, Listen, Name, SocketOption};
 use std::rc::Rc;
 
 /// A network with its own time, in which loops and peers live. A handle: clones are the same world.
@@ -71,13 +72,35 @@ impl Sim {
         self.net().unreachable.push(host);
     }
 
+    /// A connection request takes that long to this host, however it is answered.
+    pub fn slow(&self, host: IpAddr, time: Duration) {
+        self.net().slow.push((host, time));
+    }
+
+    /// Whoever looks this name up is answered so, after that time. A name of which nothing was said is not found, at once.
+    pub fn set_host(&self, name: &str, after: Duration, found: Result<&[SocketAddr], ErrorKind>) {
+        self.net().names.insert(name.into(), (after, found.map(<[SocketAddr]>::to_vec)));
+    }
+
+    /// How many lookups are under way for which somebody waits.
+    #[must_use]
+    pub fn lookups(&self) -> usize {
+        self.net().lookups.len()
+    }
+
+    /// The names that were looked up so far, in order.
+    #[must_use]
+    pub fn looked_up(&self) -> Vec<Name> {
+        self.net().looked_up.clone()
+    }
+
     /// Connects to a listening server; what it sends before the connection is there waits. It reads whatever comes.
     ///
     /// # Panics
     /// If the address is of another family than all hosts.
     #[must_use]
     pub fn connect_peer(&self, to: SocketAddr) -> Peer {
-        let id = self.net().connect(&Connect::to(to), Owner::Peer).expect("a peer can always try");
+        let id = self.net().connect(&Attempt::new(to, None, []), Owner::Peer).expect("a peer can always try");
         self.peer(id)
     }
 
@@ -155,7 +178,7 @@ impl Sim {
     /// If connecting cannot even begin.
     #[must_use]
     pub fn connecting_socket(&self, to: SocketAddr) -> SimSocket {
-        let id = self.net().connect(&Connect::to(to), Owner::Process).expect("a descriptor");
+        let id = self.net().connect(&Attempt::new(to, None, []), Owner::Process).expect("a descriptor");
         SimSocket::new(&self.world, id)
     }
 

@@ -51,6 +51,13 @@ impl Net {
         }
     }
 
+    /// The socket is told of under another key, as if it had been attached just now.
+    pub(crate) fn watch_anew(&mut self, id: SockId, key: Key) {
+        let Some(watch) = self.sockets.get_mut(id).and_then(|socket| socket.watch.take()) else { return };
+        self.pollers[watch.poller].forget(id, watch.key);
+        self.watch(id, watch.poller, key);
+    }
+
     pub(crate) fn arm(&mut self, id: SockId, interest: Interest) {
         if let Some(watch) = self.sockets.get_mut(id).and_then(|socket| socket.watch.as_mut()) {
             watch.interest = interest;

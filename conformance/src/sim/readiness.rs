@@ -6,10 +6,11 @@ use super::ring::Ops;
 use super::wire::TcpState;
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::net::SocketAddr;
 use plimsoll_core::driver::{Attached, Interest, ReadinessIo, Sockets, Spawned, Trigger};
 use plimsoll_core::{
-    Addr, Call, Command, Connect, Ends, Error, ErrorKind, ExitStatus, Key, Listen, ReadResult, Resource, Role, SocketOption,
-    Stdio,
+    Addr, Attempt, Call, Command, Ends, Error, ErrorKind, ExitStatus, Key, Listen, Name, QueryId, ReadResult, Resource, Role,
+    SocketOption, Stdio,
 };
 use std::rc::Rc;
 
@@ -114,9 +115,15 @@ impl Calls {
         SimSocket::new(&self.world, id)
     }
 
-    pub(crate) fn connect(&self, to: &Connect) -> Result<SimSocket, Error> {
-        let id = self.must((Syscall::Connect, Call::Connect), None, |net| net.connect(to, Owner::Process))?;
-        Ok(self.socket(id))
+    pub(crate) fn connect(&self, to: &Attempt) -> Result<SimSocket, Error> {
+        let mut at = Call::Connect;
+        let id = self.must((Syscall::Connect, Call::Connect), None, |net| {
+            net.connect(to, Owner::Process).map_err(|(call, kind)| {
+                at = call;
+                kind
+            })
+        });
+        Ok(self.socket(id.map_err(|reason| error(at, reason.kind()))?))
     }
 }
 
@@ -213,6 +220,29 @@ impl Sockets for Calls {
         Ok(())
     }
 
+    fn rekey(&mut self, source: &mut SimSocket, _: Key, to: Key) -> Result<(), Error> {
+        let backend = self.backend;
+        self.must((Syscall::Attach, Call::Register), None, |net| {
+            if matches!(backend, Backend::Poller(_)) {
+                net.watch_anew(source.id, to);
+            }
+            Ok(())
+        })
+    }
+
+    fn resolve(&mut self, query: QueryId, name: &Name) -> Result<Option<Vec<SocketAddr>>, Error> {
+        self.world.borrow_mut().look_up(self.backend, query, name);
+        Ok(None)
+    }
+
+    fn forget(&mut self, query: QueryId) {
+        self.world.borrow_mut().forget(self.backend, query);
+    }
+
+    fn resolve_now(&mut self, name: &Name) -> Result<Vec<SocketAddr>, Error> {
+        self.world.borrow_mut().look_up_now(name).map_err(|kind| error(Call::Resolve, kind))
+    }
+
     fn close(&mut self, source: SimSocket, _key: Key) {
         source.attached.set(false);
         drop(source);
@@ -266,6 +296,22 @@ impl Sockets for SimReadiness {
         self.calls.signal(child, signal)
     }
 
+    fn rekey(&mut self, source: &mut SimSocket, from: Key, to: Key) -> Result<(), Error> {
+        self.calls.rekey(source, from, to)
+    }
+
+    fn resolve(&mut self, query: QueryId, name: &Name) -> Result<Option<Vec<SocketAddr>>, Error> {
+        self.calls.resolve(query, name)
+    }
+
+    fn forget(&mut self, query: QueryId) {
+        self.calls.forget(query);
+    }
+
+    fn resolve_now(&mut self, name: &Name) -> Result<Vec<SocketAddr>, Error> {
+        self.calls.resolve_now(name)
+    }
+
     fn close(&mut self, source: SimSocket, key: Key) {
         self.calls.close(source, key);
     }
@@ -296,7 +342,7 @@ impl ReadinessIo for SimReadiness {
         self.calls.world.borrow_mut().is_hung_up(source.id)
     }
 
-    fn connect(&mut self, to: &Connect) -> Result<SimSocket, Error> {
+    fn connect(&mut self, to: &Attempt) -> Result<SimSocket, Error> {
         self.calls.connect(to)
     }
 

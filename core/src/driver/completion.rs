@@ -3,12 +3,12 @@
 use super::{Drive, Phase, Sockets, Table, concerns_one_connection};
 use crate::addr::{Addr, Ends};
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::error::{Call, Error, ErrorKind};
 use crate::flow::data::Data;
 use crate::flow::queue::InFlight;
 use crate::hub::ListenError;
 use crate::key::{Key, ServerId};
-use crate::open::{Connect, Listen};
+use crate::open::{Attempt, Listen};
 use crate::process::ExitStatus;
 use crate::protocol::Protocol;
 use crate::status::Wants;
@@ -57,7 +57,7 @@ pub trait CompletionIo: Sockets {
     ///
     /// # Errors
     /// If it cannot even begin; then nothing comes back.
-    fn connect(&mut self, key: Key, to: &Connect) -> Result<Self::Source, Error>;
+    fn connect(&mut self, key: Key, to: &Attempt) -> Result<Self::Source, Error>;
 
     /// Accepts one connection.
     fn accept(&mut self, source: &mut Self::Source, key: Key);
@@ -87,6 +87,8 @@ const ACCEPTING: u8 = 1 << 2;
 const WATCHING: u8 = 1 << 3;
 /// The peer receives no more, and that has not been told yet: nobody is told before `connection_made`.
 const HUNG_UP: u8 = 1 << 4;
+/// It is an attempt to connect: what comes back under its key of an earlier one is not meant.
+const CONNECTING: u8 = 1 << 5;
 
 struct Conn<Y> {
     source: Y,
@@ -215,11 +217,9 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
                 self.engine.shut_down(key, result);
             }
             Completion::Connected(result) => {
-                if self.conns.get_mut(key).is_some() {
-                    let id = self.engine.hub().stream_id(key);
-                    let to = self.engine.hub().about(key).ends.peer.clone();
-                    self.engine.connected(id, to, result);
-                }
+                let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.flags & CONNECTING != 0) else { return };
+                conn.flags &= !CONNECTING;
+                self.engine.connected(key, result);
             }
             Completion::DatagramReceived(memory, result) => self.datagram_received(key, memory, result),
             Completion::DatagramSent(result) => {
@@ -391,7 +391,7 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
         self.io.watch_hang_up(&mut conn.source, key);
     }
 
-    fn keep(&mut self, key: Key, mut source: Y::Source) -> Result<(), Error> {
+    fn keep(&mut self, key: Key, mut source: Y::Source, flags: u8) -> Result<(), Error> {
         if let Some((gone, conn)) = self.conns.evict(key) {
             self.io.close(conn.source, gone);
         }
@@ -399,7 +399,7 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
             self.io.discard(source);
             return Err(error);
         }
-        self.conns.insert(key, Conn { source, flags: 0, held: None });
+        self.conns.insert(key, Conn { source, flags, held: None });
         Ok(())
     }
 }
@@ -450,25 +450,35 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
         self.watch_hang_up(key);
     }
 
-    fn begin_connect(&mut self, key: Key, to: &Connect) -> Result<(), Error> {
+    fn begin_connect(&mut self, key: Key, to: &Attempt) -> Result<(), Error> {
         let source = self.io.connect(key, to)?;
-        self.keep(key, source)
+        self.keep(key, source, CONNECTING)
+    }
+
+    fn rekey(&mut self, from: Key, to: Key) -> Result<(), Error> {
+        let Some(mut conn) = self.conns.remove(from) else { return Err(Error::new(Call::Register, ErrorKind::Closed)) };
+        if let Err(error) = self.io.rekey(&mut conn.source, from, to) {
+            self.io.close(conn.source, from);
+            return Err(error);
+        }
+        self.conns.insert(to, conn);
+        Ok(())
     }
 
     fn keep_stream(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
-        self.keep(key, source)
+        self.keep(key, source, 0)
     }
 
     fn keep_datagram(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
-        self.keep(key, source)
+        self.keep(key, source, 0)
     }
 
     fn keep_listener(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
-        self.keep(key, source)
+        self.keep(key, source, 0)
     }
 
     fn keep_child(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
-        self.keep(key, source)?;
+        self.keep(key, source, 0)?;
         if let Some(conn) = self.conns.get_mut(key) {
             self.io.wait_child(&mut conn.source, key);
         }

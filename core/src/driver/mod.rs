@@ -19,14 +19,16 @@ use crate::addr::{Addr, Ends};
 use crate::command::Command;
 use crate::engine::Engine;
 use crate::error::{Call, Error, ErrorKind};
-use crate::hub::ListenError;
-use crate::key::{DatagramId, EndpointId, Key, ProcessId, ServerId, StreamId};
+use crate::hub::{ListenError, Lookups};
+use crate::key::{DatagramId, EndpointId, Key, ProcessId, QueryId, ServerId, StreamId};
+use crate::name::Name;
 use crate::op::{Op, Role};
-use crate::open::{Connect, Datagram, Listen, Resource, SocketOption};
+use crate::open::{Attempt, Datagram, Listen, Resource, SocketOption};
 use crate::process::PipeFd;
 use crate::protocol::Protocol;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 /// What both kinds of backends do with sockets beside moving bytes. None of it waits.
 pub trait Sockets {
@@ -85,6 +87,39 @@ pub trait Sockets {
     /// # Errors
     /// The system's.
     fn attach(&mut self, source: &mut Self::Source, key: Key) -> Result<Attached, Error>;
+
+    /// From now on the socket is known under another key, which no other socket has, and nothing that is so already may be kept silent. By default it is
+    /// attached anew.
+    ///
+    /// # Errors
+    /// The system's. The socket is closed then.
+    #[allow(unused_variables, reason = "the name documents the default body")]
+    fn rekey(&mut self, source: &mut Self::Source, from: Key, to: Key) -> Result<(), Error> {
+        self.attach(source, to).map(drop)
+    }
+
+    /// Begins to look a name up, without waiting. The addresses, if they are known at once; otherwise [`Engine::resolved`] is told later. Their
+    /// ports do not matter.
+    ///
+    /// # Errors
+    /// That it cannot; nothing comes later. A backend without a resolver says `Unsupported`.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn resolve(&mut self, query: QueryId, name: &Name) -> Result<Option<Vec<SocketAddr>>, Error> {
+        Err(Error::new(Call::Resolve, ErrorKind::Unsupported))
+    }
+
+    /// Nobody waits for that answer any more; it may come all the same.
+    #[allow(unused_variables, reason = "the name documents the default body")]
+    fn forget(&mut self, query: QueryId) {}
+
+    /// Looks a name up and waits for the answer: for listening outside of callbacks.
+    ///
+    /// # Errors
+    /// As for [`resolve`](Self::resolve).
+    #[allow(unused_variables, reason = "the name documents the default body")]
+    fn resolve_now(&mut self, name: &Name) -> Result<Vec<SocketAddr>, Error> {
+        Err(Error::new(Call::Resolve, ErrorKind::Unsupported))
+    }
 
     /// Closes a socket that was never attached: a server did not come about.
     fn discard(&mut self, source: Self::Source) {
@@ -202,7 +237,10 @@ trait Drive<S> {
     fn refresh(&mut self, key: Key);
 
     /// Begins to connect, and keeps the socket; what becomes of it is told later.
-    fn begin_connect(&mut self, key: Key, to: &Connect) -> Result<(), Error>;
+    fn begin_connect(&mut self, key: Key, to: &Attempt) -> Result<(), Error>;
+
+    /// Keeps a socket under another key.
+    fn rekey(&mut self, from: Key, to: Key) -> Result<(), Error>;
 
     /// Keeps a connected socket.
     fn keep_stream(&mut self, key: Key, source: <Self::Io as Sockets>::Source) -> Result<(), Error>;
@@ -280,7 +318,10 @@ trait Drive<S> {
 
     fn carry_out(&mut self, op: Op) {
         match op {
-            Op::Connect(id, to) => self.connect(id, &to),
+            Op::Connect(place, to) => self.connect(place, &to),
+            Op::Move(place, id) => self.move_to(place, id),
+            Op::Resolve(query, name) => self.resolve(query, &name),
+            Op::Forget(query) => self.io().forget(query),
             Op::Adopt(id, resource, role) => self.adopt(id, resource, role),
             Op::Bind(server, listen) => {
                 let result = self.bind_all(server, &listen);
@@ -305,16 +346,28 @@ trait Drive<S> {
         }
     }
 
-    fn connect(&mut self, id: StreamId, to: &Connect) {
-        if self.engine().transport(id.key()).is_none() {
+    fn connect(&mut self, place: Key, to: &Attempt) {
+        if !self.engine().wants_connect(place) {
             return; // Given up meanwhile.
         }
-        match self.begin_connect(id.key(), to) {
-            // It is named by this address if it fails; a connection that is made has its own.
-            Ok(()) => self.engine().hub().set_ends(id.key(), Ends::new(None, Some(to.addr().clone()))),
-            Err(error) => {
-                self.engine().connected(id, Some(address_of_failure(to, error).clone()), Err(error));
-            }
+        if let Err(error) = self.begin_connect(place, to) {
+            self.engine().connected(place, Err(error));
+        }
+    }
+
+    fn move_to(&mut self, place: Key, id: StreamId) {
+        if self.engine().transport(id.key()).is_none() {
+            return; // Given up meanwhile; its sockets are being closed.
+        }
+        let result = self.rekey(place, id.key());
+        self.engine().moved(id, result);
+    }
+
+    fn resolve(&mut self, query: QueryId, name: &Name) {
+        match self.io().resolve(query, name) {
+            Ok(None) => {}
+            Ok(Some(addrs)) => self.engine().resolved(query, Ok(addrs)),
+            Err(error) => self.engine().resolved(query, Err(error)),
         }
     }
 
@@ -329,7 +382,7 @@ trait Drive<S> {
             }
             self.keep_stream(id.key(), source).map(|()| ends)
         });
-        self.engine().connected(id, None, result);
+        self.engine().adopted(id, result);
     }
 
     fn open_datagram(&mut self, id: DatagramId, open: &Datagram) {
@@ -450,7 +503,11 @@ trait Drive<S> {
         make: impl FnMut(&mut S, Addr) -> Option<Box<dyn Protocol<S>>> + 'static,
     ) -> Result<ServerId, ListenError> {
         let server = self.engine().new_server(listen, make);
-        let result = self.bind_all(server, listen);
+        let lookups = Lookups::begin(listen.targets(), listen.only_family(), |_, name| {
+            let found = self.io().resolve_now(&name);
+            crate::hub::answer(name, found)
+        });
+        let result = lookups.to_listen(listen.clone()).and_then(|listen| self.bind_all(server, &listen));
         self.listened(server, result)
     }
 
@@ -510,14 +567,6 @@ trait Drive<S> {
 
     fn visit(&mut self, id: EndpointId, visitor: Resource) {
         self.with_source(id.key(), |io, source| io.visit(source, visitor));
-    }
-}
-
-/// The address that a connect failed at: ours, if that could not be bound (contract LOOP-5), else the peer's.
-const fn address_of_failure(to: &Connect, error: Error) -> &Addr {
-    match (error.call(), to.local()) {
-        (Call::Bind, Some(local)) => local,
-        _ => to.addr(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::flow::pool::BufPool;
 use crate::hub::{Ready, Work};
 use crate::key::{DatagramId, Key};
 use crate::observer::Event;
+use crate::open::OpenError;
 use bytes::BytesMut;
 use core::time::Duration;
 
@@ -27,7 +28,7 @@ impl<S> Engine<S> {
                 self.hub.set_ends(key, ends);
                 self.push_ready(Ready::Made(key));
             }
-            Err(error) => self.hub.open_failed(key, at, error),
+            Err(error) => self.hub.open_failed(key, OpenError::new(at, error)),
         }
         true
     }

@@ -1,22 +1,25 @@
 //! Facts from the world, and the callbacks that they lead to.
 
 use super::{Engine, MOST_EDGES};
-use crate::addr::{Addr, Ends};
+use crate::addr::Ends;
 use crate::endpoint::{IN_DUE, Stream};
 use crate::error::{Error, ErrorKind};
 use crate::flow::data::Data;
 use crate::flow::pool::BufPool;
 use crate::flow::read_gate::Hold;
 use crate::flow::write_flow::Edge;
-use crate::hub::{NO_MEMORY_LENT, Ready};
-use crate::key::{EndpointId, Key, StreamId};
+use crate::hub::NO_MEMORY_LENT;
+use crate::key::{EndpointId, Key, QueryId, StreamId};
 use crate::kind::Callback;
 use crate::observer::Event;
+use crate::open::OpenError;
 use crate::protocol::Protocol;
 use crate::report::Report;
 use crate::status::Wants;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::num::NonZeroUsize;
 use core::time::Duration;
 
@@ -29,19 +32,38 @@ pub type ReadResult = Result<Option<usize>, Error>;
 impl<S> Engine<S> {
     // ---- openings ----
 
-    /// An opening of ours came about, or not. `false`: it was given up meanwhile, close the socket.
-    pub fn connected(&mut self, id: StreamId, to: Option<Addr>, result: Result<Ends, Error>) -> bool {
-        let key = id.key;
-        let Some(stream) = self.hub.stream_mut(id) else { return false };
-        match result {
-            Ok(ends) => {
-                stream.transport.handle_open();
-                self.hub.set_ends(key, ends);
-                self.push_ready(Ready::Made(key));
-            }
-            Err(error) => self.hub.open_failed(key, to, error),
+    /// What has become of an [`Op::Connect`](crate::Op::Connect). `false`: nobody waits for it any more, and the socket is closed by an
+    /// [`Op::Close`](crate::Op::Close) that has come, or comes.
+    pub fn connected(&mut self, place: Key, result: Result<Ends, Error>) -> bool {
+        self.hub.attempt_ended(place, result)
+    }
+
+    /// Whether somebody waits for an [`Op::Connect`](crate::Op::Connect) to be carried out: it may have been given up meanwhile.
+    #[must_use]
+    pub fn wants_connect(&self, place: Key) -> bool {
+        self.hub.is_attempt(place)
+    }
+
+    /// What has become of an [`Op::Move`](crate::Op::Move). If it could not be carried out, the socket is closed.
+    pub fn moved(&mut self, id: StreamId, result: Result<(), Error>) {
+        self.hub.attempt_moved(id, result);
+    }
+
+    /// What has become of an [`Op::Adopt`](crate::Op::Adopt). If nobody waits for it any more, nothing happens.
+    pub fn adopted(&mut self, id: StreamId, result: Result<Ends, Error>) {
+        if self.hub.stream(id).is_none() {
+            return;
         }
-        true
+        match result {
+            Ok(ends) => self.hub.established(id.key, ends),
+            Err(error) => self.hub.open_failed(id.key, OpenError::new(None, error)),
+        }
+    }
+
+    /// The answer to an [`Op::Resolve`](crate::Op::Resolve): the addresses of the host, best first; their ports do not matter. Ignored if nobody waits for it any
+    /// more. Say before [what time it is](Self::set_now).
+    pub fn resolved(&mut self, query: QueryId, found: Result<Vec<SocketAddr>, Error>) {
+        self.hub.resolved(query, found);
     }
 
     /// A listener accepted a connection. `None`: nobody serves there any more, close the socket.

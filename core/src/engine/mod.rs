@@ -223,7 +223,8 @@ impl<S> Engine<S> {
         self.hub.dirty.clear();
         self.hub.late_dirty.clear();
         self.hub.timers = crate::timers::Timers::new();
-        self.hub.ops.retain(|op| matches!(op, Op::Close(_)));
+        self.hub.queries = crate::key::Slab::new();
+        self.hub.ops.retain(|op| matches!(op, Op::Close(_) | Op::Forget(_)));
         self.snapshot = 0;
     }
 }

@@ -8,6 +8,7 @@ use crate::flow::data::Data;
 use crate::hub::{Hub, Ready};
 use crate::key::{Key, ProcessId, StreamId};
 use crate::observer::Event;
+use crate::open::OpenError;
 use crate::process::{ExitStatus, PipeFd, ProcessEvent};
 use crate::protocol::{Protocol, SubprocessProtocol};
 use crate::report::{Origin, Report};
@@ -41,7 +42,7 @@ impl<S> Engine<S> {
                 for key in pipes.into_iter().flatten() {
                     self.hub.abort(self.hub.stream_id(key));
                 }
-                self.hub.open_failed(id.key, None, error);
+                self.hub.open_failed(id.key, OpenError::new(None, error));
             }
         }
     }

@@ -87,6 +87,7 @@ impl<S> Engine<S> {
             }
             Work::Accept { listener } => self.hub.server_rested(listener),
             Work::Send { datagram } => self.hub.datagrams_rested(datagram),
+            Work::Stagger { stream } => self.hub.stagger_over(stream),
         }
         true
     }
@@ -105,7 +106,7 @@ impl<S> Engine<S> {
                 self.call::<DatagramEndpoint<S>, _>(key, |protocol, cx| DatagramEndpoint::call(protocol, cx, what))
             }
             Some(Endpoint::Process(_)) => self.call::<Process<S>, _>(key, |protocol, cx| Process::call(protocol, cx, what)),
-            Some(Endpoint::Listener(_)) | None => None,
+            Some(Endpoint::Listener(_) | Endpoint::Attempt { .. }) | None => None,
         };
     }
 
@@ -188,7 +189,7 @@ impl<S> Engine<S> {
             Some(Endpoint::Datagram(_)) => self.open_failed_of::<DatagramEndpoint<S>>(key, error),
             Some(Endpoint::Process(_)) => self.open_failed_of::<Process<S>>(key, error),
             // Cancelled meanwhile: nobody is told, observers neither.
-            Some(Endpoint::Listener(_)) | None => {}
+            Some(Endpoint::Listener(_) | Endpoint::Attempt { .. }) | None => {}
         }
     }
 
@@ -223,7 +224,7 @@ impl<S> Engine<S> {
             Some(Endpoint::Stream(_)) => self.lost_of::<Stream<S>>(key, reason),
             Some(Endpoint::Datagram(_)) => self.lost_of::<DatagramEndpoint<S>>(key, reason),
             Some(Endpoint::Process(_)) => self.lost_of::<Process<S>>(key, reason),
-            Some(Endpoint::Listener(_)) | None => {}
+            Some(Endpoint::Listener(_) | Endpoint::Attempt { .. }) | None => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! Verbs of endpoints of every kind.
 
-use super::{Hub, Ready};
+use super::Hub;
 use crate::addr::Addr;
 use crate::endpoint::{About, Endpoint, IN_DIRTY, LOSS_QUEUED};
 use crate::error::{Call, Error, ErrorKind};
@@ -8,7 +8,7 @@ use crate::flow::limits::WriteLimits;
 use crate::key::{EndpointId, Key};
 use crate::observer::Event;
 use crate::op::Op;
-use crate::open::{OpenError, Resource, SocketOption};
+use crate::open::{Resource, SocketOption};
 use crate::protocol::Buffered;
 use crate::report::Report;
 use crate::status::WriteStatus;
@@ -246,10 +246,6 @@ impl<S> Hub<S> {
         if cold.late_writes > SILENT_WRITES {
             self.report_of(key, |id| Report::WriteDiscarded { id });
         }
-    }
-
-    pub(crate) fn open_failed(&mut self, key: Key, addr: Option<Addr>, error: Error) {
-        self.ready.push_back(Ready::OpenFailed(key, OpenError::new(addr, error)));
     }
 }
 

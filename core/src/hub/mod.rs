@@ -3,12 +3,15 @@
 mod datagram;
 mod endpoint;
 mod follow;
+mod lookup;
+mod opening;
 mod process;
 mod schedule;
 mod server;
 mod stream;
 
 pub(crate) use endpoint::NO_MEMORY_LENT;
+pub(crate) use lookup::{Lookups, answer};
 pub use schedule::Job;
 pub(crate) use schedule::Work;
 pub use server::ListenError;
@@ -26,7 +29,7 @@ use crate::report::{Report, Reports};
 use crate::time::Instant;
 use crate::timers::Timers;
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -51,6 +54,9 @@ pub struct Hub<S> {
     pub(crate) endpoints: Slab<Endpoint<S>>,
     pub(crate) about: Vec<About>,
     pub(crate) servers: Slab<Server<S>>,
+    /// Of the connections that are being opened.
+    pub(crate) openings: BTreeMap<Key, Box<opening::Opening>>,
+    pub(crate) queries: Slab<lookup::Query>,
     pub(crate) pool: BufPool,
     /// For datagrams, if the blocks of the other one are too small for them.
     pub(crate) datagram_pool: BufPool,
@@ -82,6 +88,8 @@ impl<S> Hub<S> {
             endpoints: Slab::new(),
             about: Vec::new(),
             servers: Slab::new(),
+            openings: BTreeMap::new(),
+            queries: Slab::new(),
             pool,
             datagram_pool: BufPool::new(),
             current: None,
@@ -229,6 +237,9 @@ impl<S> Hub<S> {
 
     /// The one way out: the slot is free, its timers are gone, its source is to be closed, its server has one client less.
     pub(crate) fn remove(&mut self, key: Key) -> Option<Endpoint<S>> {
+        if self.openings.contains_key(&key) {
+            self.give_up_opening(key);
+        }
         self.cancel_timers_of(key);
         self.unfollow(key);
         let mut endpoint = self.endpoints.remove(key)?;
@@ -248,7 +259,7 @@ impl<S> Hub<S> {
                     drop(self.remove(pipe));
                 }
             }
-            Endpoint::Datagram(_) | Endpoint::Listener(_) => {}
+            Endpoint::Datagram(_) | Endpoint::Listener(_) | Endpoint::Attempt { .. } => {}
         }
         let about = self.about.get_mut(key.index()).map(core::mem::take);
         if let Some(server) = about.and_then(|about| about.server) {

@@ -26,6 +26,10 @@ pub(crate) enum Work<S> {
     Send {
         datagram: Key,
     },
+    /// An attempt to connect has been under way for long enough.
+    Stagger {
+        stream: Key,
+    },
 }
 
 impl<S> Hub<S> {

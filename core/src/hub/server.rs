@@ -1,10 +1,12 @@
 //! Verbs of servers.
 
+use super::lookup::{Asker, Lookups, Slot};
 use super::{Hub, Job, Ready};
 use crate::addr::Addr;
 use crate::endpoint::{About, Endpoint, Listener};
 use crate::error::{Call, Error, ErrorKind};
 use crate::key::{Key, ListenerId, ServerId};
+use crate::name::Name;
 use crate::op::Op;
 use crate::open::{Listen, Resource, SocketOption};
 use crate::protocol::Protocol;
@@ -41,11 +43,14 @@ pub(crate) struct Server<S> {
     backlog: u32,
     options: Vec<SocketOption>,
     resting: Option<Key>,
+    /// What it is to listen on, while names are being looked up.
+    lookups: Option<Box<(Listen, Lookups)>>,
 }
 
 /// Why a server could not listen, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListenError {
+    host: Option<Box<str>>,
     addr: Option<Addr>,
     error: Error,
 }
@@ -54,10 +59,21 @@ impl ListenError {
     /// The address, where there is one to name, and the error.
     #[must_use]
     pub const fn new(addr: Option<Addr>, error: Error) -> Self {
-        Self { addr, error }
+        Self { host: None, addr, error }
     }
 
-    /// The address that could not be bound; none if a socket was taken over.
+    /// The host that could not be looked up.
+    pub(crate) fn of_host(name: &Name, error: Error) -> Self {
+        Self { host: Some(name.host().into()), addr: None, error }
+    }
+
+    /// The host, if its name could not be looked up.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// The address that could not be bound; none if a socket was taken over, or a name could not be looked up.
     #[must_use]
     pub const fn addr(&self) -> Option<&Addr> {
         self.addr.as_ref()
@@ -72,6 +88,9 @@ impl ListenError {
 
 impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(host) = &self.host {
+            write!(f, "{}: ", host.escape_debug())?;
+        }
         if let Some(addr) = &self.addr {
             write!(f, "{addr}: ")?;
         }
@@ -90,7 +109,7 @@ impl From<ListenError> for std::io::Error {
 
 impl<S> Hub<S> {
     /// Listens; `make` is called for each connection, after it was accepted and before its `connection_made`, and `done` once, when the
-    /// addresses are bound or cannot be (contract LOOP-13, LIFE-5).
+    /// addresses are bound or cannot be (contract LOOP-13, LIFE-5). Names of hosts are looked up before.
     pub fn listen<P: Protocol<S> + 'static>(
         &mut self,
         at: impl Into<Listen>,
@@ -109,8 +128,29 @@ impl<S> Hub<S> {
     ) -> ServerId {
         let at = at.into();
         let id = self.new_server(Box::new(make), &at, Some(Box::new(done)));
-        self.ops.push_back(Op::Bind(id, at));
+        let lookups = self.look_up(at.targets(), at.only_family(), Asker::Server(id.key));
+        if let Some(server) = self.servers.get_mut(id.key) {
+            server.lookups = Some(Box::new((at, lookups)));
+        }
+        self.bind_when_looked_up(id);
         id
+    }
+
+    pub(crate) fn server_resolved(&mut self, key: Key, slot: usize, answer: Slot) {
+        if let Some((_, lookups)) = self.servers.get_mut(key).and_then(|server| server.lookups.as_deref_mut()) {
+            lookups.settle(slot, answer);
+        }
+        self.bind_when_looked_up(self.server_id(key));
+    }
+
+    fn bind_when_looked_up(&mut self, id: ServerId) {
+        let Some(server) = self.servers.get_mut(id.key) else { return };
+        let Some(lookups) = server.lookups.take_if(|lookups| lookups.1.is_complete()) else { return };
+        let (listen, lookups) = *lookups;
+        match lookups.to_listen(listen) {
+            Ok(listen) => self.ops.push_back(Op::Bind(id, listen)),
+            Err(error) => self.server_listening(id, Err(error)),
+        }
     }
 
     /// As [`listen_with`](Self::listen_with), on a socket of the backend's that is bound, and perhaps listens already.
@@ -137,6 +177,7 @@ impl<S> Hub<S> {
             backlog: listen.get_backlog(),
             options: listen.options().to_vec(),
             resting: None,
+            lookups: None,
         };
         let key = self.servers.insert(server).unwrap_or(Key::from_bits(0));
         self.server_id(key)
@@ -176,6 +217,10 @@ impl<S> Hub<S> {
         let listeners = core::mem::take(&mut server.listeners);
         let resting = server.resting.take();
         let done = server.done.take();
+        let lookups = server.lookups.take();
+        if let Some(lookups) = lookups {
+            self.forget(&lookups.1);
+        }
         if let Some(timer) = resting {
             self.timers.cancel(timer);
         }

@@ -40,8 +40,11 @@ impl<S> Hub<S> {
     /// }
     /// ```
     pub fn connect(&mut self, to: impl Into<Connect>, protocol: impl Protocol<S> + 'static) -> StreamId {
-        let to = to.into();
-        self.open(StreamTransport::new(WriteLimits::DEFAULT), Box::new(protocol), |id| Op::Connect(id, to))
+        let id = self.open(StreamTransport::new(WriteLimits::DEFAULT), Box::new(protocol));
+        if self.stream(id).is_some() {
+            self.begin_opening(id.key, to.into());
+        }
+        id
     }
 
     /// Takes over a connected socket of the backend's for `protocol` (contract LOOP-3, LOOP-4, LOOP-12), or an end of a pipe (contract
@@ -52,19 +55,17 @@ impl<S> Hub<S> {
             Role::ReadPipe => StreamTransport::read_pipe(),
             Role::WritePipe => StreamTransport::write_pipe(WriteLimits::DEFAULT),
         };
-        self.open(transport, Box::new(protocol), |id| Op::Adopt(id, resource, role))
+        let id = self.open(transport, Box::new(protocol));
+        if self.stream(id).is_some() {
+            self.ops.push_back(Op::Adopt(id, resource, role));
+        }
+        id
     }
 
-    fn open(&mut self, transport: StreamTransport, protocol: Box<dyn Protocol<S>>, op: impl FnOnce(StreamId) -> Op) -> StreamId {
-        match self.insert(Endpoint::Stream(Stream::with(transport, Some(protocol))), About::default()) {
-            Some(key) => {
-                let id = self.stream_id(key);
-                self.ops.push_back(op(id));
-                id
-            }
-            // 2³² endpoints at once: there is no slot to name it by, so it fails like a connection that is already gone.
-            None => self.stream_id(Key::from_bits(0)),
-        }
+    fn open(&mut self, transport: StreamTransport, protocol: Box<dyn Protocol<S>>) -> StreamId {
+        let key = self.insert(Endpoint::Stream(Stream::with(transport, Some(protocol))), About::default());
+        // 2³² endpoints at once: there is no slot to name it by, so it fails like a connection that is already gone.
+        self.stream_id(key.unwrap_or(Key::from_bits(0)))
     }
 
     /// Queues bytes; they are sent in order when the callback that runs now has returned, or as the peer takes them. Never blocks

@@ -16,6 +16,7 @@ use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::panic::catch_unwind;
@@ -59,6 +60,11 @@ impl<S> Harness<S> {
     /// A connection that is to be made, and is not yet.
     pub fn open(&mut self, to: impl Into<Connect>, protocol: impl Protocol<S> + 'static) -> StreamId {
         self.hub().connect(to, protocol)
+    }
+
+    /// The host of that name has these addresses from now on; no other host has any.
+    pub fn set_host(&mut self, name: &str, addrs: impl IntoIterator<Item = SocketAddr>) {
+        self.driver.io().names.insert(name.into(), addrs.into_iter().collect());
     }
 
     /// An address where nobody listens.

@@ -5,10 +5,12 @@ use crate::driver::{Attached, Incoming, Interest, ReadinessIo, Ready, Sockets, T
 use crate::engine::ReadResult;
 use crate::error::{Call, Error, ErrorKind};
 use crate::flow::datagrams::Outgoing;
-use crate::key::Key;
+use crate::key::{Key, QueryId};
+use crate::name::Name;
 use crate::op::Role;
-use crate::open::{Connect, Datagram, Listen, Resource, SocketOption};
-use alloc::collections::VecDeque;
+use crate::open::{Attempt, Datagram, Listen, Resource, SocketOption};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddr};
 
@@ -45,6 +47,8 @@ pub(super) struct Socket {
 pub(super) struct Memory {
     pub(super) sockets: Vec<Socket>,
     pub(super) options: Vec<(usize, SocketOption)>,
+    /// The addresses of hosts.
+    pub(super) names: BTreeMap<String, Vec<SocketAddr>>,
     /// The longest receive: where chunks are cut.
     pub(super) chunk: Option<usize>,
 }
@@ -141,6 +145,14 @@ impl Sockets for Memory {
         Ok(Attached::Stream)
     }
 
+    fn resolve(&mut self, _: QueryId, name: &Name) -> Result<Option<Vec<SocketAddr>>, Error> {
+        self.resolve_now(name).map(Some)
+    }
+
+    fn resolve_now(&mut self, name: &Name) -> Result<Vec<SocketAddr>, Error> {
+        self.names.get(name.host()).cloned().ok_or(error(Call::Resolve, ErrorKind::HostNotFound))
+    }
+
     fn close(&mut self, source: Number, _: Key) {
         self.sockets[source.0].closed = true;
     }
@@ -202,7 +214,7 @@ impl ReadinessIo for Memory {
         }
     }
 
-    fn connect(&mut self, to: &Connect) -> Result<Number, Error> {
+    fn connect(&mut self, to: &Attempt) -> Result<Number, Error> {
         let refused = *to.addr() == addr(REFUSED);
         let number = self.socket(Ends::new(Some(addr(2)), Some(to.addr().clone())));
         self.sockets[number].refused = refused;

@@ -3,7 +3,7 @@
 use super::{Source, addr, option, path};
 use crate::error::{error, refused};
 use core::net::SocketAddr;
-use plimsoll_core::{Addr, Call, Connect, Ends, Error, ErrorKind, Listen, SocketOption, UnixAddr};
+use plimsoll_core::{Addr, Attempt, Call, Ends, Error, ErrorKind, Listen, SocketOption, UnixAddr};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -104,15 +104,12 @@ pub(super) fn accept(source: &Source) -> Result<Option<(Source, Ends)>, Error> {
     }
 }
 
-pub(super) fn connect(to: &Connect) -> Result<Source, Error> {
+pub(super) fn connect(to: &Attempt) -> Result<Source, Error> {
     let source = socket(to.addr(), Call::Connect)?;
     for &option in to.options() {
         option::set(&source, option)?;
     }
     if let Some(local) = to.local() {
-        if !same_family(local, to.addr()) {
-            return Err(refused(Call::Bind)); // Contract LOOP-5.
-        }
         bind_to(&source, local)?;
     }
     let begun = match to.addr() {
@@ -124,14 +121,6 @@ pub(super) fn connect(to: &Connect) -> Result<Source, Error> {
         // An interrupted connect goes on like one that takes its time.
         Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(source),
         Err(errno) => Err(error(Call::Connect, errno)),
-    }
-}
-
-fn same_family(one: &Addr, other: &Addr) -> bool {
-    match (one, other) {
-        (Addr::Inet(one), Addr::Inet(other)) => one.is_ipv4() == other.is_ipv4(),
-        (Addr::Unix(_), Addr::Unix(_)) => true,
-        _ => false,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::machines::ops::BROKEN;
 use crate::model::{Ep, Peer};
 use plimsoll_core::driver::{Attached, Interest, ReadinessIo, Sockets, Trigger};
 use plimsoll_core::{
-    Addr, Call, Connect, Ends, Error, ErrorKind, Key, Listen, ReadResult, Resource, Role as Side, SocketOption, Wants,
+    Addr, Attempt, Call, Ends, Error, ErrorKind, Key, Listen, ReadResult, Resource, Role as Side, SocketOption, Wants,
 };
 
 /// The bytes that peers send begin here in the pattern.
@@ -232,7 +232,7 @@ impl ReadinessIo for Io {
         })
     }
 
-    fn connect(&mut self, to: &Connect) -> Result<Sock, Error> {
+    fn connect(&mut self, to: &Attempt) -> Result<Sock, Error> {
         self.open(client_of(to.addr()))
     }
 

@@ -9,7 +9,7 @@ use crate::machines::pattern::LONGEST;
 use crate::model::{Back, Ep};
 use bytes::BytesMut;
 use plimsoll_core::driver::{Completion, CompletionIo};
-use plimsoll_core::{Call, Connect, Ends, Error, ErrorKind, InFlight, Key};
+use plimsoll_core::{Attempt, Call, Ends, Error, ErrorKind, InFlight, Key};
 
 /// What an operation does.
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl CompletionIo for Io {
         self.begin(source.index, key, Kind::Fin);
     }
 
-    fn connect(&mut self, key: Key, to: &Connect) -> Result<Sock, Error> {
+    fn connect(&mut self, key: Key, to: &Attempt) -> Result<Sock, Error> {
         let sock = self.open(client_of(to.addr()))?;
         self.begin(sock.index, key, Kind::Connect);
         Ok(sock)

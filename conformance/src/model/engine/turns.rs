@@ -317,14 +317,15 @@ impl EngineModel {
         }
     }
 
-    /// The socket of an endpoint is closed.
+    /// The socket of an endpoint is closed; that of an attempt to connect as soon as it has failed.
     ///
     /// # Errors
     /// LIFE-13: if that is too early.
     pub fn closed(&mut self, ep: Ep) -> Result<(), Violation> {
         ensure!(self.running.is_none(), "the socket of {ep} is closed inside of {:?}", self.running);
         self.skip_dead();
-        ensure!(self.endpoints[ep].stale, "LIFE-13: the socket of {ep} is closed too early");
+        let failed = self.ready.iter().any(|entry| matches!(entry, Entry::OpenFailed(other) if *other == ep));
+        ensure!(self.endpoints[ep].stale || failed, "LIFE-13: the socket of {ep} is closed too early");
         Ok(())
     }
 

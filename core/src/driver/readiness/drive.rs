@@ -1,12 +1,12 @@
 //! What the order of an iteration asks of this driver.
 
-use super::{BLOCKED, CONNECTING, HUNG_UP, LISTENING, READABLE, ReadinessDriver, ReadinessIo};
+use super::{BLOCKED, CONNECTING, Conn, HUNG_UP, Interest, LISTENING, READABLE, ReadinessDriver, ReadinessIo};
 use crate::driver::Drive;
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::error::{Call, Error, ErrorKind};
 use crate::flow::queue::MAX_PIECES;
 use crate::key::Key;
-use crate::open::Connect;
+use crate::open::Attempt;
 use crate::status::Wants;
 
 /// How many sends one connection gets in one go while the kernel takes all.
@@ -89,9 +89,20 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
         }
     }
 
-    fn begin_connect(&mut self, key: Key, to: &Connect) -> Result<(), Error> {
+    fn begin_connect(&mut self, key: Key, to: &Attempt) -> Result<(), Error> {
         let source = self.io.connect(to)?;
         self.keep(key, source, CONNECTING)
+    }
+
+    fn rekey(&mut self, from: Key, to: Key) -> Result<(), Error> {
+        let Some(mut conn) = self.conns.remove(from) else { return Err(Error::new(Call::Register, ErrorKind::Closed)) };
+        if let Err(error) = self.io.rekey(&mut conn.source, from, to) {
+            self.io.close(conn.source, from);
+            return Err(error);
+        }
+        // What was told under the other key is told again; a level-triggered poller is armed when the connection is made.
+        self.conns.insert(to, Conn { source: conn.source, flags: 0, armed: Interest::default() });
+        Ok(())
     }
 
     fn keep_stream(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use crate::engine::ReadResult;
 use crate::error::{Call, Error, ErrorKind};
 use crate::flow::datagrams::Outgoing;
 use crate::key::Key;
-use crate::open::Connect;
+use crate::open::Attempt;
 use crate::process::ExitStatus;
 
 /// What a poller said of a source.
@@ -110,7 +110,7 @@ pub trait ReadinessIo: Sockets {
     ///
     /// # Errors
     /// If it cannot even begin.
-    fn connect(&mut self, to: &Connect) -> Result<Self::Source, Error>;
+    fn connect(&mut self, to: &Attempt) -> Result<Self::Source, Error>;
 
     /// What has become of a connect; `None`: it is under way.
     ///

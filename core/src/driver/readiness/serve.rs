@@ -253,18 +253,9 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
 
     fn check_connect(&mut self, key: Key) {
         let Some(conn) = self.conns.get_mut(key) else { return };
-        let id = self.engine.hub().stream_id(key);
-        match self.io.connect_result(&mut conn.source) {
-            Ok(None) => {}
-            Ok(Some(ends)) => {
-                conn.flags &= !CONNECTING;
-                self.engine.connected(id, None, Ok(ends));
-            }
-            Err(error) => {
-                conn.flags &= !CONNECTING;
-                let to = self.engine.hub().about(key).ends.peer.clone();
-                self.engine.connected(id, to, Err(error));
-            }
+        if let Some(result) = self.io.connect_result(&mut conn.source).transpose() {
+            conn.flags &= !CONNECTING;
+            self.engine.connected(key, result);
         }
     }
 
