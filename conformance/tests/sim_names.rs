@@ -147,7 +147,7 @@ fn an_answer_that_nobody_waits_for_any_more_is_for_nobody() {
 
 /// What came of listening, and where.
 fn listen(sim: &mut Sim, listen: impl Into<Listen>) -> Result<(ServerId, Vec<Addr>), ListenError> {
-    let outcome = std::rc::Rc::new(std::cell::RefCell::new(None));
+    let outcome = std::rc::Rc::new(core::cell::RefCell::new(None));
     let told = outcome.clone();
     sim.hub().listen(listen, |_: &mut Notes, _| echo(), move |_, _, result| *told.borrow_mut() = Some(result));
     assert!(sim.run_until(1000, |_| outcome.borrow().is_some()));
