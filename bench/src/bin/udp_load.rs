@@ -11,9 +11,9 @@ use std::time::Instant;
 fn main() -> io::Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     let parsed: Option<(SocketAddr, usize, usize, usize, usize)> = match args.as_slice() {
-        [addr, peers, rounds, size, depth] => (|| {
-            Some((addr.parse().ok()?, peers.parse().ok()?, rounds.parse().ok()?, size.parse().ok()?, depth.parse().ok()?))
-        })(),
+        [addr, peers, rounds, size, depth] => {
+            (|| Some((addr.parse().ok()?, peers.parse().ok()?, rounds.parse().ok()?, size.parse().ok()?, depth.parse().ok()?)))()
+        }
         _ => None,
     };
     let Some((addr, peers, rounds, size, depth)) = parsed else {

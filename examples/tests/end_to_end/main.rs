@@ -11,3 +11,4 @@ mod kit;
 mod nested;
 mod peers;
 mod proxy;
+mod udp;
