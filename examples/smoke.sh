@@ -74,6 +74,22 @@ for backend in mio polling; do
     [ "$said" = "received: abc" ] || fail "existing_socket says: $said"
     echo "existing_socket on $backend: $said"
 
+    said=$("$bin/subprocess_date" --backend "$backend") || fail "subprocess_date fails"
+    case $said in "Current date: "?*) ;; *) fail "subprocess_date says: $said" ;; esac
+    echo "subprocess_date on $backend: $said"
+
+    "$bin/supervisor" --backend "$backend" >"$dir/supervisor-$backend" 2>&1 &
+    supervisor=$!
+    started+=($supervisor)
+    await "supervisor-$backend" "ticker: tick"
+    await "supervisor-$backend" "stubborn: up"
+    await "supervisor-$backend" "brief: exit code 3"
+    kill "$supervisor"
+    wait "$supervisor" || fail "the supervisor fails"
+    await "supervisor-$backend" "stubborn: ended by signal 9"
+    await "supervisor-$backend" "ticker: ended by signal 15"
+    echo "supervisor on $backend: its services are started again, and ended in order"
+
     serve "chat-$backend" "$bin/chat" --backend "$backend" 127.0.0.1:0
     exec 4<>"/dev/tcp/127.0.0.1/$port" 5<>"/dev/tcp/127.0.0.1/$port"
     for member in 4 5; do

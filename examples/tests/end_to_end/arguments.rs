@@ -69,6 +69,10 @@ fn a_bad_argument_is_explained() {
         Program::example(name, "mio", &["--help"]).fails("[--backend mio|polling]");
         Program::example(name, "mio", &["127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"]).fails("not 3");
     }
+    for name in ["subprocess_date", "supervisor"] {
+        Program::example(name, "io_uring", &[]).fails("mio or polling, not io_uring");
+        Program::example(name, "mio", &["127.0.0.1:0"]).fails("at most 0 addresses, not 1");
+    }
 }
 
 #[test]

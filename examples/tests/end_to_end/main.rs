@@ -10,5 +10,6 @@ mod exhaustion;
 mod kit;
 mod nested;
 mod peers;
+mod processes;
 mod proxy;
 mod udp;

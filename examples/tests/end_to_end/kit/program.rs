@@ -27,6 +27,13 @@ impl Program {
         Self::start(command).unwrap()
     }
 
+    /// Starts an example that looks for programs there.
+    pub(crate) fn with_path(path: &str, name: &str, backend: &str) -> Self {
+        let mut command = Command::new(path_of(name));
+        command.args(["--backend", backend]).env("PATH", path);
+        Self::start(command).unwrap()
+    }
+
     /// Starts an example whose descriptors have numbers below this.
     pub(crate) fn limited(descriptors: usize, name: &str, backend: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new("sh");
