@@ -57,13 +57,9 @@ impl Supervisor {
         }
     }
 
-    fn end(&mut self, hub: &mut Hub<Self>) {
-        if !core::mem::replace(&mut self.ending, true) {
-            self.end_next(hub);
-        }
-    }
-
-    fn end_next(&self, hub: &mut Hub<Self>) {
+    /// From now on nothing is started any more.
+    fn end_next(&mut self, hub: &mut Hub<Self>) {
+        self.ending = true;
         let Some(&id) = self.running.iter().rev().flatten().next() else { return hub.stop() };
         if hub.terminate(id).is_ok() {
             hub.set_timer(id, GRACE);
@@ -120,13 +116,15 @@ impl SubprocessProtocol<Supervisor> for Service {
     }
 }
 
-/// Reads a byte for each signal.
+/// Reads a byte for a signal.
 struct Signals;
 
 impl Protocol<Supervisor> for Signals {
     fn data_received(&mut self, cx: &mut Context<'_, Supervisor>, _: Data<'_>) {
         println!("ending");
-        cx.state.end(cx.hub);
+        // Once is enough: a later signal changes nothing.
+        cx.close();
+        cx.state.end_next(cx.hub);
     }
 }
 

@@ -257,12 +257,14 @@ impl<P: Selector> ReadinessIo for Sys<P> {
 
     #[inline(always)]
     fn recv(&mut self, source: &mut Source, buf: &mut [u8]) -> ReadResult {
-        if !source.is_socket() {
-            return pipe::read(source, buf);
-        }
         loop {
-            match rustix::net::recv(&source.descriptor, &mut *buf, RecvFlags::empty()) {
-                Ok((n, _)) => return Ok(Some(n)),
+            let received = if source.is_socket() {
+                rustix::net::recv(&source.descriptor, &mut *buf, RecvFlags::empty()).map(|(n, _)| n)
+            } else {
+                pipe::read(source, buf)
+            };
+            match received {
+                Ok(n) => return Ok(Some(n)),
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(error(Call::Receive, errno)),
@@ -272,11 +274,9 @@ impl<P: Selector> ReadinessIo for Sys<P> {
 
     #[inline(always)]
     fn send(&mut self, source: &mut Source, bufs: &[&[u8]]) -> ReadResult {
-        if !source.is_socket() {
-            return pipe::write(source, bufs);
-        }
         loop {
             let sent = match bufs {
+                _ if !source.is_socket() => pipe::write(source, bufs),
                 [one] => rustix::net::send(&source.descriptor, one, SendFlags::NOSIGNAL),
                 _ => send_pieces(source, bufs),
             };

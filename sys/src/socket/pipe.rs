@@ -2,7 +2,7 @@
 
 use super::{Kind, Source, addr};
 use crate::error::{error, refused};
-use plimsoll_core::{Call, Error, MAX_PIECES, ReadResult, Resource, Role};
+use plimsoll_core::{Call, Error, MAX_PIECES, Resource, Role};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
@@ -46,23 +46,16 @@ const fn is_packet_mode(_: OFlags) -> bool {
     false
 }
 
+/// Reads. As of sockets, "try again" says that it would have blocked; the answer is small enough for registers, so that sockets do not pay for it.
 #[inline(never)]
-pub(super) fn read(source: &Source, buf: &mut [u8]) -> ReadResult {
-    loop {
-        match rustix::io::read(&source.descriptor, &mut *buf) {
-            Ok(n) => return Ok(Some(n)),
-            Err(Errno::AGAIN) if source.kind != Kind::AlwaysReady => return Ok(None),
-            Err(Errno::INTR) => {}
-            // Also "try again" of a device that nobody can wait for.
-            Err(errno) => return Err(error(Call::Receive, errno)),
-        }
-    }
+pub(super) fn read(source: &Source, buf: &mut [u8]) -> Result<usize, Errno> {
+    rustix::io::read(&source.descriptor, buf).map_err(|errno| unless_ready(source, errno))
 }
 
 /// Writes the foremost bytes. There is no flag for pipes that keeps a broken one from being a signal: Rust's programs ignore that signal from
 /// their start.
 #[inline(never)]
-pub(super) fn write(source: &Source, bufs: &[&[u8]]) -> ReadResult {
+pub(super) fn write(source: &Source, bufs: &[&[u8]]) -> Result<usize, Errno> {
     let mut pieces = [IoSlice::new(&[]); MAX_PIECES];
     for (piece, buf) in pieces.iter_mut().zip(bufs) {
         *piece = IoSlice::new(buf);
@@ -77,15 +70,19 @@ pub(super) fn write(source: &Source, bufs: &[&[u8]]) -> ReadResult {
                 total += n;
                 IoSlice::advance_slices(&mut pieces, n);
                 if pieces.is_empty() {
-                    return Ok(Some(total));
+                    return Ok(total);
                 }
             }
-            Ok(n) => return Ok(Some(total + n)),
-            Err(Errno::AGAIN) if source.kind != Kind::AlwaysReady => return Ok(None),
+            Ok(n) => return Ok(total + n),
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(error(Call::Send, errno)),
+            Err(errno) => return Err(unless_ready(source, errno)),
         }
     }
+}
+
+/// "Try again" of a device that nobody can wait for is an error like any other.
+fn unless_ready(source: &Source, errno: Errno) -> Errno {
+    if errno == Errno::AGAIN && source.kind == Kind::AlwaysReady { Errno::IO } else { errno }
 }
 
 /// Whether the reader has gone. Bytes that lie unread do not count, nor what comes in the other direction of a socket (contract PIPE-11).
