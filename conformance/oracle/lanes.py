@@ -1,5 +1,7 @@
 """What happened, as data. The counterpart of src/scenario/lane.rs and of the reader in oracle.rs."""
 
+import json
+
 
 # The pattern repeats itself after 64 KiB.
 PERIOD = bytes(((31 * i + 7) ^ (i >> 8)) & 0xFF for i in range(65536))
@@ -14,6 +16,8 @@ def event_pattern(start, length):
 class Record:
     def __init__(self):
         self.lanes = {}
+        # The lane of each event and [lane, words] of each step, as they came.
+        self.order = []
         self._streams = {}
 
     def streams(self, name):
@@ -25,6 +29,10 @@ class Record:
             events[-1][1] += event[1]
         else:
             events.append(list(event))
+            self.order.append(lane)
+
+    def step(self, actor, *rest):
+        self.order.append([actor, " ".join([rest[0], *map(words, rest[1:])])])
 
     def amount(self, lane, name):
         found = [event for event in self.lanes.get(lane, []) if event[0] == name]
@@ -39,7 +47,7 @@ class Record:
         streams = {
             name: {key: pieces(data) for key, data in both.items()} for name, both in self._streams.items() if any(both.values())
         }
-        return {"lanes": lanes, "streams": streams}
+        return {"lanes": lanes, "streams": streams, "order": self.order}
 
     def lane(self, name, events):
         both = self._streams.get(name.partition(".")[2], {"written": b"", "sent": b""})
@@ -53,6 +61,15 @@ class Record:
             else:
                 out.append(event)
         return out
+
+
+def words(value):
+    """A value as the files have it."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {words(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(words, value)) + "]"
+    return json.dumps(value)
 
 
 def plain(data):

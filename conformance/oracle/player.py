@@ -251,6 +251,7 @@ class Player:
         except Stuck:
             raise RuntimeError("the link could not be opened") from None
         for index, step in enumerate(self.scenario["steps"]):
+            self.record.step(*step)
             try:
                 await self.step(step)
             except Stuck:

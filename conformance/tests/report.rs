@@ -221,6 +221,11 @@ fn a_departure_is_told_with_its_reason_and_its_trace() {
     is_whole(&html, &tags);
     assert!(html.contains("<b>◇ asyncio departed</b> DIS-18"), "{html}");
     assert!(html.contains("<small>CPython 3."));
+    // Steps and callbacks, and nothing of a queue that nobody has seen.
+    assert_eq!(tags.iter().filter(|tag| has_class(tag, "roll")).count(), 1);
+    let words = |class: &str| tags.iter().filter(|tag| tag.name == "text" && has_class(tag, class)).count();
+    assert!(words("p") > 0 && words("c") > 2 && words("nr") > 2);
+    assert!(!tags.iter().any(|tag| has_class(tag, "hull") && tag.inside.contains(&"figure".into())));
 }
 
 /// Red, green, blue of `#rrggbb`, and how bright that is (WCAG 2.2, relative luminance).

@@ -104,8 +104,11 @@ fn verdict(out: &mut String, outcome: &Outcome) {
 fn lanes(outcome: &Outcome) -> String {
     let Some(record) = &outcome.record else { return String::new() };
     let lines = record.lanes.iter().map(|(name, lane)| {
-        let events: Vec<String> = lane.iter().map(|event| escaped(&event.to_string())).collect();
-        format!("<b>{}</b> {}", escaped(name), events.join(" · "))
+        let events = lane.chunk_by(PartialEq::eq).map(|same| match same {
+            [one] => escaped(&one.to_string()),
+            _ => format!("{} × {}", escaped(&same[0].to_string()), same.len()),
+        });
+        format!("<b>{}</b> {}", escaped(name), events.collect::<Vec<_>>().join(" · "))
     });
     format!("<pre>{}</pre>", lines.collect::<Vec<_>>().join("\n"))
 }

@@ -107,7 +107,7 @@ impl Card {
         self.outcomes[host].as_ref().map(|outcome| Standing::of(&outcome.verdict))
     }
 
-    /// The hosts whose run is drawn: those where it failed, at most two; otherwise the first that has a time axis.
+    /// The hosts whose run is drawn: those where it failed, at most two; otherwise the first that has a time axis, and those that depart.
     pub(super) fn drawn(&self) -> Vec<usize> {
         let has = |&host: &usize| {
             let record = self.outcomes[host].as_ref().and_then(|outcome| outcome.record.as_ref());
@@ -116,7 +116,12 @@ impl Card {
         let failed = |&host: &usize| self.standing(host) == Some(Standing::Failed);
         let hosts = || (0..self.outcomes.len()).filter(has);
         let found: Vec<usize> = hosts().filter(failed).take(2).collect();
-        if found.is_empty() { hosts().take(1).collect() } else { found }
+        if !found.is_empty() {
+            return found;
+        }
+        let departed = |host: &usize| self.standing(*host) == Some(Standing::Departed);
+        let first = hosts().next();
+        first.into_iter().chain(hosts().filter(departed).filter(|host| Some(*host) != first)).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The same files on CPython: played by `oracle/run.py`, or as they were played when they were recorded.
 
 use super::lane::{Arg, Event, Record, Streams, pattern};
+use super::timeline::Timeline;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::env;
@@ -125,7 +126,24 @@ fn record(value: &Value) -> Option<Record> {
             record.push(name, event);
         }
     }
+    record.timeline = timeline(value.get("order"), &record);
     Some(record)
+}
+
+/// The events of the lanes and the steps in their order, if they were written down.
+fn timeline(order: Option<&Value>, record: &Record) -> Timeline {
+    let timeline = Timeline::default();
+    let mut next: BTreeMap<&str, usize> = BTreeMap::new();
+    for item in order.and_then(Value::as_array).into_iter().flatten() {
+        if let Some(lane) = item.as_str() {
+            let at = next.entry(lane).or_default();
+            record.lane(lane).get(*at).into_iter().for_each(|event| timeline.event(lane, event));
+            *at += 1;
+        } else if let (Some(lane), Some(text)) = (item[0].as_str(), item[1].as_str()) {
+            timeline.step(lane, 0, text);
+        }
+    }
+    timeline
 }
 
 /// A piece of a stream: text, or so much of the pattern.

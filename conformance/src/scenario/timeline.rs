@@ -1,6 +1,6 @@
 //! A run on one time axis: the steps, what they and the callbacks did, and what became of the send queues.
 //!
-//! It is there to be looked at: verdicts know nothing of it. Only the loops of this project have one.
+//! It is there to be looked at: verdicts know nothing of it. Of other loops it has the steps and the events, and no time.
 
 use super::lane::Event;
 use core::cell::RefCell;

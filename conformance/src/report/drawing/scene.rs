@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 /// Longer words are cut.
 const WORDS: usize = 34;
 
+/// What comes behind so many marks is only counted: a drawing is to be looked at.
+const MARKS: usize = 300;
+
 /// What a row is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -54,6 +57,8 @@ pub(super) struct Mark {
     pub(super) time: Duration,
     name: String,
     bytes: usize,
+    /// How often the same came in a row.
+    times: usize,
     turn: bool,
 }
 
@@ -72,15 +77,20 @@ pub(super) struct Scene {
     pub(super) rows: Vec<Row>,
     pub(super) items: Vec<Item>,
     steps: usize,
+    marks: usize,
     /// The last mark among the items.
     last: Option<usize>,
 }
 
 impl Scene {
     pub(super) fn new(moments: &[Moment]) -> Self {
-        let mut scene = Self { rows: rows(moments), items: Vec::new(), steps: 0, last: None };
+        let mut scene = Self { rows: rows(moments), items: Vec::new(), steps: 0, marks: 0, last: None };
         for moment in moments {
             scene.moment(moment);
+        }
+        if let (Some(beyond @ 1..), Some((_, last))) = (scene.marks.checked_sub(MARKS), scene.last()) {
+            let text = format!("… and {} more", number(beyond));
+            last.say(&text);
         }
         scene
     }
@@ -116,6 +126,7 @@ impl Scene {
                 self.command(moment, text, answer.as_deref(), None);
             }
             What::Event { name, text, bytes } => self.event(moment, name, text, *bytes),
+            What::Size(_) if self.marks > MARKS => {}
             What::Size(size) => self.items.extend(transport.map(|row| Item::Size(row, *size))),
             What::Marks(low, high) => self.items.extend(transport.map(|row| Item::Marks(row, *low, *high))),
             What::Turned(turning) => self.items.extend(transport.map(|row| Item::Turned(row, *turning))),
@@ -135,7 +146,9 @@ impl Scene {
         // A step is done by nobody; what is done in a turn is done by the step.
         let within = match self.last() {
             Some((_, last)) if step.is_some() || last.turn => None,
-            Some((at, last)) if last.glyph == Glyph::Out || last.name == "soon" || last.name == "timer" => Some(at),
+            Some((at, last)) if last.glyph == Glyph::Out || last.name.starts_with("soon(") || last.name.starts_with("timer(") => {
+                Some(at)
+            }
             Some((_, last)) if last.step.is_none() => last.within,
             _ => None,
         };
@@ -163,17 +176,30 @@ impl Scene {
                 return;
             }
         }
+        if let Some((at, last)) = self.last() {
+            if bytes == 0 && last.row == row && last.step.is_none() && last.name == text {
+                last.times += 1;
+                last.say(&format!("{text} × {}", number(last.times)));
+                self.items.push(Item::Longer(at));
+                return;
+            }
+        }
         let glyph = match self.rows[row].kind {
             Kind::Peer | Kind::Callbacks => Glyph::Out,
             _ => Glyph::Note,
         };
         let short = if bytes > 24 { format!("{name} {}", amount(bytes)) } else { text.to_owned() };
         let mut mark = Mark::new(row, glyph, &short, moment.time);
-        (mark.name, mark.bytes) = (name.into(), bytes);
+        // Bytes go together by their event, others if they are the same.
+        (mark.name, mark.bytes) = (if bytes > 0 { name.into() } else { text.into() }, bytes);
         self.push(mark);
     }
 
     fn push(&mut self, mark: Mark) {
+        self.marks += 1;
+        if self.marks > MARKS + 1 {
+            return;
+        }
         self.last = Some(self.items.len());
         self.items.push(Item::Mark(mark));
     }
@@ -191,6 +217,7 @@ impl Mark {
             time,
             name: String::new(),
             bytes: 0,
+            times: 1,
             turn: false,
         };
         mark.say(text);
@@ -270,12 +297,16 @@ fn rows(moments: &[Moment]) -> Vec<Row> {
     let of = |lane: &str| ["app", "peer"].contains(&lane.split('.').next().unwrap_or_default());
     let names: BTreeSet<&str> =
         lanes.iter().filter(|lane| of(lane)).map(|lane| lane.split_once('.').map_or("", |(_, name)| name)).collect();
+    // Nobody looks into the transports of other loops.
+    let watched = moments.iter().any(|moment| matches!(moment.what, What::Size(_) | What::Marks(..) | What::Turned(_)));
     let mut rows = Vec::new();
     for name in names {
         let lane = |kind: &str| if name.is_empty() { kind.to_owned() } else { format!("{kind}.{name}") };
         let label = |word: &str| if name.is_empty() { word.to_owned() } else { format!("{word} {name}") };
         rows.push(Row { kind: Kind::Peer, lane: lane("peer"), label: label("peer") });
-        rows.push(Row { kind: Kind::Transport, lane: lane("app"), label: label("transport") });
+        if watched {
+            rows.push(Row { kind: Kind::Transport, lane: lane("app"), label: label("transport") });
+        }
         rows.push(Row { kind: Kind::Callbacks, lane: lane("app"), label: label("callbacks") });
         rows.push(Row { kind: Kind::Application, lane: lane("app"), label: label("application") });
     }
