@@ -9,6 +9,7 @@ import os
 import resource
 import socket
 import struct
+import tempfile
 import termios
 import threading
 import time
@@ -158,8 +159,11 @@ class Buffered(Callbacks, asyncio.BufferedProtocol):
 
 
 class Player:
-    def __init__(self, scenario, who):
+    def __init__(self, scenario, kind, who):
         self.scenario = scenario
+        self.family = socket.AF_UNIX if kind == "unix" else socket.AF_INET
+        self.folder = None
+        self.files = 0
         self.record = Record()
         self.protocols = scenario.get("protocol", {})
         self.link = scenario["link"]
@@ -284,6 +288,8 @@ class Player:
         for thing in [self.listener, *self.kept]:
             if thing:
                 thing.close()
+        if self.folder:
+            self.folder.cleanup()
         for live in self.lives:
             live.peer = None
         for _ in range(20):
@@ -313,14 +319,24 @@ class Player:
                 sock.setsockopt(socket.SOL_SOCKET, option, self.link[key])
 
     def bound(self):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock = socket.socket(self.family, socket.SOCK_STREAM)
         self.buffers(sock)
-        sock.bind(("127.0.0.1", 0))
+        sock.bind(("127.0.0.1", 0) if self.family == socket.AF_INET else self.place())
         return sock
+
+    def place(self):
+        """A path for a Unix socket."""
+        self.folder = self.folder or tempfile.TemporaryDirectory(prefix="plimsoll-")
+        self.files += 1
+        return os.path.join(self.folder.name, str(self.files))
+
+    def nodelay(self, sock):
+        if self.family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def silent(self):
         """One connection fits into its queue, and nobody takes it out: further requests are dropped."""
-        sock, first = self.bound(), socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock, first = self.bound(), socket.socket(self.family, socket.SOCK_STREAM)
         sock.listen(0)
         first.connect(sock.getsockname())
         self.kept += [sock, first]
@@ -361,6 +377,8 @@ class Player:
         try:
             if "sndbuf" in link or "rcvbuf" in link:
                 servers = [{"sock": self.bound()}]
+            elif self.family == socket.AF_UNIX:
+                servers = [{"path": self.address or self.place()}]
             elif self.address:
                 servers = [{"host": self.address[0], "port": self.address[1]}]
             else:
@@ -374,7 +392,8 @@ class Player:
                     servers = [where]
                 else:
                     servers = [{"host": on, "port": 0}]
-            self.server = await self.loop.create_server(self.factory, start_serving=link.get("start", True), **servers[0], **more)
+            create = self.loop.create_server if self.family == socket.AF_INET else self.loop.create_unix_server
+            self.server = await create(self.factory, start_serving=link.get("start", True), **servers[0], **more)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - the class of it is what counts
@@ -385,7 +404,7 @@ class Player:
         if told:
             self.record.push("server", ["listening", "ok"])
         # In any order: asyncio keeps them in a set.
-        self.address = next(sock.getsockname() for sock in self.server.sockets if sock.family == socket.AF_INET)
+        self.address = next(sock.getsockname() for sock in self.server.sockets if sock.family == self.family)
 
     def factory(self):
         index = self.accepted
@@ -409,7 +428,7 @@ class Player:
         if self.limit:
             sock = self.spare.pop()
         else:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock = socket.socket(self.family, socket.SOCK_STREAM)
             self.buffers(sock)
         try:
             sock.connect(self.address)
@@ -418,7 +437,7 @@ class Player:
             self.record.push(live.peer_lane, ["refused"])
             return
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.nodelay(sock)
         live.peer = sock
         live.ends = (sock.getpeername(), sock.getsockname())
 
@@ -426,13 +445,13 @@ class Player:
         """What is given to the loop; it is blocking, as it would come from elsewhere."""
         what = self.link.get("socket", "connected")
         if what == "datagram":
-            return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            return socket.socket(self.family, socket.SOCK_DGRAM)
         if what in ("listening", "bound"):
             sock = self.bound()
             if what == "listening":
                 sock.listen(1)
             return sock
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock = socket.socket(self.family, socket.SOCK_STREAM)
         self.buffers(sock)
         if what == "connected":
             listening = self.bound()
@@ -441,9 +460,13 @@ class Player:
             live.peer, _ = listening.accept()
             listening.close()
             live.peer.setblocking(False)
-            live.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.nodelay(live.peer)
             live.ends = (live.peer.getpeername(), live.peer.getsockname())
         return sock
+
+    def client(self, *args, **more):
+        create = self.loop.create_connection if self.family == socket.AF_INET else self.loop.create_unix_connection
+        return create(*args, **more)
 
     async def make(self, live):
         """Opens the connection, as the link has it."""
@@ -458,14 +481,16 @@ class Player:
             if self.link.get("role") == "accepted":
                 await self.loop.connect_accepted_socket(factory, sock)
             else:
-                await self.loop.create_connection(factory, sock=sock)
+                await self.client(factory, sock=sock)
             self.kept.remove(sock)
         elif "sndbuf" in self.link or "rcvbuf" in self.link:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock = socket.socket(self.family, socket.SOCK_STREAM)
             self.buffers(sock)
             sock.setblocking(False)
             await self.loop.sock_connect(sock, self.address)
-            await self.loop.create_connection(factory, sock=sock)
+            await self.client(factory, sock=sock)
+        elif self.family == socket.AF_UNIX:
+            await self.client(factory, self.address)
         else:
             local = {"local_addr": (self.link["local"], 0)} if "local" in self.link else {}
             await self.loop.create_connection(factory, *self.address, **local)
@@ -616,7 +641,7 @@ class Player:
 
     def probe(self, live, transport, what):
         def named(address, own, word):
-            return "none" if address is None else word if own and tuple(address[:2]) == tuple(own[:2]) else "other"
+            return "none" if address is None else word if address == own else "other"
 
         ends = live.ends or (None, None)
         if what == "closing":
@@ -754,7 +779,7 @@ class Player:
         return thread
 
     def limit_descriptors(self):
-        self.spare = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(8)]
+        self.spare = [socket.socket(self.family, socket.SOCK_STREAM) for _ in range(8)]
         for sock in self.spare:
             self.buffers(sock)
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -7,6 +7,7 @@ use super::report::{self, Outcome};
 use super::words::OTHERS;
 use super::{Scenario, load, own_folder, play};
 use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -18,12 +19,14 @@ usage: plimsoll-conformance run [options]
   --host NAME       sim, level, completion, mio, polling, asyncio or uvloop; may be given several times; all that can run here unless given
   --area AREA       only the scenarios of this area
   --id ID           only this scenario; may be given several times
+  --kind KIND       only on connections of this kind: tcp or unix
   --scenarios DIR   these files, instead of the project's own; may be a single file
   --seeds N         on simulated kernels, run each scenario with the seeds 0 to N - 1 (1 unless given: the calm one)
   --seed FIRST      begin with this seed
+  --repeat N        do all of it N times, and name whatever does not come out the same each time
   --format FORMAT   text, json (a line for each result) or junit
   --list            only say which scenarios there are
-  --explain ID      what a scenario is about, and what is expected
+  --explain ID      what a scenario is about and expects; of an id of the contract (FLOW-6): every scenario that shows something of it
   --schema          print the schema of the files";
 
 /// What was chosen on the command line.
@@ -34,6 +37,8 @@ pub(crate) struct Options {
     folder: PathBuf,
     seeds: u64,
     seed: u64,
+    kind: Option<String>,
+    repeat: usize,
     pub(crate) format: String,
     list: bool,
     explain: Option<String>,
@@ -49,15 +54,17 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<bool, String> {
         return Ok(true);
     };
     let chosen = read(&options)?;
-    if options.list {
-        for scenario in &chosen {
-            println!("{:<44} {}", scenario.id, scenario.covers.join(" "));
-        }
-        println!("{} scenarios", chosen.len());
-        return Ok(true);
-    }
     if options.explain.is_some() {
         chosen.iter().for_each(|scenario| explain(scenario));
+        return Ok(true);
+    }
+    let of_kind = |scenario: &Scenario| options.kind.as_ref().is_none_or(|kind| kind == scenario.kind().word());
+    let chosen: Vec<Rc<Scenario>> = chosen.iter().flat_map(|scenario| scenario.variants()).filter(of_kind).map(Rc::new).collect();
+    if options.list {
+        for scenario in &chosen {
+            println!("{:<44} {}", scenario.title(), scenario.covers.join(" "));
+        }
+        println!("{} scenarios", chosen.len());
         return Ok(true);
     }
     let begun = Instant::now();
@@ -87,6 +94,8 @@ pub(crate) fn options(mut args: impl Iterator<Item = String>) -> Result<Option<O
         folder: own_folder(),
         seeds: 1,
         seed: 0,
+        kind: None,
+        repeat: 1,
         format: "text".into(),
         list: false,
         explain: None,
@@ -97,6 +106,8 @@ pub(crate) fn options(mut args: impl Iterator<Item = String>) -> Result<Option<O
             "--host" => options.hosts.push(value()?),
             "--area" => options.area = Some(value()?),
             "--id" => options.ids.push(value()?),
+            "--kind" => options.kind = Some(value()?),
+            "--repeat" => options.repeat = value()?.parse().ok().filter(|times| *times > 0).ok_or(USAGE)?,
             "--scenarios" => options.folder = value()?.into(),
             "--seeds" => options.seeds = value()?.parse().map_err(|_| USAGE)?,
             "--seed" => options.seed = value()?.parse().map_err(|_| USAGE)?,
@@ -130,11 +141,12 @@ pub(crate) fn options(mut args: impl Iterator<Item = String>) -> Result<Option<O
 fn chosen(options: &Options, scenario: &Scenario) -> bool {
     options.area.as_ref().is_none_or(|area| scenario.area() == area)
         && (options.ids.is_empty() || options.ids.contains(&scenario.id))
-        && options.explain.as_ref().is_none_or(|id| *id == scenario.id)
+        && options.explain.as_ref().is_none_or(|id| *id == scenario.id || scenario.covers.contains(id))
 }
 
 fn explain(scenario: &Scenario) {
-    println!("{}\n  {}\n  shows {}", scenario.id, scenario.about, scenario.covers.join(", "));
+    let kinds: Vec<&str> = scenario.kinds().iter().map(|kind| kind.word()).collect();
+    println!("{} on {}\n  {}\n  shows {}", scenario.id, kinds.join(" and "), scenario.about, scenario.covers.join(", "));
     if !scenario.needs.is_empty() {
         println!("  needs {}", scenario.needs.join(", "));
     }
@@ -154,7 +166,7 @@ fn explain(scenario: &Scenario) {
 pub(crate) fn play_all(options: &Options, scenarios: &[Rc<Scenario>]) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     let progress = shows_progress(options);
-    for host in &options.hosts {
+    for host in (0..options.repeat).flat_map(|_| &options.hosts) {
         let mut take = |outcome: Outcome| {
             if progress {
                 eprint!("\r\x1b[K{} {}", outcome.host, outcome.id);
@@ -216,6 +228,9 @@ pub(crate) fn summary(options: &Options, outcomes: &[Outcome], time: Duration) -
     skips.sort();
     skips.dedup();
     lines.extend(skips);
+    if options.repeat > 1 {
+        lines.push(flaky(outcomes));
+    }
     lines.push(format!("{:.2} s in all", time.as_secs_f64()));
     lines.push(format!("{passed} passed, {failed} failed, {skipped} skipped"));
     let text = lines.join("\n");
@@ -226,9 +241,20 @@ pub(crate) fn summary(options: &Options, outcomes: &[Outcome], time: Duration) -
     failed == 0
 }
 
+/// What did not come out the same each time.
+fn flaky(outcomes: &[Outcome]) -> String {
+    let mut verdicts: BTreeMap<(&str, &str, u64), BTreeSet<bool>> = BTreeMap::new();
+    for outcome in outcomes {
+        verdicts.entry((&outcome.host, &outcome.id, outcome.seed)).or_default().insert(outcome.verdict.is_failure());
+    }
+    let differs = verdicts.iter().filter(|(_, seen)| seen.len() > 1);
+    let flaky: Vec<String> = differs.map(|((host, id, _), _)| format!("{id} on {host}")).collect();
+    format!("flaky: {}", if flaky.is_empty() { "none".into() } else { flaky.join(", ") })
+}
+
 fn of_own(host: &str, scenario: &Rc<Scenario>, options: &Options, take: &mut impl FnMut(Outcome)) {
-    if let Some(need) = scenario.needs.iter().find(|need| !host::can(host, need)) {
-        let verdict = Verdict::Skipped(format!("it has no `{need}`"));
+    if let Err(why) = host::plays(host, scenario) {
+        let verdict = Verdict::Skipped(why);
         take(outcome(host, scenario, 0, verdict, None, Duration::ZERO, options));
         return;
     }
@@ -243,10 +269,11 @@ fn of_own(host: &str, scenario: &Rc<Scenario>, options: &Options, take: &mut imp
 }
 
 fn of_other(host: &str, scenarios: &[Rc<Scenario>], options: &Options, take: &mut impl FnMut(Outcome)) {
-    let files: Vec<PathBuf> = scenarios.iter().map(|scenario| scenario.path.clone()).collect();
+    let mut files: Vec<PathBuf> = scenarios.iter().map(|scenario| scenario.path.clone()).collect();
+    files.dedup();
     let lines = oracle::play(host, &files);
-    for (index, scenario) in scenarios.iter().enumerate() {
-        let line = lines.as_ref().map(|lines| lines.get(index));
+    for scenario in scenarios {
+        let line = lines.as_ref().map(|lines| lines.iter().find(|line| line.is_of(scenario)));
         let version = line.as_ref().ok().copied().flatten().map_or_else(String::new, |line| line.version.clone());
         let (verdict, record, ms) = match line {
             Err(why) => (Verdict::Broken(why.clone()), None, 0.0),
@@ -272,12 +299,15 @@ fn outcome(
     options: &Options,
 ) -> Outcome {
     let mut replay = format!("cargo run --release -p plimsoll-conformance -- run --host {host} --id {}", scenario.id);
+    if scenario.kinds().len() > 1 {
+        replay += &format!(" --kind {}", scenario.kind().word());
+    }
     if seed > 0 {
         replay += &format!(" --seed {seed}");
     }
     if options.folder != own_folder() {
         replay += &format!(" --scenarios {}", options.folder.display());
     }
-    let (id, covers) = (scenario.id.clone(), scenario.covers.clone());
+    let (id, covers) = (scenario.title(), scenario.covers.clone());
     Outcome { id, covers, host: host.into(), version: String::new(), seed, verdict, record, time, replay }
 }

@@ -2,12 +2,12 @@
 
 use super::host_real::Real;
 use super::host_sim::Simulated;
-use super::model::{Given, Link, Scenario};
+use super::model::{Given, Kind, Link, Scenario};
 use super::stage::Stage;
 use crate::sim::{Failure, Syscall};
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Hub, Remote, Report, Resource, StreamId};
+use plimsoll_core::{Addr, Hub, Remote, Report, Resource, StreamId};
 use std::io;
 use std::rc::Rc;
 
@@ -31,6 +31,20 @@ pub fn can(name: &str, need: &str) -> bool {
     }
 }
 
+/// Whether a scenario can be played on a host, and if not, why.
+///
+/// # Errors
+/// What the host has not.
+pub fn plays(name: &str, scenario: &Scenario) -> Result<(), String> {
+    if scenario.kind() == Kind::Unix && is_simulated(name) {
+        return Err("it has no Unix sockets".into());
+    }
+    match scenario.needs.iter().find(|need| !can(name, need)) {
+        Some(need) => Err(format!("it has no `{need}`")),
+        None => Ok(()),
+    }
+}
+
 /// What a peer saw when it read.
 #[derive(Debug)]
 pub(crate) enum Seen {
@@ -49,7 +63,7 @@ pub(crate) trait PeerEnd {
     fn eof(&mut self);
     fn reset(self: Box<Self>);
     /// Its own address, and that of the application's end.
-    fn ends(&self) -> Option<(SocketAddr, SocketAddr)>;
+    fn ends(&self) -> Option<(Addr, Addr)>;
     /// How many bytes wait to be read, if that can be said.
     fn unread(&self) -> Option<usize>;
 }
@@ -61,23 +75,27 @@ pub(crate) trait Host {
     /// One iteration that waits for so long at most. `false`: nothing will ever happen again by itself.
     fn turn(&mut self, patience: Duration) -> bool;
     /// A bound socket for the loop to listen on, with the buffers of the link, and where it is.
-    fn listener(&mut self, link: &Link) -> io::Result<(Resource, SocketAddr)>;
+    fn listener(&mut self, link: &Link) -> io::Result<(Resource, Addr)>;
+    /// An address for the application to listen on, if it is to choose one of no special kind.
+    fn place(&mut self) -> Addr {
+        Addr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
     /// Listens where the application will connect to.
-    fn listen_peer(&mut self, link: &Link) -> io::Result<SocketAddr>;
+    fn listen_peer(&mut self, link: &Link) -> io::Result<Addr>;
     /// An address where nobody listens.
-    fn nobody(&mut self) -> io::Result<SocketAddr>;
+    fn nobody(&mut self) -> io::Result<Addr>;
     /// An address where somebody listens already.
-    fn taken(&mut self) -> io::Result<SocketAddr>;
+    fn taken(&mut self) -> io::Result<Addr>;
     /// The next peer that the application has connected to.
     fn accept_peer(&mut self) -> Option<Box<dyn PeerEnd>>;
     /// Connects to the application; `None`: refused.
-    fn connect_peer(&mut self, to: SocketAddr, link: &Link) -> Option<Box<dyn PeerEnd>>;
+    fn connect_peer(&mut self, to: &Addr, link: &Link) -> Option<Box<dyn PeerEnd>>;
     /// Whether small segments are sent at once.
     fn nodelay(&mut self, id: StreamId) -> Option<bool>;
     /// What is given to the loop as a connection, and its other end, if it has one.
     fn given(&mut self, what: Given, link: &Link) -> io::Result<(Resource, Option<Box<dyn PeerEnd>>)>;
     /// An address that never answers.
-    fn silent(&mut self) -> io::Result<SocketAddr>;
+    fn silent(&mut self) -> io::Result<Addr>;
     /// Reaches the loop from other threads.
     fn remote(&self) -> Remote<Stage>;
     /// From now on the process can have no more descriptors than it has, or as many as before.

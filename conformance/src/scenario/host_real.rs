@@ -1,20 +1,22 @@
 //! The backends as hosts, on real sockets.
 
-use super::host::{Host, PeerEnd, Seen};
-use super::model::{Given, Link};
+use super::host::{Host, PeerEnd};
+use super::model::{Given, Kind, Link};
+use super::peer_real::{Places, RealPeer, name, socket};
 use super::stage::Stage;
 use core::cell::RefCell;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use plimsoll_core::testing::TraceChecker;
-use plimsoll_core::{Hub, Remote, Report, Resource, StreamId};
+use plimsoll_core::{Addr, Hub, Remote, Report, Resource, StreamId};
 use plimsoll_sys::{EventLoop, Selector};
 use rustix::process::{Resource as ResourceLimit, Rlimit, getrlimit, setrlimit};
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 use std::fs;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::io;
+use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 use std::rc::Rc;
 
 /// How many sockets peers have for the time in which none can be made.
@@ -45,7 +47,8 @@ pub(crate) struct Real<P: Selector> {
     event_loop: EventLoop<Stage, P>,
     checker: TraceChecker,
     reports: Rc<RefCell<Vec<Report>>>,
-    listener: Option<TcpListener>,
+    listener: Option<Socket>,
+    places: Places,
     /// Sockets that keep addresses taken.
     kept: Vec<Socket>,
     full: Option<Full>,
@@ -68,6 +71,7 @@ impl<P: Selector> Real<P> {
             checker,
             reports,
             listener: None,
+            places: Places::default(),
             kept: Vec::new(),
             full: None,
             spare: Vec::new(),
@@ -75,28 +79,6 @@ impl<P: Selector> Real<P> {
             closed: false,
         })
     }
-}
-
-/// A socket with the buffers of the link, set before anything else: the window that is offered depends on them.
-fn socket(link: &Link) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    if let Some(bytes) = link.sndbuf {
-        socket.set_send_buffer_size(bytes)?;
-    }
-    if let Some(bytes) = link.rcvbuf {
-        socket.set_recv_buffer_size(bytes)?;
-    }
-    Ok(socket)
-}
-
-fn bound(link: &Link, backlog: Option<i32>) -> io::Result<(Socket, SocketAddr)> {
-    let socket = socket(link)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-    if let Some(backlog) = backlog {
-        socket.listen(backlog)?;
-    }
-    let at = socket.local_addr()?.as_socket().ok_or(ErrorKind::AddrNotAvailable)?;
-    Ok((socket, at))
 }
 
 impl<P: Selector> Host for Real<P> {
@@ -114,48 +96,52 @@ impl<P: Selector> Host for Real<P> {
         true
     }
 
-    fn listener(&mut self, link: &Link) -> io::Result<(Resource, SocketAddr)> {
-        let (socket, at) = bound(link, None)?;
+    fn listener(&mut self, link: &Link) -> io::Result<(Resource, Addr)> {
+        let (socket, at) = self.places.bound(link, None)?;
         Ok((Resource::new(OwnedFd::from(socket)), at))
     }
 
-    fn listen_peer(&mut self, link: &Link) -> io::Result<SocketAddr> {
-        let (socket, at) = bound(link, Some(16))?;
+    fn place(&mut self) -> Addr {
+        match self.event_loop.state().scenario.link.kind {
+            Kind::Tcp => Addr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            Kind::Unix => self.places.next(),
+        }
+    }
+
+    fn listen_peer(&mut self, link: &Link) -> io::Result<Addr> {
+        let (socket, at) = self.places.bound(link, Some(16))?;
         socket.set_nonblocking(true)?;
-        self.listener = Some(socket.into());
+        self.listener = Some(socket);
         Ok(at)
     }
 
-    fn nobody(&mut self) -> io::Result<SocketAddr> {
+    fn nobody(&mut self) -> io::Result<Addr> {
         let link = self.event_loop.state().scenario.link.clone();
-        let (socket, at) = bound(&link, None)?;
+        let (socket, at) = self.places.bound(&link, None)?;
         self.kept.push(socket);
         Ok(at)
     }
 
-    fn taken(&mut self) -> io::Result<SocketAddr> {
+    fn taken(&mut self) -> io::Result<Addr> {
         let link = self.event_loop.state().scenario.link.clone();
-        let (socket, at) = bound(&link, Some(1))?;
+        let (socket, at) = self.places.bound(&link, Some(1))?;
         self.kept.push(socket);
         Ok(at)
     }
 
     fn accept_peer(&mut self) -> Option<Box<dyn PeerEnd>> {
-        let (stream, _) = self.listener.as_ref()?.accept().ok()?;
-        stream.set_nonblocking(true).ok()?;
-        Some(Box::new(RealPeer(stream)))
+        let (socket, _) = self.listener.as_ref()?.accept().ok()?;
+        Some(Box::new(RealPeer::new(socket).ok()?))
     }
 
-    fn connect_peer(&mut self, to: SocketAddr, link: &Link) -> Option<Box<dyn PeerEnd>> {
+    fn connect_peer(&mut self, to: &Addr, link: &Link) -> Option<Box<dyn PeerEnd>> {
         let socket = match self.full {
             Some(_) => self.spare.pop()?,
             None => socket(link).ok()?,
         };
         // The kernel of the other side answers by itself: it does not wait for the loop.
-        socket.connect(&to.into()).ok()?;
-        socket.set_nonblocking(true).ok()?;
-        socket.set_tcp_nodelay(true).ok()?;
-        Some(Box::new(RealPeer(socket.into())))
+        socket.connect(&name(to).ok()?).ok()?;
+        Some(Box::new(RealPeer::new(socket).ok()?))
     }
 
     fn nodelay(&mut self, id: StreamId) -> Option<bool> {
@@ -166,29 +152,28 @@ impl<P: Selector> Host for Real<P> {
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (ours, peer): (OwnedFd, Option<Box<dyn PeerEnd>>) = match what {
             Given::Connected => {
-                let (listening, at) = bound(link, Some(1))?;
+                let (listening, at) = self.places.bound(link, Some(1))?;
                 // It is blocking, as it would come from elsewhere: the loop has to change that.
                 let ours = socket(link)?;
-                ours.connect(&at.into())?;
+                ours.connect(&name(&at)?)?;
                 let (peer, _) = listening.accept()?;
-                peer.set_nonblocking(true)?;
-                peer.set_tcp_nodelay(true)?;
-                (ours.into(), Some(Box::new(RealPeer(peer.into()))))
+                (ours.into(), Some(Box::new(RealPeer::new(peer)?)))
             }
-            Given::Listening => (bound(link, Some(1))?.0.into(), None),
-            Given::Bound => (bound(link, None)?.0.into(), None),
+            Given::Listening => (self.places.bound(link, Some(1))?.0.into(), None),
+            Given::Bound => (self.places.bound(link, None)?.0.into(), None),
             Given::Unconnected => (socket(link)?.into(), None),
+            Given::Datagram if link.kind == Kind::Unix => (UnixDatagram::unbound()?.into(), None),
             Given::Datagram => (UdpSocket::bind(here)?.into(), None),
         };
         Ok((Resource::new(ours), peer))
     }
 
-    fn silent(&mut self) -> io::Result<SocketAddr> {
+    fn silent(&mut self) -> io::Result<Addr> {
         // One connection fits into its queue, and nobody takes it out: further requests are dropped.
         let link = self.event_loop.state().scenario.link.clone();
-        let (listening, at) = bound(&link, Some(0))?;
+        let (listening, at) = self.places.bound(&link, Some(0))?;
         let first = socket(&link)?;
-        first.connect(&at.into())?;
+        first.connect(&name(&at)?)?;
         self.kept.extend([listening, first]);
         Ok(at)
     }
@@ -241,51 +226,4 @@ impl<P: Selector> Drop for Real<P> {
 /// How many descriptors this process has; 0 where the system does not say.
 pub(crate) fn open_descriptors() -> u64 {
     fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64)
-}
-
-struct RealPeer(TcpStream);
-
-impl PeerEnd for RealPeer {
-    fn is_connected(&self) -> bool {
-        true
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> usize {
-        match self.0.write(bytes) {
-            Ok(n) => n,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => 0,
-            Err(_) => bytes.len(),
-        }
-    }
-
-    fn read(&mut self, most: usize) -> Seen {
-        let mut bytes = vec![0; most];
-        loop {
-            return match self.0.read(&mut bytes) {
-                Ok(0) => Seen::Eof,
-                Ok(n) => Seen::Bytes(bytes[..n].to_vec()),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Seen::Nothing,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => Seen::Reset,
-            };
-        }
-    }
-
-    fn eof(&mut self) {
-        // It has been reset meanwhile: then there is nothing to finish.
-        let _ = self.0.shutdown(Shutdown::Write);
-    }
-
-    fn reset(self: Box<Self>) {
-        // Closing it resets the connection now; if that cannot be set, the lanes will show it.
-        let _ = rustix::net::sockopt::set_socket_linger(&self.0, Some(Duration::ZERO));
-    }
-
-    fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
-        Some((self.0.local_addr().ok()?, self.0.peer_addr().ok()?))
-    }
-
-    fn unread(&self) -> Option<usize> {
-        rustix::io::ioctl_fionread(&self.0).ok().map(|n| n as usize)
-    }
 }

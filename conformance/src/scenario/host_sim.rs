@@ -7,7 +7,7 @@ use crate::sim::{self, Failure, Faults, Peer, PeerListener, Sim, SimLoop, Socket
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Hub, Remote, Report, Resource, SocketOption, StreamId};
+use plimsoll_core::{Addr, Hub, Remote, Report, Resource, SocketOption, StreamId};
 use std::io;
 use std::rc::Rc;
 
@@ -95,25 +95,25 @@ impl Host for Simulated {
         self.sim_loop.run_once(if patience.is_zero() { Some(Duration::ZERO) } else { None })
     }
 
-    fn listener(&mut self, _: &Link) -> io::Result<(Resource, SocketAddr)> {
+    fn listener(&mut self, _: &Link) -> io::Result<(Resource, Addr)> {
         let at = self.next_address();
-        Ok((Resource::new(self.sim().bound_socket(at, true)), at))
+        Ok((Resource::new(self.sim().bound_socket(at, true)), at.into()))
     }
 
-    fn listen_peer(&mut self, _: &Link) -> io::Result<SocketAddr> {
-        let at = self.next_address();
-        self.listener = Some(self.sim().listen_peer(at));
-        Ok(at)
-    }
-
-    fn nobody(&mut self) -> io::Result<SocketAddr> {
-        Ok(self.next_address())
-    }
-
-    fn taken(&mut self) -> io::Result<SocketAddr> {
+    fn listen_peer(&mut self, _: &Link) -> io::Result<Addr> {
         let at = self.next_address();
         self.listener = Some(self.sim().listen_peer(at));
-        Ok(at)
+        Ok(at.into())
+    }
+
+    fn nobody(&mut self) -> io::Result<Addr> {
+        Ok(self.next_address().into())
+    }
+
+    fn taken(&mut self) -> io::Result<Addr> {
+        let at = self.next_address();
+        self.listener = Some(self.sim().listen_peer(at));
+        Ok(at.into())
     }
 
     fn accept_peer(&mut self) -> Option<Box<dyn PeerEnd>> {
@@ -122,8 +122,8 @@ impl Host for Simulated {
         Some(Box::new(SimPeer(peer)))
     }
 
-    fn connect_peer(&mut self, to: SocketAddr, _: &Link) -> Option<Box<dyn PeerEnd>> {
-        let peer = self.sim().connect_peer(to);
+    fn connect_peer(&mut self, to: &Addr, _: &Link) -> Option<Box<dyn PeerEnd>> {
+        let peer = self.sim().connect_peer(to.inet()?);
         peer.stall();
         Some(Box::new(SimPeer(peer)))
     }
@@ -159,8 +159,8 @@ impl Host for Simulated {
         })
     }
 
-    fn silent(&mut self) -> io::Result<SocketAddr> {
-        Ok(SILENT)
+    fn silent(&mut self) -> io::Result<Addr> {
+        Ok(SILENT.into())
     }
 
     fn remote(&self) -> Remote<Stage> {
@@ -243,8 +243,8 @@ impl PeerEnd for SimPeer {
         self.0.reset();
     }
 
-    fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
-        Some((self.0.addr(), self.0.remote()))
+    fn ends(&self) -> Option<(Addr, Addr)> {
+        Some((self.0.addr().into(), self.0.remote().into()))
     }
 
     fn unread(&self) -> Option<usize> {

@@ -17,6 +17,7 @@ mod parse_check;
 mod parse_expect;
 mod parse_link;
 mod pattern;
+mod peer_real;
 mod perform;
 pub mod play;
 pub(crate) mod report;
@@ -28,7 +29,7 @@ pub mod torture_cli;
 pub(crate) mod words;
 
 pub use judge::{Mismatch, Verdict};
-pub use model::{Departure, Scenario};
+pub use model::{Departure, Kind, Scenario};
 
 use core::fmt;
 use std::fs;

@@ -33,6 +33,35 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// The kinds of connections that it is played on.
+    #[must_use]
+    pub fn kinds(&self) -> &[Kind] {
+        &self.link.kinds
+    }
+
+    /// What it is played on as it stands here: the first of its kinds, unless it comes from [`variants`](Self::variants).
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.link.kind
+    }
+
+    /// Itself once for each of its kinds.
+    #[must_use]
+    pub fn variants(&self) -> Vec<Self> {
+        let of = |&kind: &Kind| Self { link: Link { kind, ..self.link.clone() }, ..self.clone() };
+        self.link.kinds.iter().map(of).collect()
+    }
+
+    /// Its id, with its kind if it is not the first of them.
+    #[must_use]
+    pub fn title(&self) -> String {
+        if self.link.kinds.first() == Some(&self.link.kind) {
+            self.id.clone()
+        } else {
+            format!("{} ({})", self.id, self.link.kind.word())
+        }
+    }
+
     /// The folder that it belongs to.
     #[must_use]
     pub fn area(&self) -> &str {
@@ -62,6 +91,27 @@ impl Departure {
     #[must_use]
     pub fn applies(&self, version: &str) -> bool {
         self.versions.is_empty() || self.versions.iter().any(|prefix| version.starts_with(prefix.as_str()))
+    }
+}
+
+/// What a connection is made of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
+pub enum Kind {
+    /// TCP.
+    Tcp,
+    /// A Unix stream socket.
+    Unix,
+}
+
+impl Kind {
+    /// Its name in the files.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Unix => "unix",
+        }
     }
 }
 
@@ -103,6 +153,9 @@ pub(crate) enum At {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
+    pub(crate) kinds: Vec<Kind>,
+    /// The one of them that is played.
+    pub(crate) kind: Kind,
     pub(crate) way: Way,
     pub(crate) sndbuf: Option<usize>,
     pub(crate) rcvbuf: Option<usize>,

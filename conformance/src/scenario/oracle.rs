@@ -1,5 +1,6 @@
 //! The same files on CPython: played by `oracle/run.py`, or as they were played when they were recorded.
 
+use super::Scenario;
 use super::lane::{Arg, Event, Record, Streams, pattern};
 use super::timeline::Timeline;
 use serde_json::Value;
@@ -27,12 +28,22 @@ pub enum Played {
 pub struct Line {
     /// Which scenario.
     pub id: String,
+    /// On which kind of connection.
+    pub kind: String,
     /// What played it: `CPython 3.13.0`, `uvloop 0.23.0`.
     pub version: String,
     /// What came of it.
     pub played: Played,
     /// How long it took, in milliseconds.
     pub ms: f64,
+}
+
+impl Line {
+    /// Whether it is this scenario, on this kind of connection.
+    #[must_use]
+    pub fn is_of(&self, scenario: &Scenario) -> bool {
+        self.id == scenario.id && self.kind == scenario.kind().word()
+    }
 }
 
 /// The folder of the Python player.
@@ -103,7 +114,7 @@ fn read(line: &str) -> Option<Line> {
         _ => Played::Broken(text("why")?),
     };
     let ms = value.get("ms").and_then(Value::as_f64).unwrap_or(0.0);
-    Some(Line { id: text("id")?, version: text("version")?, played, ms })
+    Some(Line { id: text("id")?, kind: text("kind")?, version: text("version")?, played, ms })
 }
 
 fn record(value: &Value) -> Option<Record> {

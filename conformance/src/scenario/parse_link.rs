@@ -1,7 +1,7 @@
 //! Reads how the connection of a scenario comes about.
 
 use super::Problem;
-use super::model::{At, Given, Link, There, Way};
+use super::model::{At, Given, Kind, Link, There, Way};
 use super::node::{Keys, Node, Source, Value};
 use super::words::{KINDS, KINDS_NOT_YET, LISTENERS, ROLES, SOCKETS, WAYS};
 use core::net::IpAddr;
@@ -9,7 +9,7 @@ use core::net::IpAddr;
 /// The link, and the names of the connections beside the first.
 pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String>), Problem> {
     let keys = source.keys(node, "link")?;
-    kind(source, &keys)?;
+    let kinds = kinds(source, &keys)?;
     let way = match word(source, &keys, "by", WAYS)? {
         0 => Way::Accept,
         1 => Way::Connect,
@@ -49,16 +49,32 @@ pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String
     let size = |key: &str| keys.get(key).map(|node| source.count(node)).transpose();
     let (sndbuf, rcvbuf) = (size("sndbuf")?, size("rcvbuf")?);
     let backlog = backlog.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-    let link = Link { way, sndbuf, rcvbuf, start, opens, there, given, accepted, local, on, backlog, reuse_port };
+    let kind = kinds[0];
+    let link = Link { kinds, kind, way, sndbuf, rcvbuf, start, opens, there, given, accepted, local, on, backlog, reuse_port };
     if link.is_sized() && (!link.on.is_empty() || link.backlog.is_some() || link.reuse_port) {
         return Err(source.problem(node.line, "buffers do not go with options of the server: its socket is made beforehand"));
+    }
+    if link.kinds.contains(&Kind::Unix) && (link.local.is_some() || !link.on.is_empty() || link.reuse_port) {
+        return Err(source.problem(node.line, "Unix sockets have no IP addresses and do not share them"));
     }
     keys.end(source)?;
     Ok((link, also))
 }
 
-fn kind(source: &Source<'_>, keys: &Keys<'_>) -> Result<(), Problem> {
+/// One kind, or a list of them: at least one.
+fn kinds(source: &Source<'_>, keys: &Keys<'_>) -> Result<Vec<Kind>, Problem> {
     let node = keys.need(source, "kind")?;
+    let Value::List(list) = &node.value else { return Ok(vec![kind(source, node)?]) };
+    let kinds: Vec<Kind> = list.iter().map(|node| kind(source, node)).collect::<Result<_, _>>()?;
+    let twice = (1..kinds.len()).any(|n| kinds[..n].contains(&kinds[n]));
+    if kinds.is_empty() || twice {
+        Err(source.problem(node.line, "each kind stands here once, and at least one does"))
+    } else {
+        Ok(kinds)
+    }
+}
+
+fn kind(source: &Source<'_>, node: &Node) -> Result<Kind, Problem> {
     let kind = source.text(node)?;
     if KINDS_NOT_YET.contains(&kind) {
         return Err(source.problem(node.line, format!("the kind `{kind}` is not supported yet")));
@@ -66,7 +82,7 @@ fn kind(source: &Source<'_>, keys: &Keys<'_>) -> Result<(), Problem> {
     if !KINDS.contains(&kind) {
         return Err(source.problem(node.line, format!("`{kind}` is no kind of link; there is: {}", KINDS.join(", "))));
     }
-    Ok(())
+    Ok(if kind == "unix" { Kind::Unix } else { Kind::Tcp })
 }
 
 /// Which of these words stands under a key; the first if none does.

@@ -7,7 +7,7 @@ use super::perform::{job, perform};
 use super::stage::{Stage, caught, class};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Connect, Context, Data, Hub, Listen, ListenError, Protocol, Report, ServerId, SocketOption};
+use plimsoll_core::{Addr, Connect, Context, Data, Hub, Listen, ListenError, Protocol, Report, ServerId, SocketOption};
 use std::env;
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
@@ -68,7 +68,7 @@ pub(super) struct Play {
     scenario: Rc<Scenario>,
     peers: Vec<Option<Box<dyn PeerEnd>>>,
     /// Where the application listens.
-    address: Option<SocketAddr>,
+    address: Option<Addr>,
     threads: Vec<JoinHandle<bool>>,
     broken: Vec<String>,
     closed: bool,
@@ -238,22 +238,25 @@ impl Play {
         for _ in 0..2 * QUIET {
             self.turn(Duration::ZERO);
         }
-        let found = self.host.hub().0.sockets(server).first().and_then(plimsoll_core::Addr::inet);
-        self.address = self.address.or(found);
-        if told || found.is_some() { Ok(()) } else { Err("the server does not listen".into()) }
+        let found = self.host.hub().0.sockets(server).first().cloned();
+        let listens = found.is_some();
+        self.address = self.address.take().or(found);
+        if told || listens { Ok(()) } else { Err("the server does not listen".into()) }
     }
 
     fn listen_at(&mut self, link: &Link) -> Result<Listen, String> {
         let mut addrs = Vec::new();
         for at in &link.on {
             addrs.push(match at {
-                At::Ip(ip) => SocketAddr::new(*ip, 0),
+                At::Ip(ip) => Addr::from(SocketAddr::new(*ip, 0)),
                 At::Taken => self.host.taken().map_err(|error| error.to_string())?,
             });
         }
-        let first = self.address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let first = self.address.clone().unwrap_or_else(|| self.host.place());
         let mut listen = match addrs.split_first() {
-            Some((first, rest)) if self.address.is_none() => rest.iter().fold(Listen::on(*first), |listen, at| listen.and(*at)),
+            Some((first, rest)) if self.address.is_none() => {
+                rest.iter().fold(Listen::on(first.clone()), |listen, at| listen.and(at.clone()))
+            }
             _ => Listen::on(first),
         };
         if !link.start {
@@ -272,8 +275,8 @@ impl Play {
 
     fn connect_peer(&mut self, index: usize) -> Result<(), Stuck> {
         let link = self.scenario.link.clone();
-        let Some(to) = self.address else { return Err(Stuck) };
-        match self.host.connect_peer(to, &link) {
+        let Some(to) = self.address.clone() else { return Err(Stuck) };
+        match self.host.connect_peer(&to, &link) {
             Some(mut peer) => {
                 let mut refused = false;
                 self.until(GLANCE, |_| {
@@ -292,7 +295,7 @@ impl Play {
     }
 
     fn has_peer(&mut self, index: usize, peer: Box<dyn PeerEnd>) {
-        self.stage().connections[index].ends = peer.ends().map(|(own, other)| (other.into(), own.into()));
+        self.stage().connections[index].ends = peer.ends().map(|(own, other)| (other, own));
         self.peers[index] = Some(peer);
     }
 
@@ -560,7 +563,7 @@ impl Play {
         for _ in 0..QUIET {
             self.turn(Duration::ZERO);
         }
-        let Some(mut peer) = self.host.connect_peer(FRESH, &link) else { return false };
+        let Some(mut peer) = self.host.connect_peer(&FRESH.into(), &link) else { return false };
         peer.send(b"alive?");
         let mut heard = Vec::new();
         let served = self.until(GLANCE, |_| {
@@ -624,7 +627,7 @@ impl Protocol<Stage> for Echo {
     }
 }
 
-fn connect_to(at: SocketAddr, link: &Link) -> Connect {
+fn connect_to(at: Addr, link: &Link) -> Connect {
     let mut connect = Connect::to(at);
     if let Some(ip) = link.local {
         connect = connect.local_addr(SocketAddr::new(ip, 0));

@@ -47,7 +47,7 @@ pub fn schema() -> Value {
         "covers": { "type": "array", "minItems": 1, "items": { "type": "string", "pattern": "^[A-Z]+-[1-9][0-9]*$" } },
         "needs": { "type": "array", "items": { "enum": needs } },
         "link": closed(json!({
-            "kind": { "enum": KINDS },
+            "kind": { "anyOf": [{ "enum": KINDS }, { "type": "array", "minItems": 1, "items": { "enum": KINDS } }] },
             "by": { "enum": WAYS },
             "also": list(&text),
             "sndbuf": count,

@@ -5,9 +5,8 @@ pub(crate) const FOLDERS: &[&str] =
     &["rust", "life", "read", "write", "flow", "eof", "close", "buf", "info", "loop", "thread", "reentry"];
 
 /// Kinds of endpoints that there are, and those that there will be.
-pub(crate) const KINDS: &[&str] = &["tcp"];
-pub(crate) const KINDS_NOT_YET: &[&str] =
-    &["unix", "udp", "udp-connected", "unix-dgram", "read-pipe", "write-pipe", "process", "tls"];
+pub(crate) const KINDS: &[&str] = &["tcp", "unix"];
+pub(crate) const KINDS_NOT_YET: &[&str] = &["udp", "udp-connected", "unix-dgram", "read-pipe", "write-pipe", "process", "tls"];
 
 /// What a scenario may need of a host.
 pub(crate) const NEEDS: &[(&str, &str)] = &[
