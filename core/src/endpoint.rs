@@ -3,6 +3,7 @@
 use crate::addr::Ends;
 use crate::datagram::DatagramTransport;
 use crate::flow::limits::WriteLimits;
+use crate::hub::Sendfile;
 use crate::key::{DatagramId, EndpointId, Key, LoopTag, ProcessId, StreamId};
 use crate::kind::Machine;
 use crate::process::{PipeFd, Subprocess};
@@ -156,6 +157,8 @@ pub(crate) struct Cold {
     pub(crate) discarded: u64,
     /// Writes that came too late.
     pub(crate) late_writes: u8,
+    /// The file that is being sent.
+    pub(crate) file: Option<Sendfile>,
     /// The child whose pipe this is, and which.
     pub(crate) child: Option<(Key, PipeFd)>,
 }

@@ -102,6 +102,8 @@ words!(
         Receive => "receive",
         /// Sending.
         Send => "send",
+        /// Sending a file.
+        SendFile => "sendfile",
         /// Finishing the sending half.
         Shutdown => "shutdown",
         /// Reading an address.

@@ -203,6 +203,10 @@ impl Life {
         self.phase >= Phase::Flushing
     }
 
+    pub(crate) const fn error(&self) -> Option<Error> {
+        self.error
+    }
+
     /// What is queued may be given to the kernel.
     #[inline]
     pub(crate) const fn sends(&self) -> bool {

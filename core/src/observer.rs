@@ -42,6 +42,8 @@ pub enum Event<'a> {
     Exited(ExitStatus),
     /// `timer` is called.
     Timer,
+    /// `sendfile_done` is called.
+    SendfileDone(Result<u64, Error>),
     /// `connection_lost` is called.
     Lost(&'a CloseReason),
     /// `open_failed` is called.
@@ -65,6 +67,8 @@ pub enum Event<'a> {
         /// The high mark.
         high: usize,
     },
+    /// A file was accepted: nothing is delivered before `sendfile_done`.
+    Sendfile,
     /// `pause_reading` took effect.
     ReadingPaused,
     /// `resume_reading` took effect.

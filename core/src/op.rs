@@ -56,6 +56,8 @@ pub enum Op {
     Close(Key),
     /// Set an option of an endpoint's socket; a failure goes to [`Engine::option_failed`](crate::Engine::option_failed).
     SetOption(EndpointId, SocketOption),
+    /// A file is not sent any more, as far as it was sent: its position is to be there (contract LOOP-28).
+    FinishFile(Resource, u64),
     /// Show an endpoint's socket to a visitor.
     Visit(EndpointId, Resource),
 }

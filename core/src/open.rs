@@ -728,6 +728,11 @@ impl Resource {
     pub fn downcast<T: Any>(self) -> Result<T, Self> {
         self.0.downcast().map(|thing| *thing).map_err(Self)
     }
+
+    /// The thing, left where it is, if it is a `T`.
+    pub fn get_mut<T: Any>(&mut self) -> Option<&mut T> {
+        self.0.downcast_mut()
+    }
 }
 
 impl fmt::Debug for Resource {

@@ -65,6 +65,10 @@ pub trait Protocol<S>: AsAny {
     /// The queue has come down to the low mark: write on (contract FLOW-7).
     fn resume_writing(&mut self, cx: &mut Context<'_, S>) {}
 
+    /// A file that was given to [`Hub::send_resource`](crate::Hub::send_resource) is over: how many bytes were sent, or why not all of them were; once for each that was accepted, also
+    /// before a `connection_lost` (contract LOOP-28, LOOP-29). An error of the file leaves the connection as it is.
+    fn sendfile_done(&mut self, cx: &mut Context<'_, S>, result: Result<u64, Error>) {}
+
     /// A timer of [`Hub::set_timer`](crate::Hub::set_timer) is due. Timers belong to the protocol that set them: replacing the
     /// protocol and losing the connection cancel them.
     fn timer(&mut self, cx: &mut Context<'_, S>, timer: TimerId) {}
@@ -153,6 +157,9 @@ pub trait BufferedProtocol<S>: AsAny {
 
     /// As [`Protocol::resume_writing`].
     fn resume_writing(&mut self, cx: &mut Context<'_, S>) {}
+
+    /// As [`Protocol::sendfile_done`].
+    fn sendfile_done(&mut self, cx: &mut Context<'_, S>, result: Result<u64, Error>) {}
 
     /// As [`Protocol::timer`].
     fn timer(&mut self, cx: &mut Context<'_, S>, timer: TimerId) {}
@@ -296,6 +303,10 @@ impl<S, P: BufferedProtocol<S> + 'static> Protocol<S> for Buffered<P> {
 
     fn resume_writing(&mut self, cx: &mut Context<'_, S>) {
         self.0.resume_writing(cx);
+    }
+
+    fn sendfile_done(&mut self, cx: &mut Context<'_, S>, result: Result<u64, Error>) {
+        self.0.sendfile_done(cx, result);
     }
 
     fn timer(&mut self, cx: &mut Context<'_, S>, timer: TimerId) {

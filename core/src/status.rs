@@ -25,6 +25,8 @@ pub enum WriteStatus {
 pub enum Refusal {
     /// `write_eof` was called before (contract WRITE-8).
     AfterEof,
+    /// A file is being sent (contract LOOP-29).
+    Busy,
     /// The kind of endpoint cannot do it (contract RUST-5).
     Unsupported,
     /// A datagram without an address, on an endpoint that has no remote one (contract DGRAM-5).
@@ -37,6 +39,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AfterEof => "the sending half is finished",
+            Self::Busy => "a file is being sent",
             Self::Unsupported => "not supported by this kind of endpoint",
             Self::NotConnected => "no address is given, and the endpoint has no remote one",
             Self::AddressMismatch => "the endpoint sends to its remote address only",
@@ -54,6 +57,8 @@ pub enum Wants {
     Nothing,
     /// Bytes: [`StreamTransport::gather`](crate::StreamTransport::gather) or [`StreamTransport::in_flight`](crate::StreamTransport::in_flight).
     Bytes,
+    /// Bytes of a file: [`Engine::file`](crate::Engine::file).
+    File,
     /// The end of the sending half: `shutdown`.
     Fin,
 }

@@ -19,6 +19,8 @@ const EOF_ASKED: u8 = 1 << 2;
 const NO_INPUT: u8 = 1 << 3;
 /// A read pipe: nothing is ever sent.
 const NO_OUTPUT: u8 = 1 << 4;
+/// Behind what is queued a file is to be sent.
+const FILE: u8 = 1 << 5;
 
 /// One stream connection without its socket: commands and facts in, events and wishes out.
 ///
@@ -102,12 +104,25 @@ impl StreamTransport {
     /// The answer to any write, empty or not, that queues nothing.
     #[inline]
     fn refuses_write(&self) -> Option<WriteStatus> {
-        if self.life.has(WROTE_EOF | NO_OUTPUT) {
-            Some(WriteStatus::Refused(if self.can_write() { Refusal::AfterEof } else { Refusal::Unsupported }))
+        if self.life.has(WROTE_EOF | NO_OUTPUT | FILE) {
+            Some(self.refusal())
         } else if self.is_closing() {
             Some(WriteStatus::Discarded)
         } else {
             None
+        }
+    }
+
+    #[cold]
+    fn refusal(&self) -> WriteStatus {
+        if !self.can_write() {
+            WriteStatus::Refused(Refusal::Unsupported)
+        } else if self.wrote_eof() {
+            WriteStatus::Refused(Refusal::AfterEof)
+        } else if self.is_closing() {
+            WriteStatus::Discarded
+        } else {
+            WriteStatus::Refused(Refusal::Busy)
         }
     }
 
@@ -150,7 +165,7 @@ impl StreamTransport {
 
     /// Only while open.
     fn begin_close(&mut self, cause: Cause) {
-        self.life.close(cause, self.queue.is_some());
+        self.life.close(cause, self.queue.is_some() || self.life.has(FILE));
     }
 
     /// Throws the queue away; the connection is lost without an error (contract CLOSE-2). How many accepted bytes were dropped.
@@ -206,7 +221,34 @@ impl StreamTransport {
         self.status()
     }
 
+    /// Sends a file behind what is queued: until [`handle_file_sent`](Self::handle_file_sent) nothing can be written, and until
+    /// [`Hold::File`] is [released](Self::release_reading) nothing is read (contract LOOP-29). The file itself is with whoever drives the transport.
+    ///
+    /// # Errors
+    /// `Unsupported` on a pipe, `Closed` once closing or finished, `Busy` if there is one already.
+    pub fn send_file(&mut self) -> Result<(), ErrorKind> {
+        if !(self.can_read() && self.can_write()) {
+            Err(ErrorKind::Unsupported)
+        } else if self.is_closing() || self.wrote_eof() {
+            Err(ErrorKind::Closed)
+        } else if self.life.reading().is_held(Hold::File) {
+            Err(ErrorKind::Busy)
+        } else {
+            self.life.set(FILE, true);
+            self.life.gate().hold(Hold::File);
+            Ok(())
+        }
+    }
+
     // ---- facts ----
+
+    /// The file has been sent, or cannot be.
+    pub fn handle_file_sent(&mut self) {
+        if self.life.has(FILE) {
+            self.life.set(FILE, false);
+            self.flushed();
+        }
+    }
 
     /// The connection is established.
     pub fn handle_open(&mut self) {
@@ -327,6 +369,8 @@ impl StreamTransport {
             Wants::Nothing
         } else if self.queue.is_some() {
             Wants::Bytes
+        } else if self.life.has(FILE) {
+            Wants::File
         } else if self.owes_fin() {
             Wants::Fin
         } else {
@@ -508,6 +552,11 @@ impl StreamTransport {
     #[must_use]
     pub const fn is_writing_paused(&self) -> bool {
         self.life.writing().is_paused()
+    }
+
+    /// What ended it, as far as it has come to that.
+    pub(crate) const fn error(&self) -> Option<Error> {
+        self.life.error()
     }
 
     /// Bytes accepted that the kernel has not taken yet (contract WRITE-12).

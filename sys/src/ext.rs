@@ -1,11 +1,13 @@
 //! Verbs for what the core cannot name: descriptors.
 
-use crate::socket::{PipeVisitor, Visitor};
+use crate::socket::{PipeVisitor, Visitor, file};
 use crate::view::{PipeView, SocketView};
+use core::ops::RangeBounds;
 use plimsoll_core::{
-    Addr, Command, DatagramId, DatagramProtocol, EndpointId, Hub, ListenError, Protocol, Resource, Role, ServerId, Stdio,
+    Addr, Command, DatagramId, DatagramProtocol, EndpointId, Error, Hub, ListenError, Protocol, Resource, Role, ServerId, Stdio,
     StreamId,
 };
+use std::fs::File;
 use std::os::fd::OwnedFd;
 
 /// Verbs of a hub for sockets that the application made, and for a look at those that the loop made.
@@ -56,6 +58,18 @@ pub trait HubExt<S> {
     ///
     /// The process must ignore `SIGPIPE`, as Rust's programs do unless told otherwise.
     fn connect_write_pipe(&mut self, end: impl Into<OwnedFd>, protocol: impl Protocol<S> + 'static) -> StreamId;
+
+    /// Sends bytes of a file, all or those of a range of offsets, with the kernel's `sendfile` where it can: behind everything queued, and before
+    /// everything that is written when it is [over](Protocol::sendfile_done). Meanwhile writes are refused as `Busy`, and nothing is received (contract
+    /// LOOP-28, LOOP-29). A file that is not in memory may keep the loop waiting for its disk.
+    ///
+    /// Afterwards the file's position, which a [`File::try_clone`] shares, is behind the last byte that was sent. The process must ignore `SIGPIPE`, as Rust's
+    /// programs do unless told otherwise.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an empty range and for what is no regular file, `Closed` once closing or finished, `Busy` while another file is sent,
+    /// `Unsupported` on a pipe. The file is closed.
+    fn sendfile(&mut self, id: StreamId, file: File, range: impl RangeBounds<u64>) -> Result<(), Error>;
 
     /// Shows the descriptor of a pipe to `look`, right after the callback that runs now; not at all if there is none (contract INFO-6).
     fn with_pipe(&mut self, id: StreamId, look: impl FnOnce(PipeView<'_>) + 'static);
@@ -126,6 +140,10 @@ impl<S> HubExt<S> for Hub<S> {
 
     fn connect_write_pipe(&mut self, end: impl Into<OwnedFd>, protocol: impl Protocol<S> + 'static) -> StreamId {
         self.adopt(Resource::new(end.into()), Role::WritePipe, protocol)
+    }
+
+    fn sendfile(&mut self, id: StreamId, file: File, range: impl RangeBounds<u64>) -> Result<(), Error> {
+        self.send_resource(id, file::resource(file)?, range)
     }
 
     fn with_pipe(&mut self, id: StreamId, look: impl FnOnce(PipeView<'_>) + 'static) {

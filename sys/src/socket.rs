@@ -4,6 +4,7 @@ pub(crate) mod addr;
 mod adopt;
 mod child;
 mod datagram;
+pub(crate) mod file;
 mod open;
 pub(crate) mod option;
 mod path;
@@ -17,7 +18,7 @@ use crate::view::{PipeView, SocketView};
 pub(crate) use child::Children;
 use core::net::SocketAddr;
 use core::time::Duration;
-use plimsoll_core::driver::{Attached, Incoming, Interest, ReadinessIo, Sockets, Spawned, Trigger};
+use plimsoll_core::driver::{Attached, FileError, Incoming, Interest, ReadinessIo, Sockets, Spawned, Trigger};
 use plimsoll_core::{
     Addr, Attempt, Call, Command, Datagram, Ends, Error, ExitStatus, Key, Listen, MAX_PIECES, Name, Outgoing, QueryId,
     ReadResult, Resource, Role, SocketOption, Wake,
@@ -110,6 +111,8 @@ pub(crate) struct Sys<P> {
     files: BTreeMap<RawFd, path::SocketFile>,
     datagrams: datagram::Calls,
     pub(crate) lookups: Lookups,
+    /// For files that the kernel does not send by itself; empty until there is one.
+    block: Vec<u8>,
 }
 
 impl<P> Sys<P> {
@@ -121,6 +124,7 @@ impl<P> Sys<P> {
             files: BTreeMap::new(),
             datagrams: datagram::Calls::default(),
             lookups: Lookups::new(wake),
+            block: Vec::new(),
         }
     }
 }
@@ -169,6 +173,10 @@ impl<P: Selector> Sockets for Sys<P> {
         if let Err(message) = visited {
             self.panics.push(message);
         }
+    }
+
+    fn finish_file(&mut self, file: Resource, position: u64) {
+        file::finish(file, position);
     }
 
     fn attach(&mut self, source: &mut Source, key: Key) -> Result<Attached, Error> {
@@ -295,6 +303,10 @@ impl<P: Selector> ReadinessIo for Sys<P> {
 
     fn send_to(&mut self, source: &mut Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
         self.datagrams.send(source, datagrams)
+    }
+
+    fn send_file(&mut self, source: &mut Source, file: &mut Resource, offset: u64, most: u64) -> Result<Option<u64>, FileError> {
+        file::send(source, file, offset, most, &mut self.block)
     }
 
     fn shutdown_write(&mut self, source: &mut Source) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! The driver of kernel interfaces that carry operations out and say when they are done.
 
-use super::{Drive, Phase, Sockets, Table, concerns_one_connection};
+use super::{Drive, FileError, Phase, Sockets, Table, concerns_one_connection};
 use crate::addr::{Addr, Ends};
 use crate::engine::Engine;
 use crate::error::{Call, Error, ErrorKind};
@@ -8,7 +8,7 @@ use crate::flow::data::Data;
 use crate::flow::queue::InFlight;
 use crate::hub::ListenError;
 use crate::key::{Key, ServerId};
-use crate::open::{Attempt, Listen};
+use crate::open::{Attempt, Listen, Resource};
 use crate::process::ExitStatus;
 use crate::protocol::Protocol;
 use crate::status::Wants;
@@ -25,6 +25,8 @@ pub enum Completion<Source> {
     Received(BytesMut, Result<usize, Error>),
     /// A send: how many bytes were taken, at least one.
     Sent(Result<usize, Error>),
+    /// A send of a file from that offset on: the file, and how many bytes were taken, zero at its end.
+    FileSent(Resource, u64, Result<u64, FileError>),
     /// A shutdown.
     ShutDown(Result<(), Error>),
     /// A connect.
@@ -49,6 +51,15 @@ pub trait CompletionIo: Sockets {
 
     /// Sends the foremost bytes.
     fn send(&mut self, source: &mut Self::Source, key: Key, bytes: InFlight);
+
+    /// Sends bytes of a file from `offset` on, at most `most` of them. In the place of a send: none is under way meanwhile.
+    ///
+    /// # Errors
+    /// The file, from a backend that sends none: nothing comes back.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn send_file(&mut self, source: &mut Self::Source, key: Key, file: Resource, offset: u64, most: u64) -> Result<(), Resource> {
+        Err(file)
+    }
 
     /// Finishes the sending half.
     fn shutdown_write(&mut self, source: &mut Self::Source, key: Key);
@@ -211,6 +222,7 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
                 self.flush(key);
                 self.hung_up(key);
             }
+            Completion::FileSent(file, offset, result) => self.file_sent(key, file, offset, result),
             Completion::ShutDown(result) => {
                 let Some(conn) = self.conns.get_mut(key) else { return };
                 conn.flags &= !SENDING;
@@ -330,6 +342,35 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
         }
     }
 
+    fn send_file(&mut self, key: Key) {
+        let Some((file, offset, left)) = self.engine.take_file(key) else { return };
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        match self.io.send_file(&mut conn.source, key, file, offset, left) {
+            Ok(()) => conn.flags |= SENDING,
+            Err(file) => {
+                let _ = self.engine.return_file(key, file);
+                self.engine.file_failed(key, Error::new(Call::SendFile, ErrorKind::Unsupported));
+            }
+        }
+    }
+
+    fn file_sent(&mut self, key: Key, file: Resource, offset: u64, result: Result<u64, FileError>) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.flags &= !SENDING;
+        }
+        if let Err(file) = self.engine.return_file(key, file) {
+            // The connection was lost meanwhile.
+            self.io.finish_file(file, offset + result.unwrap_or(0));
+            return;
+        }
+        match result {
+            Ok(n) => self.engine.file_sent(key, n),
+            Err(FileError::File(error)) => self.engine.file_failed(key, error),
+            Err(FileError::Socket(error)) => self.engine.send_failed(key, error),
+        }
+        self.flush(key);
+    }
+
     fn flush_datagrams(&mut self, key: Key) {
         let Some(transport) = self.engine.datagrams(key).filter(|transport| transport.wants_send()) else { return };
         let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.flags & SENDING == 0) else { return };
@@ -429,6 +470,7 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
                 conn.flags |= SENDING;
                 self.io.send(&mut conn.source, key, transport.in_flight());
             }
+            Wants::File => self.send_file(key),
             Wants::Fin => {
                 conn.flags |= SENDING;
                 self.io.shutdown_write(&mut conn.source, key);

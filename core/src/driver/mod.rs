@@ -82,6 +82,10 @@ pub trait Sockets {
     /// Shows the socket to a visitor of the backend's own kind.
     fn visit(&mut self, source: &Self::Source, visitor: Resource);
 
+    /// A file is not sent any more: its position is to be there, behind the last byte that was (contract LOOP-28). A backend that sends no files leaves it as it is.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn finish_file(&mut self, file: Resource, position: u64) {}
+
     /// Prepares to be told about the socket under this key, and says how that will be.
     ///
     /// # Errors
@@ -148,6 +152,16 @@ pub trait Sockets {
     /// cancels what is in flight first, and drops the socket when the last
     /// of it has come back.
     fn close(&mut self, source: Self::Source, key: Key);
+}
+
+/// Why bytes of a file were not sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a file is sent from one end to the other")]
+pub enum FileError {
+    /// The file cannot be read, or is none: the connection goes on.
+    File(Error),
+    /// The socket does not take them: the connection is lost.
+    Socket(Error),
 }
 
 /// What is told of a source once it is attached.
@@ -342,6 +356,7 @@ trait Drive<S> {
             }
             Op::Close(key) => self.close(key),
             Op::SetOption(id, option) => self.set_option(id, option),
+            Op::FinishFile(file, position) => self.io().finish_file(file, position),
             Op::Visit(id, visitor) => self.visit(id, visitor),
         }
     }

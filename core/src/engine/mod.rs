@@ -2,6 +2,7 @@
 
 mod datagram;
 mod facts;
+mod file;
 mod process;
 mod turn;
 

@@ -54,6 +54,7 @@ impl<S> Engine<S> {
             Some(Ready::Made(key)) => self.made(key),
             Some(Ready::OpenFailed(key, error)) => self.open_failed(key, error),
             Some(Ready::Happened(key)) => self.happened(key),
+            Some(Ready::SendfileDone(key)) => self.sendfile_done(key),
             Some(Ready::Lost(key)) => self.lost(key),
             None => self.snapshot = 0,
         }

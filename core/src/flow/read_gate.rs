@@ -17,6 +17,8 @@ pub enum Hold {
     Writer = 1 << 4,
     /// Pauses or resumes are owed that had to wait for the next iteration (contract RUST-2).
     Edges = 1 << 5,
+    /// A file is being sent (contract LOOP-29).
+    File = 1 << 6,
 }
 
 /// The set of reasons not to read, and end-of-file exactly once (contract 17.12).

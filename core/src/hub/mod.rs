@@ -2,6 +2,7 @@
 
 mod datagram;
 mod endpoint;
+mod file;
 mod follow;
 mod lookup;
 mod opening;
@@ -11,6 +12,7 @@ mod server;
 mod stream;
 
 pub(crate) use endpoint::NO_MEMORY_LENT;
+pub(crate) use file::Sendfile;
 pub(crate) use lookup::{Lookups, answer};
 pub use schedule::Job;
 pub(crate) use schedule::Work;
@@ -41,6 +43,7 @@ pub(crate) enum Ready<S> {
     Listening(Listening<S>, Result<ServerId, ListenError>),
     /// Something of a child process is to be told.
     Happened(Key),
+    SendfileDone(Key),
     Lost(Key),
 }
 
@@ -287,6 +290,7 @@ impl<S> Hub<S> {
         }
         let Some((machine, common, _)) = self.parts(key) else { return };
         if machine.is_losing() && common.set(LOSS_QUEUED) {
+            self.give_file_up(key);
             self.ready.push_back(Ready::Lost(key));
         }
         self.touch_edges(key);

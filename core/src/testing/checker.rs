@@ -26,6 +26,7 @@ struct Lane {
     closing: bool,
     force_closed: bool,
     read_paused: bool,
+    sending_file: bool,
     edges: usize,
     size: usize,
 }
@@ -195,6 +196,13 @@ impl State {
             _ if callback && !matches!(event, Event::Made | Event::OpenFailed) && !lane.made => {
                 Some("I-SILENT: outside of connection_made and connection_lost")
             }
+            Event::Sendfile if lane.sending_file => Some("LOOP-29: two files at once"),
+            Event::SendfileDone(_) if !lane.sending_file => Some("RUST-9: a file is over that was not sent"),
+            Event::SendfileDone(_) => None,
+            Event::Lost(_) if lane.sending_file => Some("RUST-9: lost, and it was not told what became of the file"),
+            Event::Data(_) | Event::GetBuffer(_) | Event::BufferUpdated(_) | Event::Eof if lane.sending_file => {
+                Some("LOOP-29: delivered while a file is sent")
+            }
             _ if callback && lane.force_closed && !matches!(event, Event::Lost(_)) => {
                 Some("I-GRAMMAR: only connection_lost may follow")
             }
@@ -256,6 +264,8 @@ impl State {
                 lane.paused = false;
             }
             Event::Wrote { size } | Event::Sent { size } => lane.size = size,
+            Event::Sendfile => lane.sending_file = true,
+            Event::SendfileDone(_) => lane.sending_file = false,
             Event::ReadingPaused => lane.read_paused = true,
             Event::ReadingResumed => lane.read_paused = false,
             Event::Closing => lane.closing = true,
@@ -290,6 +300,8 @@ impl State {
             }
             Event::Exited(status) => format!("exited({})", status.returncode()),
             Event::Timer => String::from("timer"),
+            Event::SendfileDone(Ok(sent)) => format!("sent({sent})"),
+            Event::SendfileDone(Err(error)) => format!("sent({})", error.kind()),
             Event::OpenFailed => String::from("failed"),
             Event::Lost(reason) => match reason.error() {
                 Some(error) => format!("lost({})", error.kind()),
@@ -318,6 +330,7 @@ const fn is_callback(event: &Event<'_>) -> bool {
             | Event::PauseWriting
             | Event::ResumeWriting
             | Event::Timer
+            | Event::SendfileDone(_)
             | Event::OpenFailed
             | Event::Lost(_)
     )
@@ -325,7 +338,8 @@ const fn is_callback(event: &Event<'_>) -> bool {
 
 /// Contract 17.2 to 17.4: what every endpoint has, and what only those of its kind have.
 const fn is_callback_of(id: EndpointId, event: &Event<'_>) -> bool {
-    let of_stream = matches!(event, Event::Data(_) | Event::GetBuffer(_) | Event::BufferUpdated(_) | Event::Eof);
+    let of_stream =
+        matches!(event, Event::Data(_) | Event::GetBuffer(_) | Event::BufferUpdated(_) | Event::Eof | Event::SendfileDone(_));
     let of_datagram = matches!(event, Event::Datagram(..) | Event::Error(_));
     match id {
         EndpointId::Stream(_) => !of_datagram,

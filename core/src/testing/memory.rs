@@ -1,7 +1,7 @@
 //! Sockets that are queues of bytes.
 
 use crate::addr::{Addr, Ends};
-use crate::driver::{Attached, Incoming, Interest, ReadinessIo, Ready, Sockets, Trigger};
+use crate::driver::{Attached, FileError, Incoming, Interest, ReadinessIo, Ready, Sockets, Trigger};
 use crate::engine::ReadResult;
 use crate::error::{Call, Error, ErrorKind};
 use crate::flow::datagrams::Outgoing;
@@ -12,6 +12,7 @@ use crate::open::{Attempt, Datagram, Listen, Resource, SocketOption};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::net::{Ipv4Addr, SocketAddr};
 
 /// One socket, as the kernel would hold it.
@@ -203,6 +204,20 @@ impl ReadinessIo for Memory {
 
     fn send_to(&mut self, source: &mut Number, datagrams: &[Outgoing<'_>]) -> ReadResult {
         self.send_all(source, datagrams)
+    }
+
+    /// A file is its bytes, and one of nothing else cannot be read.
+    fn send_file(&mut self, source: &mut Number, file: &mut Resource, offset: u64, most: u64) -> Result<Option<u64>, FileError> {
+        let unreadable = FileError::File(error(Call::SendFile, ErrorKind::Unsupported));
+        let file = file.get_mut::<Bytes>().ok_or(unreadable)?;
+        let within = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let rest = &file[file.len().min(within(offset))..];
+        let rest = &rest[..rest.len().min(within(most))];
+        if rest.is_empty() {
+            return Ok(Some(0));
+        }
+        let sent = self.send(source, &[rest]).map_err(FileError::Socket)?;
+        Ok(sent.map(|n| n as u64))
     }
 
     fn shutdown_write(&mut self, source: &mut Number) -> Result<(), Error> {

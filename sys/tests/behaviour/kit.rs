@@ -3,7 +3,7 @@
 
 use crate::backend::testing::TraceChecker;
 use crate::backend::{
-    CloseReason, Connect, Context, Data, EventLoop, Listen, OpenError, Protocol, Report, Server, StreamId, event_loop,
+    CloseReason, Connect, Context, Data, ErrorKind, EventLoop, Listen, OpenError, Protocol, Report, Server, StreamId, event_loop,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) reasons: Vec<CloseReason>,
     /// Why connections could not be opened, in order.
     pub(crate) refusals: Vec<OpenError>,
+    /// What became of files, in order.
+    pub(crate) files: Vec<Result<u64, ErrorKind>>,
     /// For the test's own use.
     pub(crate) count: usize,
 }
@@ -88,7 +90,7 @@ impl Tap {
         self
     }
 
-    /// Does this in each callback of that name: `made`, `data`, `eof`, `pause`, `resume`, `lost`, `refused`, `timer`.
+    /// Does this in each callback of that name: `made`, `data`, `sent`, `eof`, `pause`, `resume`, `lost`, `refused`, `timer`.
     pub(crate) fn on(mut self, callback: &'static str, act: impl FnMut(&mut Context<'_, State>) + 'static) -> Self {
         self.acts.insert(callback, Box::new(act));
         self
@@ -131,6 +133,11 @@ impl Protocol<State> for Tap {
 
     fn resume_writing(&mut self, cx: &mut Context<'_, State>) {
         self.called(cx, "resume");
+    }
+
+    fn sendfile_done(&mut self, cx: &mut Context<'_, State>, result: Result<u64, crate::backend::Error>) {
+        cx.state.files.push(result.map_err(|error| error.kind()));
+        self.called(cx, "sent");
     }
 
     fn timer(&mut self, cx: &mut Context<'_, State>, _: crate::backend::TimerId) {

@@ -25,6 +25,7 @@ mod tcp {
     mod echo;
     mod ending;
     mod reading;
+    mod sendfile;
     mod serving;
 }
 
@@ -37,5 +38,6 @@ mod unix_streams {
     mod echo;
     mod ending;
     mod reading;
+    mod sendfile;
     mod serving;
 }

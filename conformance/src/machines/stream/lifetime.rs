@@ -213,6 +213,7 @@ impl Life<'_, '_> {
                 Wants::Nothing => break,
                 Wants::Bytes => self.apply(Op::Send(MAX_PIECES, usize::MAX))?,
                 Wants::Fin => self.apply(Op::Shutdown(Ok(())))?,
+                Wants::File => return Err(Violation("no file was given to it".into())),
             };
             self.drain()?;
         }

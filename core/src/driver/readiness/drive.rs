@@ -43,6 +43,12 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
                     self.engine.shut_down(key, result);
                     return;
                 }
+                Wants::File => {
+                    if !self.send_file(key) {
+                        return;
+                    }
+                    continue;
+                }
                 Wants::Bytes => {}
             }
             let mut slices: [&[u8]; MAX_PIECES] = [&[]; MAX_PIECES];

@@ -2,12 +2,12 @@
 
 use super::datagrams::Incoming;
 use crate::addr::Ends;
-use crate::driver::Sockets;
+use crate::driver::{FileError, Sockets};
 use crate::engine::ReadResult;
 use crate::error::{Call, Error, ErrorKind};
 use crate::flow::datagrams::Outgoing;
 use crate::key::Key;
-use crate::open::Attempt;
+use crate::open::{Attempt, Resource};
 use crate::process::ExitStatus;
 
 /// What a poller said of a source.
@@ -64,6 +64,22 @@ pub trait ReadinessIo: Sockets {
     /// # Errors
     /// The system's: they end the connection.
     fn send(&mut self, source: &mut Self::Source, bufs: &[&[u8]]) -> ReadResult;
+
+    /// Sends bytes of a file from `offset` on, at most `most` of them; how many, and zero at its end. The position of the file does not matter and does not
+    /// change. A backend that sends no files leaves it as it is.
+    ///
+    /// # Errors
+    /// The system's, and whose they are.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn send_file(
+        &mut self,
+        source: &mut Self::Source,
+        file: &mut Resource,
+        offset: u64,
+        most: u64,
+    ) -> Result<Option<u64>, FileError> {
+        Err(FileError::File(Error::new(Call::SendFile, ErrorKind::Unsupported)))
+    }
 
     /// Finishes the sending half.
     ///

@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod drive;
+mod file;
 mod io;
 mod serve;
 
