@@ -277,6 +277,12 @@ impl DatagramTransport {
         self.is_error_due()
     }
 
+    /// Lends all datagrams that are queued, in order: as [`gather`](Self::gather), without a bound.
+    #[inline]
+    pub fn outgoing(&self) -> impl ExactSizeIterator<Item = Outgoing<'_>> + Clone {
+        self.queue.iter()
+    }
+
     /// Lends the foremost datagrams to a send; how many.
     #[inline]
     pub fn gather<'a>(&'a self, out: &mut [Outgoing<'a>]) -> usize {

@@ -301,7 +301,7 @@ impl<P: Selector> ReadinessIo for Sys<P> {
         self.datagrams.receive(source, into)
     }
 
-    fn send_to(&mut self, source: &mut Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
+    fn send_to<'a>(&mut self, source: &mut Source, datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone) -> ReadResult {
         self.datagrams.send(source, datagrams)
     }
 

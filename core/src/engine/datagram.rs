@@ -1,8 +1,11 @@
 //! Facts of datagram endpoints, and the callbacks that they lead to.
 
+use super::turn::lend;
 use super::{Engine, MOST_EDGES};
 use crate::addr::{Addr, Ends};
+use crate::context::Context;
 use crate::datagram::DatagramTransport;
+use crate::driver::Incoming;
 use crate::endpoint::{DatagramEndpoint, IN_DIRTY};
 use crate::error::Error;
 use crate::flow::data::Data;
@@ -11,6 +14,8 @@ use crate::hub::{Ready, Work};
 use crate::key::{DatagramId, Key};
 use crate::observer::Event;
 use crate::open::OpenError;
+use crate::protocol::DatagramProtocol;
+use alloc::boxed::Box;
 use bytes::BytesMut;
 use core::time::Duration;
 
@@ -41,28 +46,39 @@ impl<S> Engine<S> {
 
     /// A datagram came. `false`: it is not wanted now, [hold](DatagramTransport::hold) it. Send what the endpoint has to send afterwards, and settle
     /// the edges before the next one (contract DGRAM-16).
-    #[inline]
     pub fn datagram_received(&mut self, key: Key, data: Data<'_>, from: &Addr) -> bool {
-        self.deliver_datagram(key, data, from).is_some()
+        let Some(protocol) = self.protocol_for_datagram(key) else { return false };
+        self.hub.observe(key, &Event::Datagram(&data, from));
+        self.call_lifted::<DatagramEndpoint<S>, _>(key, protocol, |protocol, cx| protocol.datagram_received(cx, data, from));
+        true
     }
 
-    /// As [`datagram_received`](Self::datagram_received); whether so much is queued that it should be sent before more is delivered.
+    /// Lifts the protocol out, if a datagram would be welcome.
     #[inline]
-    pub(crate) fn deliver_datagram(&mut self, key: Key, data: Data<'_>, from: &Addr) -> Option<bool> {
+    fn protocol_for_datagram(&mut self, key: Key) -> Option<Box<dyn DatagramProtocol<S>>> {
         let datagram = self.hub.datagram_at(key)?;
-        if !datagram.transport.wants_read() {
-            return None;
-        }
-        let protocol = datagram.protocol.take()?;
-        self.hub.observe(key, &Event::Datagram(&data, from));
-        let ((), after) = self.call_lifted::<DatagramEndpoint<S>, _>(key, protocol, |protocol, cx| {
-            protocol.datagram_received(cx, data, from);
+        if datagram.transport.wants_read() { datagram.protocol.take() } else { None }
+    }
+
+    /// Delivers datagrams in one go, from `next` on, as long as nothing has to be done between one and the next: then `true`, and it is to be called
+    /// again. `false`: none is wanted now. A callback that panics has had its datagram.
+    /// Whether a block was claimed is left in `claimed`.
+    pub(crate) fn deliver_datagrams(&mut self, key: Key, rooms: &mut [Incoming], next: &mut usize, claimed: &mut bool) -> bool {
+        let Some(protocol) = self.protocol_for_datagram(key) else { return false };
+        let state = &mut self.state;
+        lend::<S, DatagramEndpoint<S>, _>(&mut self.hub, key, protocol, |protocol, id, hub| {
+            while let Some(room) = rooms.get_mut(*next) {
+                *next += 1;
+                let data = Data::new(&mut room.block, room.len);
+                hub.observe(key, &Event::Datagram(&data, &room.from));
+                protocol.datagram_received(&mut Context { id, hub, state }, data, &room.from);
+                *claimed |= room.block.is_empty();
+                if !hub.due.is_empty() || !hub.datagram_at(key).is_some_and(|datagram| goes_on(datagram)) {
+                    return;
+                }
+            }
         });
-        Some(
-            after.is_some_and(|(datagram, _)| {
-                datagram.transport.write_buffer_size() > datagram.transport.write_buffer_limits().low()
-            }),
-        )
+        true
     }
 
     /// Delivers one datagram that was held, if it is wanted now.
@@ -160,4 +176,14 @@ impl<S> Engine<S> {
         self.hub.touch(key);
         true
     }
+}
+
+/// Whether the next datagram may follow at once: the same protocol wants it, and not so much is queued that it should be sent first, since what one
+/// datagram makes it send must not count against the next.
+#[inline]
+fn goes_on<S>(datagram: &DatagramEndpoint<S>) -> bool {
+    let transport = &datagram.transport;
+    datagram.protocol.is_none()
+        && transport.wants_read()
+        && transport.write_buffer_size() <= transport.write_buffer_limits().low()
 }

@@ -131,15 +131,8 @@ impl<S> Engine<S> {
         protocol: Box<K::Protocol>,
         f: impl FnOnce(&mut K::Protocol, &mut Context<'_, S, K::Id>) -> R,
     ) -> (R, Option<(&mut K, &mut BufPool)>) {
-        self.hub.current = Some(key);
-        let id = K::id(key, self.hub.tag);
-        let mut lifted = Lifted::<S, K> { hub: &mut self.hub, key, protocol: Some(protocol) };
-        let Some(protocol) = &mut lifted.protocol else { unreachable!("it has just been put there") };
-        let answer = f(&mut **protocol, &mut Context { id, hub: lifted.hub, state: &mut self.state });
-        let protocol = lifted.protocol.take();
-        // The guard is there for panics only.
-        core::mem::forget(lifted);
-        (answer, self.hub.put_back(key, protocol))
+        let state = &mut self.state;
+        lend(&mut self.hub, key, protocol, |protocol, id, hub| f(protocol, &mut Context { id, hub, state }))
     }
 
     /// An endpoint's turn to be made: it gets its protocol, if it was accepted, and `connection_made`.
@@ -239,6 +232,26 @@ impl<S> Engine<S> {
         }
         last.returned = true;
     }
+}
+
+/// Lends a protocol that was lifted out to its callbacks, one or several in a row, and puts it back; their answer, and the endpoint as it stands then.
+#[inline(always)]
+#[allow(clippy::type_complexity, reason = "a pair of an answer and a place")]
+pub(super) fn lend<S, K: Kind<S>, R>(
+    hub: &mut Hub<S>,
+    key: Key,
+    protocol: Box<K::Protocol>,
+    f: impl FnOnce(&mut K::Protocol, K::Id, &mut Hub<S>) -> R,
+) -> (R, Option<(&mut K, &mut BufPool)>) {
+    hub.current = Some(key);
+    let id = K::id(key, hub.tag);
+    let mut lifted = Lifted::<S, K> { hub: &mut *hub, key, protocol: Some(protocol) };
+    let Some(protocol) = &mut lifted.protocol else { unreachable!("it has just been put there") };
+    let answer = f(&mut **protocol, id, lifted.hub);
+    let protocol = lifted.protocol.take();
+    // The guard is there for panics only.
+    core::mem::forget(lifted);
+    (answer, hub.put_back(key, protocol))
 }
 
 /// A protocol on loan to its own callback. Dropped only if that panics.

@@ -4,7 +4,7 @@ use super::data::WriteData;
 use super::pool::BufPool;
 use super::queue::SendQueue;
 use crate::addr::Addr;
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// What a queued datagram counts beside its payload, so that a queue of empty ones is bounded too (contract DGRAM-12).
@@ -32,7 +32,9 @@ struct Head {
 /// Datagrams to send, in order, each whole. Their payloads stand behind each other in a [`SendQueue`], each in one piece of it.
 #[derive(Debug, Default)]
 pub(crate) struct DatagramQueue {
-    heads: VecDeque<Head>,
+    /// Those from `first` on; what is in front of them has gone, and its room is used again when there is more of that than of the rest.
+    heads: Vec<Head>,
+    first: usize,
     bytes: SendQueue,
 }
 
@@ -40,7 +42,7 @@ impl DatagramQueue {
     /// What it counts, in constant time: the payloads and [`OVERHEAD`] for each; exactly zero when it is empty.
     #[inline]
     pub(crate) fn size(&self) -> usize {
-        self.bytes.len() + self.heads.len() * OVERHEAD
+        self.bytes.len() + self.waiting().len() * OVERHEAD
     }
 
     pub(crate) const fn payload(&self) -> usize {
@@ -49,51 +51,63 @@ impl DatagramQueue {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
+        // What has gone is cleared away with the last one.
         self.heads.is_empty()
+    }
+
+    #[inline]
+    fn waiting(&self) -> &[Head] {
+        &self.heads[self.first..]
     }
 
     #[inline]
     pub(crate) fn push(&mut self, data: impl WriteData, to: Option<Addr>) {
         let before = self.bytes.len();
         self.bytes.push(data);
-        self.heads.push_back(Head { len: self.bytes.len() - before, to });
+        self.heads.push(Head { len: self.bytes.len() - before, to });
     }
 
-    /// Lends the foremost datagrams, as many as `out` has room for; how many.
+    /// Lends all datagrams, in order.
     #[inline]
-    pub(crate) fn gather<'a>(&'a self, out: &mut [Outgoing<'a>]) -> usize {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Outgoing<'_>> + Clone {
         let mut pieces = self.bytes.pieces();
         let mut piece: &[u8] = &[];
-        let mut count = 0;
-        for (slot, head) in out.iter_mut().zip(&self.heads) {
+        self.waiting().iter().map(move |head| {
             // A piece ends where a datagram ends.
             while piece.len() < head.len {
                 piece = pieces.next().unwrap_or_default();
             }
             let (payload, rest) = piece.split_at(head.len);
             piece = rest;
-            *slot = Outgoing { payload, to: head.to.as_ref() };
-            count += 1;
-        }
-        count
+            Outgoing { payload, to: head.to.as_ref() }
+        })
+    }
+
+    /// Lends the foremost datagrams, as many as `out` has room for; how many.
+    pub(crate) fn gather<'a>(&'a self, out: &mut [Outgoing<'a>]) -> usize {
+        out.iter_mut().zip(self.iter()).map(|(slot, datagram)| *slot = datagram).count()
     }
 
     /// Shares the foremost datagram with an operation that owns its memory.
     pub(crate) fn in_flight(&mut self) -> Option<(Bytes, Option<Addr>)> {
-        let head = self.heads.front()?;
+        let head = self.heads.get(self.first)?;
         Some((self.bytes.share(head.len), head.to.clone()))
     }
 
     /// The foremost `n` datagrams are gone (all of them, if that is less).
     #[inline]
     pub(crate) fn advance(&mut self, n: usize, pool: &mut BufPool) {
-        if n >= self.heads.len() {
+        let going = self.waiting().len().min(n);
+        let bytes = self.waiting()[..going].iter().map(|head| head.len).sum();
+        self.bytes.advance(bytes, pool);
+        self.first += going;
+        if self.first == self.heads.len() {
+            self.first = 0;
             self.heads.clear();
-            self.bytes.advance(self.bytes.len(), pool);
             self.heads.shrink_to(KEPT_ROOM);
-        } else {
-            let gone = self.heads.drain(..n).map(|head| head.len).sum();
-            self.bytes.advance(gone, pool);
+        } else if self.first > self.heads.len() / 2 {
+            self.heads.drain(..self.first);
+            self.first = 0;
         }
     }
 }
@@ -102,7 +116,6 @@ impl DatagramQueue {
 mod tests {
     use super::*;
     use alloc::vec;
-    use alloc::vec::Vec;
     use core::net::SocketAddr;
 
     fn addr(port: u16) -> Addr {

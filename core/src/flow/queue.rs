@@ -98,7 +98,7 @@ impl SendQueue {
 
     /// All pieces, in order.
     #[inline]
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> + Clone {
         let mut sent = self.sent;
         let tail = Some(&self.tail[..]).filter(|tail| !tail.is_empty());
         self.pieces.iter().map(move |piece| &piece[core::mem::take(&mut sent)..]).chain(tail)

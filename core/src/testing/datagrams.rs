@@ -89,7 +89,7 @@ impl Memory {
         Ok((count > 0).then_some(count))
     }
 
-    pub(super) fn send_all(&mut self, source: &Number, datagrams: &[Outgoing<'_>]) -> ReadResult {
+    pub(super) fn send_all<'a>(&mut self, source: &Number, datagrams: impl Iterator<Item = Outgoing<'a>>) -> ReadResult {
         let socket = &mut self.sockets[source.0];
         let mut taken = 0;
         for datagram in datagrams {

@@ -541,14 +541,14 @@ fn a_flood_does_not_keep_others_waiting() {
     let flood = udp();
     let mut peer = peer;
     for _ in 0..20 {
-        for _ in 0..200 {
+        for _ in 0..500 {
             // What does not fit is lost, as it is with datagrams.
             let _ = flood.send_to(&[0; 100], inet(&addr));
         }
         std::io::Write::write_all(&mut peer, b"x").unwrap();
         let heard = log.borrow().len();
         rig.event_loop.run_once(Some(Duration::from_millis(100))).unwrap();
-        assert!(log.borrow().len() - heard <= 128);
+        assert!(log.borrow().len() - heard <= 256);
         rig.event_loop.run_once(Some(Duration::ZERO)).unwrap();
     }
     rig.until(|state| state.received("quiet").len() == 20);

@@ -4,8 +4,6 @@ use super::drive::SENDS;
 use super::{BLOCKED, FLUSH, READ_CLOSED, READABLE, ReadinessDriver, ReadinessIo};
 use crate::addr::{Addr, UnixAddr};
 use crate::driver::Drive;
-use crate::flow::data::Data;
-use crate::flow::datagrams::Outgoing;
 use crate::flow::pool::BufPool;
 use crate::key::Key;
 use alloc::vec::Vec;
@@ -13,6 +11,9 @@ use bytes::BytesMut;
 
 /// How many datagrams one call receives, or sends, at most.
 pub const BATCH: usize = 32;
+
+/// How many batches of one endpoint are received in one go (contract READ-3).
+const BATCHES: usize = 8;
 
 /// So many at first: less than asked for says that none is left, and one is what there mostly is.
 const FEW: usize = 2;
@@ -33,18 +34,22 @@ pub struct Incoming {
 #[derive(Debug, Default)]
 pub(super) struct Area {
     rooms: Vec<Incoming>,
+    /// A block was claimed, and its room needs another one.
+    claimed: bool,
     /// Whose, which one is next, and how many there are.
     left: Option<(Key, usize, usize)>,
 }
 
 impl Area {
-    /// Every room has a block: the last ones may have been claimed. There are more of them once all that there were have been filled.
+    /// Every room has a block. There are more of them once all that there were have been filled.
     fn prepare(&mut self, pool: &mut BufPool) -> &mut [Incoming] {
         while self.rooms.len() < FEW {
             self.add(pool);
         }
-        for room in self.rooms.iter_mut().filter(|room| room.block.is_empty()) {
-            room.block = pool.take_block();
+        if core::mem::take(&mut self.claimed) {
+            for room in self.rooms.iter_mut().filter(|room| room.block.is_empty()) {
+                room.block = pool.take_block();
+            }
         }
         &mut self.rooms
     }
@@ -62,8 +67,19 @@ impl Area {
 }
 
 impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
-    /// Receives one batch and delivers it; whether there may be more. Nothing at all if it is not a datagram endpoint.
-    pub(super) fn receive_datagrams(&mut self, key: Key) -> bool {
+    /// Receives and delivers, one batch after the other, while they come back full. Nothing at all if it is not a datagram endpoint.
+    pub(super) fn receive_datagrams(&mut self, key: Key) {
+        for _ in 0..BATCHES {
+            if !self.receive_batch(key) {
+                return;
+            }
+        }
+        // Others first; what is left is received in the next iteration.
+        self.queue(key);
+    }
+
+    /// One batch; whether there may be more.
+    fn receive_batch(&mut self, key: Key) -> bool {
         if !self.engine.datagrams(key).is_some_and(|transport| transport.wants_receive()) {
             return false;
         }
@@ -80,10 +96,10 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
                 }
                 self.area.left = Some((key, 0, came.min(asked)));
                 self.deliver_datagrams();
+                self.flush_datagrams(key);
                 if full {
                     self.area.grow(self.engine.datagram_pool());
                 }
-                self.flush_datagrams(key);
                 more
             }
             Ok(None) => {
@@ -99,25 +115,21 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
 
     /// Delivers what has been received, one datagram after the other, as long as it is wanted; the rest is held (contract DGRAM-16). Everything that one makes
     /// due comes before the next.
-    pub(super) fn deliver_datagrams(&mut self) {
-        while let Some((key, next, count)) = self.area.left {
-            let Some(room) = self.area.rooms.get_mut(next).filter(|_| next < count) else {
+    fn deliver_datagrams(&mut self) {
+        while let Some((key, next, count)) = &mut self.area.left {
+            let (key, rooms) = (*key, self.area.rooms.get_mut(..*count).unwrap_or_default());
+            if *next >= rooms.len() {
                 self.area.left = None;
                 return;
-            };
-            // Said before: a callback that panics has had its datagram.
-            self.area.left = Some((key, next + 1, count));
-            match self.engine.deliver_datagram(key, Data::new(&mut room.block, room.len), &room.from) {
-                Some(false) => {}
-                // What one datagram makes it send must not count against the next.
-                Some(true) => self.flush_datagrams(key),
-                None => {
-                    self.area.left = Some((key, next, count));
-                    self.hold_datagrams();
-                    return;
-                }
             }
-            self.drain_due();
+            if !self.engine.deliver_datagrams(key, rooms, next, &mut self.area.claimed) {
+                return self.hold_datagrams();
+            }
+            if self.engine.owes_edges() {
+                self.drain_due();
+            } else {
+                self.flush_datagrams(key);
+            }
         }
     }
 
@@ -139,9 +151,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             if conn.flags & BLOCKED != 0 {
                 return;
             }
-            let mut batch = [Outgoing::default(); BATCH];
-            let count = transport.gather(&mut batch);
-            match self.io.send_to(&mut conn.source, &batch[..count]) {
+            match self.io.send_to(&mut conn.source, transport.outgoing()) {
                 Ok(Some(0)) => return self.engine.no_room_for_datagram(key),
                 Ok(Some(taken)) => self.engine.datagrams_sent(key, taken),
                 Ok(None) => {

@@ -194,7 +194,8 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             Read::Nothing(result) => self.read_nothing(key, result),
             Read::Unwanted => {
                 self.check_child(key);
-                self.receive_datagrams(key)
+                self.receive_datagrams(key);
+                false
             }
         }
     }

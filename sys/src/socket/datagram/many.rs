@@ -47,16 +47,20 @@ impl Calls {
         }
     }
 
-    pub(in crate::socket) fn send(&mut self, source: &Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
-        match (source.kind, datagrams) {
-            (Kind::Datagrams4, [_, _, ..]) => {
+    pub(in crate::socket) fn send<'a>(
+        &mut self,
+        source: &Source,
+        datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone,
+    ) -> ReadResult {
+        match (source.kind, datagrams.len()) {
+            (Kind::Datagrams4, 2..) => {
                 let headers = &mut self.four.get_or_insert_with(Headers::new).send;
                 send(source, headers, datagrams, |to| match to {
                     Addr::Inet(SocketAddr::V4(to)) => Some(SockaddrIn::from(*to)),
                     _ => None,
                 })
             }
-            (Kind::Datagrams6, [_, _, ..]) => {
+            (Kind::Datagrams6, 2..) => {
                 let headers = &mut self.six.get_or_insert_with(Headers::new).send;
                 send(source, headers, datagrams, |to| match to {
                     Addr::Inet(SocketAddr::V6(to)) => Some(SockaddrIn6::from(*to)),
@@ -77,45 +81,47 @@ fn receive<A: SockaddrLike + Copy>(
 ) -> ReadResult {
     loop {
         let asked = into.len().min(BATCH);
-        let mut came = [(0, None); BATCH];
         let mut rooms = into.iter_mut();
-        let mut slices: [_; BATCH] =
-            array::from_fn(|_| [IoSliceMut::new(rooms.next().map_or(&mut [][..], |room| &mut room.block))]);
-        let count =
-            match recvmmsg(source.descriptor.as_raw_fd(), headers, slices.iter_mut().take(asked), MsgFlags::MSG_DONTWAIT, None) {
-                Ok(messages) => {
-                    let mut count = 0;
-                    for (place, message) in came.iter_mut().zip(messages) {
-                        *place = (message.bytes, message.address);
-                        count += 1;
-                    }
-                    count
+        let mut places = [const { None }; BATCH];
+        let mut slices: [_; BATCH] = array::from_fn(|n| {
+            [IoSliceMut::new(match rooms.next() {
+                Some(Incoming { block, len, from }) => {
+                    places[n] = Some((len, from));
+                    block
                 }
-                Err(nix::Error::EAGAIN) => return Ok(None),
-                Err(nix::Error::EINTR) => continue,
-                Err(errno) => return Err(failed(Call::Receive, errno)),
-            };
-        for (room, (len, from)) in into.iter_mut().zip(came.into_iter().take(count)) {
-            room.len = len;
-            if let Some(from) = from {
-                room.from = Addr::Inet(addr(from));
+                None => &mut [],
+            })]
+        });
+        match recvmmsg(source.descriptor.as_raw_fd(), headers, slices.iter_mut().take(asked), MsgFlags::MSG_DONTWAIT, None) {
+            Ok(messages) => {
+                let mut count = 0;
+                for (place, message) in places.into_iter().flatten().zip(messages) {
+                    *place.0 = message.bytes;
+                    if let Some(from) = message.address {
+                        *place.1 = Addr::Inet(addr(from));
+                    }
+                    count += 1;
+                }
+                return Ok(Some(count));
             }
+            Err(nix::Error::EAGAIN) => return Ok(None),
+            Err(nix::Error::EINTR) => {}
+            Err(errno) => return Err(failed(Call::Receive, errno)),
         }
-        return Ok(Some(count));
     }
 }
 
 #[inline(always)]
-fn send<A: SockaddrLike + Copy>(
+fn send<'a, A: SockaddrLike + Copy>(
     source: &Source,
     headers: &mut MultiHeaders<A>,
-    datagrams: &[Outgoing<'_>],
+    datagrams: impl Iterator<Item = Outgoing<'a>> + Clone,
     addr: impl Fn(&Addr) -> Option<A>,
 ) -> ReadResult {
     let mut addrs = [None; BATCH];
     let mut slices = [[IoSlice::new(&[])]; BATCH];
     let mut asked = 0;
-    for ((slice, to), datagram) in slices.iter_mut().zip(&mut addrs).zip(datagrams) {
+    for ((slice, to), datagram) in slices.iter_mut().zip(&mut addrs).zip(datagrams.clone()) {
         *slice = [IoSlice::new(datagram.payload)];
         *to = datagram.to.and_then(&addr);
         if to.is_none() && datagram.to.is_some() {
@@ -124,7 +130,7 @@ fn send<A: SockaddrLike + Copy>(
         asked += 1;
     }
     if asked == 0 {
-        return one::send_each(source, datagrams.get(..1).unwrap_or_default());
+        return one::send_each(source, datagrams.take(1));
     }
     loop {
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;

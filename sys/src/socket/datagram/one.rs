@@ -2,7 +2,7 @@
 
 use crate::error::error;
 use crate::socket::{Source, addr};
-use plimsoll_core::driver::Incoming;
+use plimsoll_core::driver::{BATCH, Incoming};
 use plimsoll_core::{Addr, Call, Error, ErrorKind, Outgoing, ReadResult, UnixAddr};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -52,13 +52,15 @@ pub(super) fn send(source: &Source, datagram: Outgoing<'_>) -> ReadResult {
 }
 
 /// Until one is not taken: that is the foremost one's, next time.
-pub(super) fn send_each(source: &Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
-    for (taken, datagram) in datagrams.iter().enumerate() {
-        match send(source, *datagram) {
+pub(super) fn send_each<'a>(source: &Source, datagrams: impl Iterator<Item = Outgoing<'a>>) -> ReadResult {
+    let mut count = 0;
+    for (taken, datagram) in datagrams.take(BATCH).enumerate() {
+        count = taken + 1;
+        match send(source, datagram) {
             Ok(Some(1)) => {}
             _ if taken > 0 => return Ok(Some(taken)),
             other => return other,
         }
     }
-    Ok(Some(datagrams.len()))
+    Ok(Some(count))
 }
