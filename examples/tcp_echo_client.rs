@@ -1,8 +1,7 @@
-//! Sends a message, prints the echo, and ends: `tcp_echo_client [--backend mio|polling] [ADDR]`.
+//! Sends a message, prints the echo, and ends: `tcp_echo_client [--backend mio|polling] [HOST:PORT]`.
 
-use core::net::SocketAddr;
-use plimsoll_examples::Example;
-use plimsoll_mio::{CloseReason, Context, Data, OpenError, Protocol, Selector};
+use plimsoll_examples::ByName;
+use plimsoll_mio::{CloseReason, Connect, Context, Data, OpenError, Protocol, Selector};
 use std::io;
 use std::process::ExitCode;
 
@@ -46,15 +45,17 @@ impl Protocol<Outcome> for Client {
 
 struct Main;
 
-impl Example for Main {
-    fn run<P: Selector>(self, addrs: &[SocketAddr]) -> io::Result<()> {
+impl ByName for Main {
+    fn run<P: Selector>(self, hosts: &[(String, u16)]) -> io::Result<()> {
         let mut event_loop = plimsoll_sys::EventLoop::<Outcome, P>::new(None)?;
-        event_loop.hub().connect(addrs[0], Client::default());
+        let (host, port) = &hosts[0];
+        // Whichever of its addresses answers first.
+        event_loop.hub().connect(Connect::host(host.as_str(), *port).stagger(Connect::STAGGER), Client::default());
         event_loop.run()?;
         event_loop.state().take().unwrap_or(Ok(()))
     }
 }
 
 fn main() -> ExitCode {
-    plimsoll_examples::main(Main, &["127.0.0.1:8888"])
+    plimsoll_examples::main_by_name(Main, &["127.0.0.1:8888"])
 }

@@ -661,6 +661,9 @@ impl OpenError {
             };
             attempts.push((None, nothing));
         }
+        // An address spelled out is named by its attempt.
+        let unnamed = attempts.iter().all(|(addr, _)| addr.is_none());
+        let host = host.filter(|name| unnamed || name.literal().is_none());
         Self { host: host.map(|name| name.host().into()), attempts }
     }
 

@@ -26,14 +26,33 @@ pub trait Example {
     fn run<P: plimsoll_mio::Selector + AsFd>(self, addrs: &[SocketAddr]) -> io::Result<()>;
 }
 
+/// An example that runs on any poller, and is told hosts by their names.
+pub trait ByName {
+    /// Runs on the poller `P`.
+    ///
+    /// # Errors
+    /// Whatever stops it: it is printed, and the program fails.
+    fn run<P: plimsoll_mio::Selector + AsFd>(self, hosts: &[(String, u16)]) -> io::Result<()>;
+}
+
 /// Reads the arguments, `[--backend mio|polling] [ADDR ...]`, and runs an example with the addresses given, or else with `default`. What goes
 /// wrong is said on the standard error output, and the program fails.
 pub fn main(example: impl Example, default: &[&str]) -> ExitCode {
-    let result = match arguments(std::env::args().skip(1), default) {
-        Ok((Backend::Mio, addrs)) => example.run::<Mio>(&addrs),
-        Ok((Backend::Polling, addrs)) => example.run::<Polling>(&addrs),
-        Err(error) => Err(error),
-    };
+    exit_code(arguments(std::env::args().skip(1), default, addr).and_then(|(backend, addrs)| match backend {
+        Backend::Mio => example.run::<Mio>(&addrs),
+        Backend::Polling => example.run::<Polling>(&addrs),
+    }))
+}
+
+/// As [`main`], for arguments `[--backend mio|polling] [HOST:PORT ...]`.
+pub fn main_by_name(example: impl ByName, default: &[&str]) -> ExitCode {
+    exit_code(arguments(std::env::args().skip(1), default, host).and_then(|(backend, hosts)| match backend {
+        Backend::Mio => example.run::<Mio>(&hosts),
+        Backend::Polling => example.run::<Polling>(&hosts),
+    }))
+}
+
+fn exit_code(result: io::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -43,9 +62,29 @@ pub fn main(example: impl Example, default: &[&str]) -> ExitCode {
     }
 }
 
-/// The backend and the addresses that were asked for.
-fn arguments(args: impl Iterator<Item = String>, default: &[&str]) -> io::Result<(Backend, Vec<SocketAddr>)> {
-    let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
+fn invalid(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
+}
+
+fn addr(text: &str) -> io::Result<SocketAddr> {
+    text.parse().map_err(|_| invalid(format!("{text} is no address: it is IP:PORT, or [IP]:PORT")))
+}
+
+fn host(text: &str) -> io::Result<(String, u16)> {
+    let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let Some((host, port)) = parts.filter(|(host, _)| !host.is_empty()) else {
+        return Err(invalid(format!("{text} is no host: it is HOST:PORT, IP:PORT, or [IP]:PORT")));
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    Ok((bare.unwrap_or(host).into(), port))
+}
+
+/// The backend and the places that were asked for.
+fn arguments<T>(
+    args: impl Iterator<Item = String>,
+    default: &[&str],
+    parse: fn(&str) -> io::Result<T>,
+) -> io::Result<(Backend, Vec<T>)> {
     let mut backend = Backend::Mio;
     let mut addrs: Vec<String> = Vec::new();
     let mut args = args;
@@ -71,8 +110,7 @@ fn arguments(args: impl Iterator<Item = String>, default: &[&str]) -> io::Result
     }
     // What is not given is the default of its place.
     addrs.extend(default.iter().skip(addrs.len()).map(|addr| String::from(*addr)));
-    let parse = |addr: &String| addr.parse().map_err(|_| invalid(format!("{addr} is no address: it is IP:PORT, or [IP]:PORT")));
-    Ok((backend, addrs.iter().map(parse).collect::<io::Result<_>>()?))
+    Ok((backend, addrs.iter().map(|addr| parse(addr)).collect::<io::Result<_>>()?))
 }
 
 #[cfg(test)]
@@ -80,7 +118,7 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str]) -> io::Result<(Backend, Vec<SocketAddr>)> {
-        arguments(args.iter().map(|arg| String::from(*arg)), &["127.0.0.1:8888", "127.0.0.1:9999"])
+        arguments(args.iter().map(|arg| String::from(*arg)), &["127.0.0.1:8888", "127.0.0.1:9999"], addr)
     }
 
     #[test]
@@ -88,6 +126,16 @@ mod tests {
         let [a, b, c]: [SocketAddr; 3] = ["127.0.0.1:8888", "127.0.0.1:9999", "[::1]:1"].map(|addr| addr.parse().unwrap());
         assert_eq!(parse(&[]).unwrap(), (Backend::Mio, vec![a, b]));
         assert_eq!(parse(&["[::1]:1", "--backend", "polling"]).unwrap(), (Backend::Polling, vec![c, b]));
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_has_a_port() {
+        for (text, name) in [("localhost:7", "localhost"), ("127.0.0.1:7", "127.0.0.1"), ("[::1]:7", "::1")] {
+            assert_eq!(host(text).unwrap(), (name.into(), 7));
+        }
+        for text in ["localhost", ":7", "localhost:", "localhost:65536"] {
+            assert!(host(text).unwrap_err().to_string().contains("HOST:PORT"), "{text}");
+        }
     }
 
     #[test]

@@ -43,6 +43,19 @@ fn an_address_that_refuses_is_named() {
 }
 
 #[test]
+fn a_host_is_found_by_its_name() {
+    //= LOOP-1, LOOP-6, LOOP-7
+    on_both(|backend| {
+        // IPv6 may come first, where nobody listens.
+        let (_server, addr) = Program::server("tcp_echo_server", backend, &[]);
+        let mut client = Program::example("tcp_echo_client", backend, &[&format!("localhost:{}", addr.port())]);
+        assert!(client.status().success());
+        let mut client = Program::example("tcp_echo_client", backend, &["host.invalid:80"]);
+        client.fails("host.invalid: resolve: ");
+    });
+}
+
+#[test]
 fn a_client_that_does_not_get_its_echo_fails() {
     //= LIFE-4, EOF-2
     on_both(|backend| {
@@ -63,7 +76,8 @@ fn a_client_that_does_not_get_its_echo_fails() {
 
 #[test]
 fn a_bad_argument_is_explained() {
-    for name in ["tcp_echo_server", "tcp_echo_client", "existing_socket", "proxy", "chat", "nested"] {
+    Program::example("tcp_echo_client", "mio", &["localhost"]).fails("localhost is no host: it is HOST:PORT");
+    for name in ["tcp_echo_server", "existing_socket", "proxy", "chat", "nested"] {
         Program::example(name, "mio", &["localhost:8888"]).fails("localhost:8888 is no address: it is IP:PORT");
         Program::example(name, "io_uring", &[]).fails("mio or polling, not io_uring");
         Program::example(name, "mio", &["--help"]).fails("[--backend mio|polling]");

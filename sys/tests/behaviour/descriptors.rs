@@ -1,7 +1,8 @@
 //! Every descriptor that is opened is closed. It counts those of the whole process, so it has one of its own.
 
 use crate::backend::{
-    CloseReason, Command, CommandExt, Context, HubExt, Listen, OpenError, ProcessId, Stdio, SubprocessProtocol,
+    Answer, CloseReason, Command, CommandExt, Connect, Context, HubExt, Listen, Name, OpenError, ProcessId, Stdio,
+    SubprocessProtocol,
 };
 use crate::kit::{Rig, State, Tap, any_port, closed_port, connect, reset, socket_path};
 use std::io::{Read, Write};
@@ -137,6 +138,41 @@ impl SubprocessProtocol<State> for Quiet {
     }
 }
 
+/// Ten thousand openings that are refused, or given up at every stage; none leaves anything while the loop goes on.
+fn openings_that_come_to_nothing() {
+    let mut rig = Rig::new();
+    let (_kept, nobody) = closed_port();
+    let (_kept, nobody_else) = closed_port();
+    rig.event_loop.set_resolver(move |_: &Name, answer: Answer| answer.send(Ok(vec![nobody, nobody_else])));
+    let port = nobody.port();
+    let before = open_now();
+    for round in 1..=100 {
+        for n in 0..100 {
+            let both = Connect::to(nobody).or(nobody_else);
+            let connect = match n % 4 {
+                0 => both,
+                1 => both.stagger(Duration::ZERO),
+                2 => both.stagger(Connect::STAGGER),
+                _ => Connect::host("nobody", port).stagger(Duration::ZERO),
+            };
+            let id = rig.event_loop.hub().connect(connect, Tap::new("client"));
+            if n >= 50 {
+                match n % 3 {
+                    0 => rig.event_loop.hub().abort(id),
+                    1 => rig.event_loop.hub().call_soon(move |hub, _| hub.abort(id)),
+                    _ => {
+                        rig.event_loop.run_once(Some(Duration::ZERO)).unwrap();
+                        rig.event_loop.hub().abort(id);
+                    }
+                }
+            }
+        }
+        rig.until(|state| state.refusals.len() >= 50 * round);
+    }
+    rig.settle();
+    assert_eq!(open_now(), before);
+}
+
 thread_local! {
     static KEPT: std::cell::RefCell<Vec<Box<dyn std::any::Any>>> = const { std::cell::RefCell::new(Vec::new()) };
 }
@@ -160,5 +196,8 @@ fn as_many_are_open_afterwards_as_before() {
     drop(peer);
     assert_eq!(open_now().len(), idle);
     drop(rig);
+    assert_eq!(open_now(), before);
+
+    openings_that_come_to_nothing();
     assert_eq!(open_now(), before);
 }

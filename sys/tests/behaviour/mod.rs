@@ -5,6 +5,7 @@ mod datagrams;
 mod info;
 mod iteration;
 mod kit;
+mod names;
 #[cfg(not(polling_test_poll_backend))]
 mod nested;
 mod opening;
