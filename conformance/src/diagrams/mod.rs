@@ -4,13 +4,13 @@
 //! questions. What was seen is the table and the drawing; nobody writes transitions down. `plimsoll-conformance diagrams --write` renews
 //! `docs/machines.md` and the drawings beside it, and a test holds the tables of the contract against what was seen.
 //!
-//! - [`walk`]: every state of a world, and every input in each;
-//! - [`table`]: what was seen as cases with their conditions;
-//! - [`stream`], [`pipe`], [`datagram`]: the worlds and what is looked at in them, a small file each;
-//! - [`draw`], [`document`]: SVG and Markdown;
-//! - [`contract`]: whether tables 17.10 to 17.12 say the same.
+//! - `walk`: every state of a world, and every input in each;
+//! - `table`: what was seen as cases with their conditions;
+//! - `stream`, `pipe`, `datagram`: the worlds and what is looked at in them, a small file each;
+//! - `draw`, `document`: SVG and Markdown;
+//! - `contract`: whether tables 17.10 to 17.12 say the same.
 //!
-//! Another machine is a [`walk::World`] around it, and a [`table::Machine`] with the names and places of its states: see `pipe.rs`.
+//! Another machine is a `walk::World` around it, and a `table::Machine` with the names and places of its states: see `pipe.rs`.
 
 pub mod contract;
 mod datagram;
