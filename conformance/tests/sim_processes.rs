@@ -214,6 +214,35 @@ fn a_failing_callback_kills_the_child_and_the_rest_is_told() {
 }
 
 #[test]
+fn a_failure_in_the_last_callback_before_the_loss_counts() {
+    //= RUST-8, PROC-7
+    on_all(|mut sim| {
+        sim.sim().program("short", [Step::Exit(0)]);
+        sim.sim().program("silent", [Step::Close(PipeFd::Stdout), Step::Sleep(MS), Step::Exit(0)]);
+        // The pipe is gone long before the exit, or there is none at all.
+        for (name, piped) in [("silent", true), ("short", false)] {
+            for panics in [true, false] {
+                let stdout = if piped { Stdio::Piped } else { Stdio::Null };
+                let command = Command::new(name).stdin(Stdio::Null).stdout(stdout).stderr(Stdio::Null);
+                let id = sim.hub().spawn(
+                    command,
+                    on(move |cx, callback| {
+                        if callback == "exited" {
+                            assert!(!panics, "in exited");
+                            cx.fail("in exited");
+                        }
+                    }),
+                );
+                sim.settle();
+                assert!(sim.trace(id).ends_with("exited(0) lost(CallbackFailed)"), "{}", sim.trace(id));
+                assert_eq!(sim.state().lost.last().unwrap().failure().is_some(), !panics);
+                assert_eq!(sim.take_reports().len(), 1);
+            }
+        }
+    });
+}
+
+#[test]
 fn whatever_call_fails_no_child_and_no_descriptor_is_left() {
     //= PROC-1, RUST-9, RUST-11, PROC-16
     on_all(|mut sim| {

@@ -154,6 +154,8 @@ pub struct Subprocess {
     pipes: u8,
     /// What happened and was not told, in order: each pipe once and the exit.
     happened: [Option<ProcessEvent>; 4],
+    /// One of it is being told: until that is over it is not lost, and can still fail.
+    telling: bool,
     closing: bool,
     failed: bool,
     killed: bool,
@@ -171,6 +173,7 @@ impl Subprocess {
             status: None,
             pipes: pipes.into_iter().fold(0, |bits, fd| bits | fd.bit()),
             happened: [None; 4],
+            telling: false,
             closing: false,
             failed: false,
             killed: false,
@@ -195,7 +198,10 @@ impl Subprocess {
     pub fn fail(&mut self) {
         match self.life {
             Life::Init | Life::Made => self.give_up(),
-            Life::Open => self.failed |= !self.is_losing(),
+            Life::Open => {
+                self.failed |= !self.is_losing();
+                self.telling = false;
+            }
             Life::Reaping | Life::Lost => {}
         }
     }
@@ -262,8 +268,9 @@ impl Subprocess {
 
     // ---- events ----
 
-    /// What the protocol is to be told next; `None`: nothing for now.
+    /// What the protocol is to be told next; `None`: nothing for now. Asking again says that it was told.
     pub fn poll_event(&mut self) -> Option<ProcessEvent> {
+        self.handle_told();
         if self.poll_made() {
             return Some(ProcessEvent::Made);
         }
@@ -286,14 +293,20 @@ impl Subprocess {
         self.life == Life::Open && self.happened[0].is_some()
     }
 
-    /// Takes the next pipe's end, or the exit, that is to be told.
+    /// Takes the next pipe's end, or the exit, that is to be told; say [`handle_told`](Self::handle_told) when that is over.
     pub fn poll_happened(&mut self) -> Option<ProcessEvent> {
         if self.life != Life::Open {
             return None;
         }
         let event = self.happened[0].take();
         self.happened.rotate_left(1);
+        self.telling = event.is_some();
         event
+    }
+
+    /// What was taken last has been told.
+    pub fn handle_told(&mut self) {
+        self.telling = false;
     }
 
     /// Takes the `connection_lost` that is due.
@@ -317,7 +330,8 @@ impl Subprocess {
     /// Whether `connection_lost` is due: the exit is known, every pipe is gone, and all that was told.
     #[must_use]
     pub fn is_losing(&self) -> bool {
-        self.life == Life::Open && self.status.is_some() && self.pipes == 0 && self.happened[0].is_none()
+        let complete = self.status.is_some() && self.pipes == 0 && self.happened[0].is_none();
+        self.life == Life::Open && complete && !self.telling
     }
 
     /// `close` was called or a callback failed, or it is lost (contract PROC-17).

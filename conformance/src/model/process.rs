@@ -35,6 +35,8 @@ pub struct ProcessModel {
     status: Option<ExitStatus>,
     open: Vec<PipeFd>,
     backlog: VecDeque<ChildTold>,
+    /// Something of the backlog is being told: the end is not there before that is over.
+    telling: bool,
     closed: bool,
     failed: bool,
     kills: u32,
@@ -52,6 +54,7 @@ impl ProcessModel {
             status: None,
             open: pipes.to_vec(),
             backlog: VecDeque::new(),
+            telling: false,
             closed: false,
             failed: false,
             kills: 0,
@@ -68,11 +71,14 @@ impl ProcessModel {
         }
     }
 
-    /// RUST-8. *Ruling:* an end that was complete before keeps its cause.
+    /// RUST-8, also in the last callback before the loss. *Ruling:* an end that was complete before keeps its cause.
     pub fn fail(&mut self) {
         match self.phase {
             Phase::Starting | Phase::Started => self.cancel(),
-            Phase::Told if !self.is_complete() => self.failed = true,
+            Phase::Told if !self.is_complete() => {
+                self.failed = true;
+                self.telling = false;
+            }
             Phase::Told | Phase::Cancelled | Phase::Over => {}
         }
     }
@@ -131,11 +137,13 @@ impl ProcessModel {
     /// PROC-7, PROC-8: everything has happened, and was told.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.phase == Phase::Told && self.status.is_some() && self.open.is_empty() && self.backlog.is_empty()
+        let all = self.status.is_some() && self.open.is_empty() && self.backlog.is_empty();
+        self.phase == Phase::Told && all && !self.telling
     }
 
     /// PROC-2: made first, then what has happened in order, then lost.
     pub fn poll(&mut self) -> Option<ChildTold> {
+        self.telling = false; // Asking again says that it was told.
         match self.phase {
             Phase::Started => {
                 self.phase = Phase::Told;
@@ -152,7 +160,11 @@ impl ProcessModel {
                     (false, false) => ChildTold::Lost(Cause::Exited, None),
                 })
             }
-            Phase::Told => self.backlog.pop_front(),
+            Phase::Told => {
+                let next = self.backlog.pop_front();
+                self.telling = next.is_some();
+                next
+            }
             Phase::Starting | Phase::Cancelled | Phase::Over => None,
         }
     }

@@ -87,6 +87,9 @@ impl<S> Engine<S> {
             }
             _ => {}
         }
+        if let Some(process) = self.hub.process_at(key) {
+            process.transport.machine.handle_told();
+        }
         self.hub.touch(key);
     }
 }
