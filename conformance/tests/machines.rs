@@ -49,6 +49,23 @@ fn a_subprocess_and_its_model_agree_in_every_state_and_every_order() -> Result<(
 }
 
 #[test]
+fn a_datagram_endpoint_does_what_its_rules_say() -> Result<(), Failure> {
+    //= DGRAM-1, DGRAM-3, DGRAM-4, DGRAM-5, DGRAM-6, DGRAM-7, DGRAM-8, DGRAM-9, DGRAM-10, DGRAM-11, DGRAM-12, DGRAM-14, DGRAM-15
+    //= RUST-3, RUST-4, RUST-8
+    let figures = harness::seeds("datagram", 200_000, machines::datagram::lifetime)?;
+    println!("datagram: {figures}");
+    Ok(())
+}
+
+#[test]
+fn a_datagram_endpoint_and_its_model_agree_in_every_state_of_a_small_world() -> Result<(), Violation> {
+    //= DGRAM-1, DGRAM-4, DGRAM-5, DGRAM-6, DGRAM-7, DGRAM-8, DGRAM-9, DGRAM-10, DGRAM-12, DGRAM-15
+    let endpoints = machines::datagram::explore()?;
+    println!("endpoints: {endpoints:?}");
+    Ok(())
+}
+
+#[test]
 fn a_send_queue_gives_back_what_was_pushed_in_order() -> Result<(), Failure> {
     //= WRITE-1, WRITE-3, WRITE-5, WRITE-7, WRITE-12
     let figures = harness::seeds("queue", 20_000, machines::queue::lifetime)?;

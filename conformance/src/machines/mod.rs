@@ -1,6 +1,7 @@
 //! Each machine beside its model.
 
 pub mod connect;
+pub mod datagram;
 pub mod engine;
 pub mod flow;
 pub mod gate;

@@ -3,6 +3,7 @@
 //! Nothing here is taken from the machines. Where the contract is silent, the ruling stands at the place, with the word *ruling*.
 
 mod connect;
+mod datagram;
 mod engine;
 mod flow;
 mod gate;
@@ -12,6 +13,7 @@ mod stream;
 mod trace;
 
 pub use connect::ConnectModel;
+pub use datagram::{DatagramModel, DatagramTold, Remote};
 pub use engine::{Back, EngineModel, Ep, Outcome, Phase, Reported, ServerState, Turn};
 pub use flow::FlowModel;
 pub use gate::GateModel;
