@@ -24,7 +24,7 @@ use plimsoll_core::{
     ReadResult, Resource, Role, SocketOption, Wake,
 };
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
+use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -266,16 +266,11 @@ impl<P: Selector> ReadinessIo for Sys<P> {
     #[inline(always)]
     fn recv(&mut self, source: &mut Source, buf: &mut [u8]) -> ReadResult {
         loop {
-            let received = if source.is_socket() {
-                rustix::net::recv(&source.descriptor, &mut *buf, RecvFlags::empty()).map(|(n, _)| n)
-            } else {
-                pipe::read(source, buf)
-            };
-            match received {
+            // Of a socket as recv(2) without flags, and of everything else too: nothing is to be decided here.
+            match rustix::io::read(&source.descriptor, &mut *buf) {
                 Ok(n) => return Ok(Some(n)),
-                Err(Errno::AGAIN) => return Ok(None),
                 Err(Errno::INTR) => {}
-                Err(errno) => return Err(error(Call::Receive, errno)),
+                Err(errno) => return pipe::not_read(source, errno),
             }
         }
     }
@@ -284,7 +279,6 @@ impl<P: Selector> ReadinessIo for Sys<P> {
     fn send(&mut self, source: &mut Source, bufs: &[&[u8]]) -> ReadResult {
         loop {
             let sent = match bufs {
-                _ if !source.is_socket() => pipe::write(source, bufs),
                 [one] => rustix::net::send(&source.descriptor, one, SendFlags::NOSIGNAL),
                 _ => send_pieces(source, bufs),
             };
@@ -307,6 +301,11 @@ impl<P: Selector> ReadinessIo for Sys<P> {
 
     fn send_file(&mut self, source: &mut Source, file: &mut Resource, offset: u64, most: u64) -> Result<Option<u64>, FileError> {
         file::send(source, file, offset, most, &mut self.block)
+    }
+
+    fn send_pipe(&mut self, source: &mut Source, bufs: &[&[u8]]) -> ReadResult {
+        // A socket used as a pipe must not raise a signal.
+        if source.is_socket() { self.send(source, bufs) } else { pipe::write(source, bufs) }
     }
 
     fn shutdown_write(&mut self, source: &mut Source) -> Result<(), Error> {

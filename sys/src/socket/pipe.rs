@@ -2,7 +2,7 @@
 
 use super::{Kind, Source, addr};
 use crate::error::{error, refused};
-use plimsoll_core::{Call, Error, MAX_PIECES, Resource, Role};
+use plimsoll_core::{Call, Error, MAX_PIECES, ReadResult, Resource, Role};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
@@ -46,16 +46,15 @@ const fn is_packet_mode(_: OFlags) -> bool {
     false
 }
 
-/// Reads. As of sockets, "try again" says that it would have blocked; the answer is small enough for registers, so that sockets do not pay for it.
-#[inline(never)]
-pub(super) fn read(source: &Source, buf: &mut [u8]) -> Result<usize, Errno> {
-    rustix::io::read(&source.descriptor, buf).map_err(|errno| unless_ready(source, errno))
+/// A read that brought nothing: it would have blocked, or failed. "Try again" of a device that nobody can wait for is an error like any other.
+#[cold]
+pub(super) fn not_read(source: &Source, errno: Errno) -> ReadResult {
+    if errno == Errno::AGAIN && source.kind != Kind::AlwaysReady { Ok(None) } else { Err(error(Call::Receive, errno)) }
 }
 
 /// Writes the foremost bytes. There is no flag for pipes that keeps a broken one from being a signal: Rust's programs ignore that signal from
 /// their start.
-#[inline(never)]
-pub(super) fn write(source: &Source, bufs: &[&[u8]]) -> Result<usize, Errno> {
+pub(super) fn write(source: &Source, bufs: &[&[u8]]) -> ReadResult {
     let mut pieces = [IoSlice::new(&[]); MAX_PIECES];
     for (piece, buf) in pieces.iter_mut().zip(bufs) {
         *piece = IoSlice::new(buf);
@@ -70,19 +69,15 @@ pub(super) fn write(source: &Source, bufs: &[&[u8]]) -> Result<usize, Errno> {
                 total += n;
                 IoSlice::advance_slices(&mut pieces, n);
                 if pieces.is_empty() {
-                    return Ok(total);
+                    return Ok(Some(total));
                 }
             }
-            Ok(n) => return Ok(total + n),
+            Ok(n) => return Ok(Some(total + n)),
+            Err(Errno::AGAIN) if source.kind != Kind::AlwaysReady => return Ok(None),
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(unless_ready(source, errno)),
+            Err(errno) => return Err(error(Call::Send, errno)),
         }
     }
-}
-
-/// "Try again" of a device that nobody can wait for is an error like any other.
-fn unless_ready(source: &Source, errno: Errno) -> Errno {
-    if errno == Errno::AGAIN && source.kind == Kind::AlwaysReady { Errno::IO } else { errno }
 }
 
 /// Whether the reader has gone. Bytes that lie unread do not count, nor what comes in the other direction of a socket (contract PIPE-11).

@@ -54,7 +54,10 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
             let mut slices: [&[u8]; MAX_PIECES] = [&[]; MAX_PIECES];
             let count = transport.gather(&mut slices);
             let offered = slices[..count].iter().map(|slice| slice.len()).sum();
-            match self.io.send(&mut conn.source, &slices[..count]) {
+            let pipe = !transport.can_read();
+            let bufs = &slices[..count];
+            let sent = if pipe { self.io.send_pipe(&mut conn.source, bufs) } else { self.io.send(&mut conn.source, bufs) };
+            match sent {
                 Ok(Some(n)) if n == offered => self.engine.sent(key, n),
                 Ok(taken) => {
                     // The kernel's buffer is full; that it has room again is told.

@@ -81,6 +81,14 @@ pub trait ReadinessIo: Sockets {
         Err(FileError::File(Error::new(Call::SendFile, ErrorKind::Unsupported)))
     }
 
+    /// As [`send`](Self::send), to the writing end of a pipe: apart, so that sockets need not be told from pipes at every message.
+    ///
+    /// # Errors
+    /// As there.
+    fn send_pipe(&mut self, source: &mut Self::Source, bufs: &[&[u8]]) -> ReadResult {
+        self.send(source, bufs)
+    }
+
     /// Finishes the sending half.
     ///
     /// # Errors

@@ -113,13 +113,20 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     #[inline]
     pub fn mark(&mut self, index: usize, ready: Ready) {
         let Some(Some((generation, conn))) = self.conns.rows.get_mut(index) else { return };
-        let mut flags = conn.flags;
-        if flags == 0 && ready.readable && !(ready.read_closed || ready.error) {
+        if conn.flags == 0 && ready.readable && !(ready.read_closed || ready.error) {
             // A message for a connection that was waiting for one: nearly every event.
             conn.flags = READABLE | QUEUED;
             self.run.push(Key::new(index as u32, *generation));
-            return;
+        } else {
+            self.mark_rest(index, ready);
         }
+    }
+
+    /// Out of line, so that nearly every event does not have to be spelled out for it.
+    #[inline(never)]
+    fn mark_rest(&mut self, index: usize, ready: Ready) {
+        let Some(Some((generation, conn))) = self.conns.rows.get_mut(index) else { return };
+        let mut flags = conn.flags;
         if ready.readable || ready.read_closed || ready.error {
             flags |= READABLE;
         }
