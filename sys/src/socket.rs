@@ -20,7 +20,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use plimsoll_core::driver::{Attached, FileError, Incoming, Interest, ReadinessIo, Sockets, Spawned, Trigger};
 use plimsoll_core::{
-    Addr, Attempt, Call, Command, Datagram, Ends, Error, ExitStatus, Key, Listen, MAX_PIECES, Name, Outgoing, QueryId,
+    Addr, Attempt, BytesMut, Call, Command, Datagram, Ends, Error, ExitStatus, Key, Listen, MAX_PIECES, Name, Outgoing, QueryId,
     ReadResult, Resource, Role, SocketOption, Wake,
 };
 use rustix::io::Errno;
@@ -291,8 +291,8 @@ impl<P: Selector> ReadinessIo for Sys<P> {
         }
     }
 
-    fn recv_from(&mut self, source: &mut Source, into: &mut [Incoming]) -> ReadResult {
-        self.datagrams.receive(source, into)
+    fn recv_from(&mut self, source: &mut Source, blocks: &mut [BytesMut], came: &mut [Incoming]) -> ReadResult {
+        self.datagrams.receive(source, blocks, came)
     }
 
     fn send_to<'a>(&mut self, source: &mut Source, datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone) -> ReadResult {

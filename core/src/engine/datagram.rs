@@ -63,16 +63,22 @@ impl<S> Engine<S> {
     /// Delivers datagrams in one go, from `next` on, as long as nothing has to be done between one and the next: then `true`, and it is to be called
     /// again. `false`: none is wanted now. A callback that panics has had its datagram.
     /// Whether a block was claimed is left in `claimed`.
-    pub(crate) fn deliver_datagrams(&mut self, key: Key, rooms: &mut [Incoming], next: &mut usize, claimed: &mut bool) -> bool {
+    pub(crate) fn deliver_datagrams(
+        &mut self,
+        key: Key,
+        (blocks, came): (&mut [BytesMut], &[Incoming]),
+        next: &mut usize,
+        claimed: &mut bool,
+    ) -> bool {
         let Some(protocol) = self.protocol_for_datagram(key) else { return false };
         let state = &mut self.state;
         lend::<S, DatagramEndpoint<S>, _>(&mut self.hub, key, protocol, |protocol, id, hub| {
-            while let Some(room) = rooms.get_mut(*next) {
+            for (block, came) in blocks.iter_mut().zip(came).skip(*next) {
                 *next += 1;
-                let data = Data::new(&mut room.block, room.len);
-                hub.observe(key, &Event::Datagram(&data, &room.from));
-                protocol.datagram_received(&mut Context { id, hub, state }, data, &room.from);
-                *claimed |= room.block.is_empty();
+                let data = Data::new(block, came.len);
+                hub.observe(key, &Event::Datagram(&data, &came.from));
+                protocol.datagram_received(&mut Context { id, hub, state }, data, &came.from);
+                *claimed |= block.is_empty();
                 if !hub.due.is_empty() || !hub.datagram_at(key).is_some_and(|datagram| goes_on(datagram)) {
                     return;
                 }

@@ -11,6 +11,7 @@ use crate::key::DatagramId;
 use crate::open::Datagram;
 use crate::protocol::DatagramProtocol;
 use alloc::vec::Vec;
+use bytes::BytesMut;
 
 impl<S> Harness<S> {
     /// A datagram endpoint, open.
@@ -75,16 +76,16 @@ impl Memory {
         (Number(self.socket(ends.clone())), ends)
     }
 
-    pub(super) fn receive(&mut self, source: &Number, into: &mut [Incoming]) -> ReadResult {
+    pub(super) fn receive(&mut self, source: &Number, blocks: &mut [BytesMut], came: &mut [Incoming]) -> ReadResult {
         let socket = &mut self.sockets[source.0];
         if let Some(kind) = socket.error.take() {
             return Err(Error::new(Call::Receive, kind));
         }
-        let count = into.len().min(socket.arrived.len());
-        for (room, (datagram, from)) in into.iter_mut().zip(socket.arrived.drain(..count)) {
-            room.len = datagram.len().min(room.block.len());
-            room.block[..room.len].copy_from_slice(&datagram[..room.len]);
-            room.from = from;
+        let count = blocks.len().min(came.len()).min(socket.arrived.len());
+        for ((block, came), (datagram, from)) in blocks.iter_mut().zip(came).zip(socket.arrived.drain(..count)) {
+            came.len = datagram.len().min(block.len());
+            block[..came.len].copy_from_slice(&datagram[..came.len]);
+            came.from = from;
         }
         Ok((count > 0).then_some(count))
     }

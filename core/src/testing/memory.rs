@@ -12,7 +12,7 @@ use crate::open::{Attempt, Datagram, Listen, Resource, SocketOption};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use core::net::{Ipv4Addr, SocketAddr};
 
 /// One socket, as the kernel would hold it.
@@ -198,8 +198,8 @@ impl ReadinessIo for Memory {
         Ok((taken > 0).then_some(taken))
     }
 
-    fn recv_from(&mut self, source: &mut Number, into: &mut [Incoming]) -> ReadResult {
-        self.receive(source, into)
+    fn recv_from(&mut self, source: &mut Number, blocks: &mut [BytesMut], came: &mut [Incoming]) -> ReadResult {
+        self.receive(source, blocks, came)
     }
 
     fn send_to<'a>(&mut self, source: &mut Number, datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone) -> ReadResult {

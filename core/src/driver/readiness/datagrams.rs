@@ -18,13 +18,11 @@ const BATCHES: usize = 8;
 /// So many at first: less than asked for says that none is left, and one is what there mostly is.
 const FEW: usize = 2;
 
-/// Room for a datagram, and what came.
+/// What came into a block: a datagram, which stands at its start.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_structs, reason = "filled in by backends, field by field")]
 pub struct Incoming {
-    /// The memory to receive into, from its start: large enough for any that is not a Unix socket's.
-    pub block: BytesMut,
-    /// How much of it the datagram took.
+    /// How much of the block it took. A block is large enough for any that is not a Unix socket's.
     pub len: usize,
     /// Where it came from.
     pub from: Addr,
@@ -33,34 +31,37 @@ pub struct Incoming {
 /// What datagrams are received into, for all endpoints, and what is left to be delivered of the last call.
 #[derive(Debug, Default)]
 pub(super) struct Area {
-    rooms: Vec<Incoming>,
-    /// A block was claimed, and its room needs another one.
+    blocks: Vec<BytesMut>,
+    /// What came into the block of the same index.
+    came: Vec<Incoming>,
+    /// A block was claimed, and there must be another one in its place.
     claimed: bool,
     /// Whose, which one is next, and how many there are.
     left: Option<(Key, usize, usize)>,
 }
 
 impl Area {
-    /// Every room has a block. There are more of them once all that there were have been filled.
-    fn prepare(&mut self, pool: &mut BufPool) -> &mut [Incoming] {
-        while self.rooms.len() < FEW {
+    /// There is a block in every place. There are more of them once all that there were have been filled.
+    fn prepare(&mut self, pool: &mut BufPool) -> (&mut [BytesMut], &mut [Incoming]) {
+        while self.blocks.len() < FEW {
             self.add(pool);
         }
         if core::mem::take(&mut self.claimed) {
-            for room in self.rooms.iter_mut().filter(|room| room.block.is_empty()) {
-                room.block = pool.take_block();
+            for block in self.blocks.iter_mut().filter(|block| block.is_empty()) {
+                *block = pool.take_block();
             }
         }
-        &mut self.rooms
+        (&mut self.blocks, &mut self.came)
     }
 
     fn add(&mut self, pool: &mut BufPool) {
-        self.rooms.push(Incoming { block: pool.take_block(), len: 0, from: Addr::Unix(UnixAddr::UNNAMED) });
+        self.blocks.push(pool.take_block());
+        self.came.push(Incoming { len: 0, from: Addr::Unix(UnixAddr::UNNAMED) });
     }
 
-    /// All rooms were filled: the next call has twice as many.
+    /// All blocks were filled: the next call has twice as many.
     fn grow(&mut self, pool: &mut BufPool) {
-        for _ in 0..self.rooms.len().min(BATCH - self.rooms.len()) {
+        for _ in 0..self.blocks.len().min(BATCH - self.blocks.len()) {
             self.add(pool);
         }
     }
@@ -84,17 +85,17 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             return false;
         }
         let Some(conn) = self.conns.get_mut(key) else { return false };
-        let rooms = self.area.prepare(self.engine.datagram_pool());
-        let asked = rooms.len();
-        match self.io.recv_from(&mut conn.source, rooms) {
-            Ok(Some(came)) => {
-                let full = came >= asked;
+        let (blocks, came) = self.area.prepare(self.engine.datagram_pool());
+        let asked = blocks.len();
+        match self.io.recv_from(&mut conn.source, blocks, came) {
+            Ok(Some(count)) => {
+                let full = count >= asked;
                 // An error that waits comes behind the datagrams, and is not told again.
                 let more = full || conn.flags & READ_CLOSED != 0;
                 if !more {
                     conn.flags &= !READABLE;
                 }
-                self.area.left = Some((key, 0, came.min(asked)));
+                self.area.left = Some((key, 0, count.min(asked)));
                 self.deliver_datagrams();
                 self.flush_datagrams(key);
                 if full {
@@ -117,12 +118,13 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     /// due comes before the next.
     fn deliver_datagrams(&mut self) {
         while let Some((key, next, count)) = &mut self.area.left {
-            let (key, rooms) = (*key, self.area.rooms.get_mut(..*count).unwrap_or_default());
-            if *next >= rooms.len() {
+            let (key, count) = (*key, *count);
+            if *next >= count {
                 self.area.left = None;
                 return;
             }
-            if !self.engine.deliver_datagrams(key, rooms, next, &mut self.area.claimed) {
+            let area = (&mut self.area.blocks[..count], &self.area.came[..count]);
+            if !self.engine.deliver_datagrams(key, area, next, &mut self.area.claimed) {
                 return self.hold_datagrams();
             }
             if self.engine.owes_edges() {
@@ -136,8 +138,8 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     /// What is left of the last call is kept with its endpoint: it is not wanted now, or a callback panicked.
     pub(super) fn hold_datagrams(&mut self) {
         if let Some((key, next, count)) = self.area.left.take() {
-            for room in self.area.rooms.iter().take(count).skip(next) {
-                self.engine.hold_datagram(key, &room.block[..room.len.min(room.block.len())], room.from.clone());
+            for (block, came) in self.area.blocks.iter().zip(&self.area.came).take(count).skip(next) {
+                self.engine.hold_datagram(key, &block[..came.len.min(block.len())], came.from.clone());
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::flow::datagrams::Outgoing;
 use crate::key::Key;
 use crate::open::{Attempt, Resource};
 use crate::process::ExitStatus;
+use bytes::BytesMut;
 
 /// What a poller said of a source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -95,13 +96,13 @@ pub trait ReadinessIo: Sockets {
     /// The system's.
     fn shutdown_write(&mut self, source: &mut Self::Source) -> Result<(), Error>;
 
-    /// Receives datagrams, one into each of `into` from the front; how many, at least one. Less than there is room for means that none is left. Asked of
-    /// datagram sockets only, so a backend without them leaves it as it is.
+    /// Receives datagrams, one into each of `blocks` from the front, and puts down what came in the same place of `came`, which is as long; how many, at
+    /// least one. Less than there is room for means that none is left. Asked of datagram sockets only, so a backend without them leaves it as it is.
     ///
     /// # Errors
     /// The system's.
     #[allow(unused_variables, reason = "the names document the default body")]
-    fn recv_from(&mut self, source: &mut Self::Source, into: &mut [Incoming]) -> ReadResult {
+    fn recv_from(&mut self, source: &mut Self::Source, blocks: &mut [BytesMut], came: &mut [Incoming]) -> ReadResult {
         Err(Error::new(Call::Receive, ErrorKind::Unsupported))
     }
 

@@ -7,7 +7,7 @@ use core::array;
 use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg, sendmmsg};
 use plimsoll_core::driver::{BATCH, Incoming};
-use plimsoll_core::{Addr, Call, Error, Outgoing, ReadResult};
+use plimsoll_core::{Addr, BytesMut, Call, Error, Outgoing, ReadResult};
 use rustix::io::Errno;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsRawFd;
@@ -16,34 +16,37 @@ use std::os::fd::AsRawFd;
 /// length of an address in them.
 #[derive(Debug, Default)]
 pub(in crate::socket) struct Calls {
-    four: Option<Headers<SockaddrIn>>,
-    six: Option<Headers<SockaddrIn6>>,
+    four: Option<Box<Headers<SockaddrIn>>>,
+    six: Option<Box<Headers<SockaddrIn6>>>,
 }
 
 #[derive(Debug)]
 struct Headers<A> {
     receive: MultiHeaders<A>,
     send: MultiHeaders<A>,
+    /// To whom: made anew by each send, as far as it comes.
+    to: [Option<A>; BATCH],
 }
 
 impl<A: SockaddrLike + Copy> Headers<A> {
-    fn new() -> Self {
-        Self { receive: MultiHeaders::preallocate(BATCH, None), send: MultiHeaders::preallocate(BATCH, None) }
+    fn new() -> Box<Self> {
+        let headers = || MultiHeaders::preallocate(BATCH, None);
+        Box::new(Self { receive: headers(), send: headers(), to: [None; BATCH] })
     }
 }
 
 impl Calls {
-    pub(in crate::socket) fn receive(&mut self, source: &Source, into: &mut [Incoming]) -> ReadResult {
+    pub(in crate::socket) fn receive(&mut self, source: &Source, blocks: &mut [BytesMut], came: &mut [Incoming]) -> ReadResult {
         match source.kind {
             Kind::Datagrams4 => {
-                let headers = &mut self.four.get_or_insert_with(Headers::new).receive;
-                receive(source, headers, into, |from| SocketAddrV4::from(from).into())
+                let headers = self.four.get_or_insert_with(Headers::new);
+                receive(source, headers, blocks, came, |from| SocketAddrV4::from(from).into())
             }
             Kind::Datagrams6 => {
-                let headers = &mut self.six.get_or_insert_with(Headers::new).receive;
-                receive(source, headers, into, |from| SocketAddrV6::from(from).into())
+                let headers = self.six.get_or_insert_with(Headers::new);
+                receive(source, headers, blocks, came, |from| SocketAddrV6::from(from).into())
             }
-            _ => one::receive(source, into),
+            _ => one::receive(source, blocks, came),
         }
     }
 
@@ -54,14 +57,14 @@ impl Calls {
     ) -> ReadResult {
         match (source.kind, datagrams.len()) {
             (Kind::Datagrams4, 2..) => {
-                let headers = &mut self.four.get_or_insert_with(Headers::new).send;
+                let headers = self.four.get_or_insert_with(Headers::new);
                 send(source, headers, datagrams, |to| match to {
                     Addr::Inet(SocketAddr::V4(to)) => Some(SockaddrIn::from(*to)),
                     _ => None,
                 })
             }
             (Kind::Datagrams6, 2..) => {
-                let headers = &mut self.six.get_or_insert_with(Headers::new).send;
+                let headers = self.six.get_or_insert_with(Headers::new);
                 send(source, headers, datagrams, |to| match to {
                     Addr::Inet(SocketAddr::V6(to)) => Some(SockaddrIn6::from(*to)),
                     _ => None,
@@ -75,30 +78,25 @@ impl Calls {
 #[inline(always)]
 fn receive<A: SockaddrLike + Copy>(
     source: &Source,
-    headers: &mut MultiHeaders<A>,
-    into: &mut [Incoming],
+    headers: &mut Headers<A>,
+    blocks: &mut [BytesMut],
+    came: &mut [Incoming],
     addr: impl Fn(A) -> SocketAddr,
 ) -> ReadResult {
     loop {
-        let asked = into.len().min(BATCH);
-        let mut rooms = into.iter_mut();
-        let mut places = [const { None }; BATCH];
-        let mut slices: [_; BATCH] = array::from_fn(|n| {
-            [IoSliceMut::new(match rooms.next() {
-                Some(Incoming { block, len, from }) => {
-                    places[n] = Some((len, from));
-                    block
-                }
-                None => &mut [],
-            })]
-        });
-        match recvmmsg(source.descriptor.as_raw_fd(), headers, slices.iter_mut().take(asked), MsgFlags::MSG_DONTWAIT, None) {
+        let asked = blocks.len().min(BATCH);
+        let mut free = blocks.iter_mut();
+        let mut slices: [_; BATCH] =
+            array::from_fn(|_| [IoSliceMut::new(free.next().map_or(&mut [][..], |block| &mut block[..]))]);
+        // A whole slice, and no adapter of one: nix zips it, and two slices are zipped at half the cost.
+        let slices = slices[..asked].iter_mut();
+        match recvmmsg(source.descriptor.as_raw_fd(), &mut headers.receive, slices, MsgFlags::MSG_DONTWAIT, None) {
             Ok(messages) => {
                 let mut count = 0;
-                for (place, message) in places.into_iter().flatten().zip(messages) {
-                    *place.0 = message.bytes;
+                for (came, message) in came.iter_mut().zip(messages) {
+                    came.len = message.bytes;
                     if let Some(from) = message.address {
-                        *place.1 = Addr::Inet(addr(from));
+                        came.from = Addr::Inet(addr(from));
                     }
                     count += 1;
                 }
@@ -114,27 +112,27 @@ fn receive<A: SockaddrLike + Copy>(
 #[inline(always)]
 fn send<'a, A: SockaddrLike + Copy>(
     source: &Source,
-    headers: &mut MultiHeaders<A>,
+    headers: &mut Headers<A>,
     datagrams: impl Iterator<Item = Outgoing<'a>> + Clone,
     addr: impl Fn(&Addr) -> Option<A>,
 ) -> ReadResult {
-    let mut addrs = [None; BATCH];
     let mut slices = [[IoSlice::new(&[])]; BATCH];
     let mut asked = 0;
-    for ((slice, to), datagram) in slices.iter_mut().zip(&mut addrs).zip(datagrams.clone()) {
+    for ((slice, to), datagram) in slices.iter_mut().zip(&mut headers.to).zip(datagrams.clone()) {
         *slice = [IoSlice::new(datagram.payload)];
-        *to = datagram.to.and_then(&addr);
-        if to.is_none() && datagram.to.is_some() {
-            break; // An address of another family: the kernel is asked what it says to it.
-        }
+        *to = match datagram.to.map(&addr) {
+            Some(None) => break, // An address of another family: the kernel is asked what it says to it.
+            to => to.flatten(),
+        };
         asked += 1;
     }
     if asked == 0 {
         return one::send_each(source, datagrams.take(1));
     }
     loop {
+        let (slices, to) = (slices[..asked].iter(), &headers.to[..asked]);
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        match sendmmsg(source.descriptor.as_raw_fd(), headers, slices.iter().take(asked), &addrs[..asked], [], flags) {
+        match sendmmsg(source.descriptor.as_raw_fd(), &mut headers.send, slices, to, [], flags) {
             Ok(sent) => return Ok(Some(sent.count())),
             Err(nix::Error::EAGAIN) => return Ok(None),
             Err(nix::Error::EINTR) => {}

@@ -3,19 +3,19 @@
 use crate::error::error;
 use crate::socket::{Source, addr};
 use plimsoll_core::driver::{BATCH, Incoming};
-use plimsoll_core::{Addr, Call, Error, ErrorKind, Outgoing, ReadResult, UnixAddr};
+use plimsoll_core::{Addr, BytesMut, Call, Error, ErrorKind, Outgoing, ReadResult, UnixAddr};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
 /// Until there is none left, or all rooms are filled.
-pub(super) fn receive(source: &Source, into: &mut [Incoming]) -> ReadResult {
+pub(super) fn receive(source: &Source, blocks: &mut [BytesMut], came: &mut [Incoming]) -> ReadResult {
     let mut count = 0;
-    while let Some(room) = into.get_mut(count) {
-        match rustix::net::recvfrom(&source.descriptor, &mut room.block[..], RecvFlags::empty()) {
+    while let (Some(block), Some(came)) = (blocks.get_mut(count), came.get_mut(count)) {
+        match rustix::net::recvfrom(&source.descriptor, &mut block[..], RecvFlags::empty()) {
             Ok((len, _, from)) => {
-                room.len = len;
+                came.len = len;
                 // A sender that was never bound has no name.
-                room.from = from.and_then(addr::from_any).unwrap_or(Addr::Unix(UnixAddr::UNNAMED));
+                came.from = from.and_then(addr::from_any).unwrap_or(Addr::Unix(UnixAddr::UNNAMED));
                 count += 1;
             }
             Err(Errno::INTR) => {}
