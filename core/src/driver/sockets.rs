@@ -82,8 +82,8 @@ pub trait Sockets {
         self.attach(source, to).map(drop)
     }
 
-    /// Begins to look a name up, without waiting. The addresses, if they are known at once; otherwise [`Engine::resolved`] is told later. Their
-    /// ports do not matter.
+    /// Begins to look a name up, without waiting. The addresses, if they are known at once; otherwise [`Engine::resolved`](crate::Engine::resolved) is
+    /// told later. Their ports do not matter.
     ///
     /// # Errors
     /// That it cannot; nothing comes later. A backend without a resolver says `Unsupported`.

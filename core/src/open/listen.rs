@@ -42,7 +42,7 @@ impl Listen {
     }
 
     /// On all addresses of this host, which are looked up; an empty name stands for all interfaces (contract LOOP-13). What is wrong with a name is
-    /// `InvalidInput`, as for [`Connect::host`].
+    /// `InvalidInput`, as for [`Connect::host`](crate::Connect::host).
     pub fn host(name: impl Into<Box<str>>, port: u16) -> Self {
         Self::nowhere().and_host(name, port)
     }
