@@ -3,6 +3,8 @@
 //! Applications use a backend crate (`plimsoll-mio`, `plimsoll-polling`), which has all of this and an event loop. This crate is for those who
 //! have a loop of their own, who write a backend, or who test protocols.
 //!
+//! The [`guide`] is the manual.
+//!
 //! # The layers
 //!
 //! 1. **Machines**: [`SendQueue`], [`WriteFlow`], [`ReadGate`], and [`StreamTransport`] made of them, of which [`ReadPipe`] and
@@ -59,6 +61,7 @@
 //!
 //! - `std` (default): conversions to `std::io::Error`, and the inbox (`Remote`).
 //! - `testing`: the `testing` module, with which protocols are tested.
+//! - `proptest`, `arbitrary`: what peers do, drawn by these.
 //! - `portable-atomic`: for targets without compare-and-swap.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -77,6 +80,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod flow;
+pub mod guide;
 mod hub;
 #[cfg(feature = "std")]
 mod inbox;

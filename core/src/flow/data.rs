@@ -1,6 +1,7 @@
 //! How bytes are lent, claimed and queued.
 
 use super::queue::SendQueue;
+use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::fmt;
@@ -78,7 +79,7 @@ pub(crate) mod sealed {
 
 /// What can be written: slices are copied, owned bytes of 1 KiB and more are queued as they are.
 ///
-/// Implemented for `&[u8]`, `&[u8; N]`, `&str`, `&Vec<u8>`, `Vec<u8>`, [`Bytes`], [`BytesMut`] and [`Data`]. In all cases the bytes sent
+/// Implemented for `&[u8]`, `&[u8; N]`, `&str`, `&String`, `&Vec<u8>`, `String`, `Vec<u8>`, [`Bytes`], [`BytesMut`] and [`Data`]. In all cases the bytes sent
 /// are those at the time of the call (contract WRITE-5).
 pub trait WriteData: sealed::Queue {}
 
@@ -100,7 +101,7 @@ macro_rules! copied {
     )*};
 }
 
-copied!([] &[u8], [const N: usize] &[u8; N], [] &str, [] &Vec<u8>);
+copied!([] &[u8], [const N: usize] &[u8; N], [] &str, [] &Vec<u8>, [] &String);
 
 macro_rules! owned {
     ($($type:ty),*) => {$(
@@ -112,7 +113,7 @@ macro_rules! owned {
 
             fn append_to(self, queue: &mut SendQueue) {
                 if self.len() < OWNED {
-                    queue.copy(&self);
+                    queue.copy(self.as_ref());
                 } else {
                     queue.own(self.into());
                 }
@@ -121,7 +122,7 @@ macro_rules! owned {
     )*};
 }
 
-owned!(Vec<u8>, Bytes, BytesMut);
+owned!(Vec<u8>, String, Bytes, BytesMut);
 
 impl WriteData for Data<'_> {}
 impl sealed::Queue for Data<'_> {

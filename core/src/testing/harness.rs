@@ -123,6 +123,11 @@ impl<S> Harness<S> {
         self.driver.io().of(id.key())
     }
 
+    /// Whether the peer may still send: it has neither finished nor reset the connection.
+    pub(super) fn peer_sends(&mut self, id: StreamId) -> bool {
+        self.socket(id).is_some_and(|socket| !socket.eof && socket.error.is_none())
+    }
+
     /// The peer sends bytes.
     #[track_caller]
     pub fn feed(&mut self, id: StreamId, bytes: &[u8]) {

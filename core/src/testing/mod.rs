@@ -22,6 +22,10 @@
 //! assert_eq!(t.trace(c), "cm data(hello) eof lost(None)");
 //! ```
 //!
+//! - [`PeerStep`] is what a peer does, as data, for generators and fuzzers;
+//! - [`same_however_split`] holds a protocol to the same outcome in whatever pieces the bytes come;
+//! - the [guide](crate::guide::testing) puts them together, and finds planted bugs with each.
+//!
 //! [`TraceChecker`] is an [`Observer`](crate::Observer) that holds every connection of any loop to the grammar of contract section 17.
 
 mod checker;
@@ -29,6 +33,10 @@ mod child;
 mod datagrams;
 mod harness;
 mod memory;
+mod peer;
+mod split;
 
 pub use checker::TraceChecker;
 pub use harness::Harness;
+pub use peer::PeerStep;
+pub use split::same_however_split;
