@@ -92,6 +92,14 @@ impl Faults {
         (*self.segment.end()).min(*self.send_space.end()).min(*self.receive_space.end())
     }
 
+    /// The same without what prevents a connection or ends it: everything arrives, in whatever pieces and however late.
+    #[must_use]
+    pub const fn harmless(mut self) -> Self {
+        (self.reset, self.refuse, self.lose_syn, self.accept_nameless) = (0, 0, 0, 0);
+        self.descriptors = Self::none().descriptors;
+        self
+    }
+
     /// Each fault is on or off in this run, and as likely as this run has it: uniform likelihoods never reach the rare combinations.
     #[must_use]
     pub fn swarm(rng: &mut fastrand::Rng) -> Self {

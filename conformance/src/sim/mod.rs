@@ -42,6 +42,7 @@ mod poll;
 mod readiness;
 mod resolve;
 mod ring;
+mod script;
 mod watch;
 mod wire;
 
