@@ -1,8 +1,6 @@
 //! Servers: their states, their connections, and accepting without descriptors (contract 17.7).
 
-mod common;
-
-use common::{Notes, Sim, addr, echo, here, on_every_host, script, serve};
+use super::common::{Notes, Sim, addr, echo, here, on_every_host, script, serve};
 use core::time::Duration;
 use plimsoll_conformance::sim::{Faults, Host};
 use plimsoll_core::{ErrorKind, Listen, Report, Resource};

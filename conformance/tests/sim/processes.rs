@@ -1,8 +1,6 @@
 //! Child processes, on every kind of kernel interface.
 
-mod common;
-
-use common::{Notes, Sim};
+use super::common::{Notes, Sim};
 use core::time::Duration;
 use plimsoll_conformance::sim::{Failure, Faults, Host, Sim as World, SimLoop, Step};
 use plimsoll_core::{

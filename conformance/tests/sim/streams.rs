@@ -1,8 +1,6 @@
 //! Bytes through the production engine on the simulated kernel: echo, proxy, buffered protocols, other protocols in mid-stream.
 
-mod common;
-
-use common::{Cx, Notes, Sim, accepted, addr, echo, here, on_every_host, pattern, script, serve};
+use super::common::{Cx, Notes, Sim, accepted, addr, echo, here, on_every_host, pattern, script, serve};
 use plimsoll_conformance::sim::{Faults, Host, SocketVisitor};
 use plimsoll_core::{CloseReason, Data, Protocol, Resource, Role, SocketOption, StreamId, WriteLimits, WriteStatus};
 
@@ -163,7 +161,7 @@ fn lending_no_memory_ends_the_connection() {
 }
 
 /// Reads a few bytes, then hands over to one of the other kind.
-fn switching(left: usize, size: usize) -> common::Script {
+fn switching(left: usize, size: usize) -> super::common::Script {
     script().data(move |cx, data| {
         cx.state.got.extend_from_slice(&data);
         if left > 0 {
@@ -217,7 +215,7 @@ fn a_successor_gets_every_later_callback_and_no_connection_made() {
         sim.settle();
         peer.send("b");
         sim.settle();
-        assert!(sim.hub().protocol::<common::Script>(id).is_some());
+        assert!(sim.hub().protocol::<super::common::Script>(id).is_some());
         peer.eof();
         sim.settle();
         assert_eq!(sim.state().said, ["second resume", "second b", "second lost"]);

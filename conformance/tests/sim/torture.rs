@@ -1,8 +1,6 @@
 //! Every call that may fail fails once, with everything that it may fail with: nothing leaks, nothing hangs, and the loop serves on.
 
-mod common;
-
-use common::{Notes, Sim, addr, echo, here, pattern, script};
+use super::common::{Notes, Sim, addr, echo, here, pattern, script};
 use core::net::SocketAddr;
 use core::time::Duration;
 use plimsoll_conformance::sim::{Failure, Faults, Host, Sim as World, Syscall};

@@ -1,8 +1,6 @@
 //! Connecting and serving by name, with a resolver that answers as the test says.
 
-mod common;
-
-use common::{Notes, Sim, addr, echo, on_every_host, script};
+use super::common::{Notes, Sim, addr, echo, on_every_host, script};
 use core::net::SocketAddr;
 use core::time::Duration;
 use plimsoll_core::{Addr, Connect, ErrorKind, Family, Listen, ListenError, ServerId};

@@ -1,8 +1,6 @@
 //! Openings and the clock: connects that fail, wait or are given up, callbacks soon and later.
 
-mod common;
-
-use common::{Notes, accepted, addr, on_every_host, script};
+use super::common::{Notes, accepted, addr, on_every_host, script};
 use core::time::Duration;
 use plimsoll_core::{Connect, ErrorKind, TimerId};
 
@@ -173,7 +171,7 @@ fn a_timer_set_by_a_timer_does_not_run_in_the_same_pass() {
 fn a_protocols_timers_end_with_it() {
     //= LIFE-14, LOOP-31
     on_every_host(|sim| {
-        let set = |cx: &mut common::Cx<'_>| {
+        let set = |cx: &mut super::common::Cx<'_>| {
             for seconds in 1..4 {
                 cx.set_timer(Duration::from_secs(seconds));
             }
@@ -196,11 +194,11 @@ fn a_protocols_timers_end_with_it() {
 fn a_scheduled_callback_that_panics_stops_nothing() {
     //= LOOP-32
     on_every_host(|sim| {
-        sim.hub().call_soon(|_, _| common::boom());
-        sim.hub().call_later(Duration::from_secs(1), |_, _| common::boom());
+        sim.hub().call_soon(|_, _| super::common::boom());
+        sim.hub().call_later(Duration::from_secs(1), |_, _| super::common::boom());
         sim.hub().call_later(Duration::from_secs(1), |_, notes| notes.say("on"));
         sim.advance(Duration::from_secs(1));
-        assert_eq!((sim.state().said.len(), common::panics(&sim.take_reports())), (1, 2));
+        assert_eq!((sim.state().said.len(), super::common::panics(&sim.take_reports())), (1, 2));
     });
 }
 

@@ -1,8 +1,6 @@
 //! Pauses and resumes: the marks, their order, the budget; and the pausing of reading.
 
-mod common;
-
-use common::{Notes, Sim, accepted, here, on_every_host, pattern, script};
+use super::common::{Notes, Sim, accepted, here, on_every_host, pattern, script};
 use core::time::Duration;
 use plimsoll_conformance::sim::{Faults, Host};
 use plimsoll_core::{BufPool, WriteLimits, WriteStatus};
@@ -314,7 +312,7 @@ fn a_connection_that_another_one_closes_aborts_or_pauses_gets_nothing_of_the_sam
     //= READ-14
     on_every_host(|sim| {
         for what in 0..3 {
-            let act = move |cx: &mut common::Cx<'_>| {
+            let act = move |cx: &mut super::common::Cx<'_>| {
                 let ids = cx.state.ids.clone();
                 for &id in ids.iter().filter(|id| **id != cx.id) {
                     match what {

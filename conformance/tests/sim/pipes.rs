@@ -1,8 +1,6 @@
 //! Pipes, on every kind of kernel interface.
 
-mod common;
-
-use common::{Notes, Sim, script};
+use super::common::{Notes, Sim, script};
 use core::time::Duration;
 use plimsoll_conformance::sim::{Faults, Host, Sim as World, SimLoop};
 use plimsoll_core::{ErrorKind, Refusal, Resource, Role, WriteLimits, WriteStatus};

@@ -1,8 +1,6 @@
 //! What callbacks do to connections: the matrix of contract 17.8, and callbacks, factories and timers that panic.
 
-mod common;
-
-use common::{Cx, Notes, Script, Sim, accepted, boom, here, on_every_host, panics, pattern, script, serve};
+use super::common::{Cx, Notes, Script, Sim, accepted, boom, here, on_every_host, panics, pattern, script, serve};
 use core::time::Duration;
 use plimsoll_conformance::sim::Host;
 use plimsoll_core::{Addr, Origin, Protocol, Report, WriteLimits, WriteStatus};
@@ -66,7 +64,7 @@ fn run(host: Host, at: In, act: impl Fn(&mut Cx<'_>) + Copy + 'static) -> (Strin
     let trace = sim.trace(id).replace("filled", "data");
     let got = peer.recv();
     // A fresh connection is served, whatever happened.
-    let (fresh, _) = accepted(&mut sim, common::echo());
+    let (fresh, _) = accepted(&mut sim, super::common::echo());
     fresh.send("alive?");
     sim.settle();
     assert_eq!(fresh.recv(), b"alive?", "{host:?} {at:?}");
@@ -286,7 +284,7 @@ fn a_factory_that_panics_or_refuses_costs_one_connection() {
                 match made {
                     1 => boom(),
                     2 => None,
-                    _ => Some(Box::new(common::echo()) as Box<dyn Protocol<Notes>>),
+                    _ => Some(Box::new(super::common::echo()) as Box<dyn Protocol<Notes>>),
                 }
             })
             .unwrap();
@@ -306,7 +304,7 @@ fn a_factory_that_panics_or_refuses_costs_one_connection() {
 fn a_panicking_open_failed_and_completion_are_reported() {
     //= RUST-8, RUST-9
     on_every_host(|sim| {
-        sim.hub().connect(common::addr("127.0.0.1:9"), script().failed(|_| boom()));
+        sim.hub().connect(super::common::addr("127.0.0.1:9"), script().failed(|_| boom()));
         sim.hub().listen(here(), |_: &mut Notes, _| script(), |_, _, _| boom());
         sim.hub().call_soon(|_, notes| notes.say("still here"));
         sim.settle();

@@ -1,8 +1,6 @@
 //! How connections end: end-of-file, half-close, close, abort, resets.
 
-mod common;
-
-use common::{Sim, accepted, here, on_every_host, pattern, script, serve};
+use super::common::{Sim, accepted, here, on_every_host, pattern, script, serve};
 use plimsoll_conformance::sim::Host;
 use plimsoll_core::{Cause, ErrorKind, Refusal, Side, WriteStatus};
 
@@ -313,7 +311,7 @@ fn the_first_cause_stays_whatever_follows() {
 fn closing_with_unread_input_resets_on_the_wire() {
     //= CLOSE-11
     for host in [Host::Edge, Host::Level] {
-        let mut sim = Sim::new(host, common::Notes::default());
+        let mut sim = Sim::new(host, super::common::Notes::default());
         let (peer, id) = accepted(&mut sim, script().made(|cx| cx.pause_reading()));
         peer.send("unread");
         sim.settle();

@@ -1,8 +1,6 @@
 //! Several addresses, one connection: attempts that race on the simulated network, with exact times.
 
-mod common;
-
-use common::{Cx, Notes, Sim, addr, on_every_host, script};
+use super::common::{Cx, Notes, Sim, addr, on_every_host, script};
 use core::net::SocketAddr;
 use core::time::Duration;
 use plimsoll_conformance::sim::{Failure, Faults, Host, PeerListener, Syscall};
