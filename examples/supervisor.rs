@@ -1,17 +1,16 @@
 //! Keeps services running, and ends them one after another on SIGTERM or SIGINT: `supervisor [--backend mio|polling]`.
 //!
-//! A service that ends is started again, a little later each time. On the signal the last one started is asked to end first; one that does not is killed. The
-//! signal itself comes in as a byte on a pipe, like everything else.
+//! A service that ends is started again, a little later each time. On the signal the last one started is asked to end first; one that does not is killed.
 
 use core::net::SocketAddr;
 use core::time::Duration;
 use plimsoll_examples::Example;
 use plimsoll_mio::{
-    CloseReason, Command, Context, Data, ExitStatus, Hub, HubExt, OpenError, PipeFd, ProcessId, Protocol, Selector, Stdio,
+    CloseReason, Command, Context, Data, ExitStatus, Hub, HubExt, OpenError, PipeFd, ProcessId, Selector, Stdio,
     SubprocessProtocol, TimerId,
 };
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 /// What is kept running: names, and lines for the shell.
@@ -116,27 +115,20 @@ impl SubprocessProtocol<Supervisor> for Service {
     }
 }
 
-/// Reads a byte for a signal.
-struct Signals;
-
-impl Protocol<Supervisor> for Signals {
-    fn data_received(&mut self, cx: &mut Context<'_, Supervisor>, _: Data<'_>) {
-        println!("ending");
-        // Once is enough: a later signal changes nothing.
-        cx.close();
-        cx.state.end_next(cx.hub);
-    }
-}
-
 struct Supervise;
 
 impl Example for Supervise {
     fn run<P: Selector>(self, _: &[SocketAddr]) -> io::Result<()> {
         let mut event_loop = plimsoll_sys::EventLoop::<Supervisor, P>::new(Supervisor::default())?;
-        let (signals, bell) = UnixStream::pair()?;
-        signal_hook::low_level::pipe::register(signal_hook::consts::SIGTERM, bell.try_clone()?)?;
-        signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, bell)?;
-        event_loop.hub().connect_read_pipe(signals, Signals);
+        for signal in [SIGTERM, SIGINT] {
+            event_loop.hub().on_signal(signal, |hub, supervisor: &mut Supervisor| {
+                // Once is enough: a later signal changes nothing.
+                if !supervisor.ending {
+                    println!("ending");
+                    supervisor.end_next(hub);
+                }
+            })?;
+        }
         let (hub, supervisor) = event_loop.hub_and_state();
         for service in 0..SERVICES.len() {
             supervisor.start(hub, service);

@@ -3,7 +3,7 @@
 use crate::addr::Ends;
 use crate::datagram::DatagramTransport;
 use crate::flow::limits::WriteLimits;
-use crate::hub::Sendfile;
+use crate::hub::{Sendfile, Watch};
 use crate::key::{DatagramId, EndpointId, Key, LoopTag, ProcessId, StreamId};
 use crate::kind::Machine;
 use crate::process::{PipeFd, Subprocess};
@@ -24,16 +24,17 @@ pub(crate) enum Endpoint<S> {
     Attempt {
         stream: Key,
     },
+    Watch(Box<Watch<S>>),
 }
 
 impl<S> Endpoint<S> {
-    /// What it has in common with endpoints of other kinds; a listener and an attempt have nothing.
+    /// What it has in common with endpoints of other kinds; what is no endpoint of the application's has nothing.
     pub(crate) fn parts(&mut self) -> Option<(&mut dyn Machine, &mut Common)> {
         match self {
             Self::Stream(stream) => Some((&mut stream.transport, &mut stream.common)),
             Self::Datagram(datagram) => Some((&mut datagram.transport, &mut datagram.common)),
             Self::Process(process) => Some((&mut process.transport, &mut process.common)),
-            Self::Listener(_) | Self::Attempt { .. } => None,
+            Self::Listener(_) | Self::Attempt { .. } | Self::Watch(_) => None,
         }
     }
 
@@ -42,17 +43,17 @@ impl<S> Endpoint<S> {
             Self::Stream(stream) => Some(&stream.transport),
             Self::Datagram(datagram) => Some(&datagram.transport),
             Self::Process(process) => Some(&process.transport),
-            Self::Listener(_) | Self::Attempt { .. } => None,
+            Self::Listener(_) | Self::Attempt { .. } | Self::Watch(_) => None,
         }
     }
 
-    /// Its name among endpoints of all kinds; a listener is known by its server's, an attempt by its connection's.
+    /// Its name among endpoints of all kinds; a listener is known by its server's, an attempt by its connection's, a watch by its own.
     pub(crate) const fn id(&self, key: Key, tag: LoopTag) -> Option<EndpointId> {
         match self {
             Self::Stream(_) => Some(EndpointId::Stream(StreamId::new(key, tag))),
             Self::Datagram(_) => Some(EndpointId::Datagram(DatagramId::new(key, tag))),
             Self::Process(_) => Some(EndpointId::Process(ProcessId::new(key, tag))),
-            Self::Listener(_) | Self::Attempt { .. } => None,
+            Self::Listener(_) | Self::Attempt { .. } | Self::Watch(_) => None,
         }
     }
 
@@ -62,7 +63,7 @@ impl<S> Endpoint<S> {
             Self::Stream(stream) => stream.protocol.as_mut().map(|protocol| (**protocol).as_any()),
             Self::Datagram(datagram) => datagram.protocol.as_mut().map(|protocol| (**protocol).as_any()),
             Self::Process(process) => process.protocol.as_mut().map(|protocol| (**protocol).as_any()),
-            Self::Listener(_) | Self::Attempt { .. } => None,
+            Self::Listener(_) | Self::Attempt { .. } | Self::Watch(_) => None,
         }
     }
 }

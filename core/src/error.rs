@@ -114,9 +114,11 @@ words!(
         Adopt => "adopt",
         /// Telling the poller about a descriptor.
         Register => "register",
+        /// Watching a descriptor without a transport.
+        Watch => "watch",
         /// Starting a child.
         Spawn => "spawn",
-        /// Sending a signal to a child.
+        /// Sending a signal to a child, or handling one.
         Signal => "signal",
         /// Waiting for the end of a child.
         Wait => "wait",

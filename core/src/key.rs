@@ -236,6 +236,10 @@ typed_id!(
     /// Names a lookup of a name that is under way.
     QueryId
 );
+typed_id!(
+    /// Names a descriptor that is watched without a transport.
+    WatchId
+);
 
 /// Names an endpoint of any kind: what can be said of endpoints of every kind takes an `impl Into<EndpointId>`, so any id will do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

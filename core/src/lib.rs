@@ -123,7 +123,7 @@ pub use flow::write_flow::{Edge, WriteFlow};
 pub use hub::{Hub, Job, ListenError};
 #[cfg(feature = "std")]
 pub use inbox::{Closed, Inbox, Item, Remote, Wake};
-pub use key::{DatagramId, EndpointId, Key, ListenerId, LoopTag, ProcessId, QueryId, ServerId, Slab, StreamId, TimerId};
+pub use key::{DatagramId, EndpointId, Key, ListenerId, LoopTag, ProcessId, QueryId, ServerId, Slab, StreamId, TimerId, WatchId};
 pub use name::Name;
 pub use observer::{Event, Observer};
 pub use op::{Op, Role};

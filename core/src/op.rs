@@ -1,7 +1,7 @@
 //! What the engine asks of its driver beside moving bytes.
 
 use crate::command::Command;
-use crate::key::{DatagramId, EndpointId, Key, ListenerId, ProcessId, QueryId, ServerId, StreamId};
+use crate::key::{DatagramId, EndpointId, Key, ListenerId, ProcessId, QueryId, ServerId, StreamId, WatchId};
 use crate::name::Name;
 use crate::open::{Attempt, Datagram, Listen, Resource, SocketOption};
 use alloc::boxed::Box;
@@ -48,6 +48,8 @@ pub enum Op {
     AdoptListener(ServerId, Resource),
     /// Listen, and accept connections, or accept again after a rest; answer with [`Engine::accepted`](crate::Engine::accepted).
     Accept(ListenerId),
+    /// Watch a descriptor; a failure goes to [`Engine::watch_failed`](crate::Engine::watch_failed).
+    Watch(WatchId, Resource),
     /// Start a child; answer with [`Engine::spawned`](crate::Engine::spawned).
     Spawn(ProcessId, Box<Command>),
     /// Send a signal to a child; a failure goes to [`Engine::signal_failed`](crate::Engine::signal_failed).

@@ -2,7 +2,7 @@
 
 use crate::addr::Addr;
 use crate::error::Error;
-use crate::key::{EndpointId, ServerId};
+use crate::key::{EndpointId, ServerId, WatchId};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -16,6 +16,8 @@ pub enum Origin {
     Endpoint(EndpointId),
     /// The factory of this server.
     Factory(ServerId),
+    /// A callback of this watched descriptor.
+    Watch(WatchId),
     /// A scheduled callback: `call_soon`, `call_later`, an item of the inbox, or the completion of an operation.
     Scheduled,
 }
@@ -62,6 +64,13 @@ pub enum Report {
         /// Why.
         error: Error,
     },
+    /// A descriptor cannot be watched, or not any more: the watch has ended.
+    WatchFailed {
+        /// Which.
+        id: WatchId,
+        /// Why.
+        error: Error,
+    },
     /// A signal could not be sent to a child.
     SignalFailed {
         /// Which.
@@ -98,6 +107,7 @@ impl fmt::Display for Report {
                 match origin {
                     Origin::Endpoint(id) => write!(f, "{id:?}: a callback panicked")?,
                     Origin::Factory(id) => write!(f, "{id:?}: the factory panicked")?,
+                    Origin::Watch(id) => write!(f, "{id:?}: a callback panicked")?,
                     Origin::Scheduled => f.write_str("a scheduled callback panicked")?,
                 }
                 match message {
@@ -109,6 +119,7 @@ impl fmt::Display for Report {
             Self::AcceptFailed { server, error } => write!(f, "{server:?}: {error}; accepting rests for a second"),
             Self::AddressSkipped { addr, error } => write!(f, "{addr} is skipped: {error}"),
             Self::OptionFailed { id, error } => write!(f, "{id:?}: {error}"),
+            Self::WatchFailed { id, error } => write!(f, "{id:?}: {error}"),
             Self::SignalFailed { id, error } => write!(f, "{id:?}: {error}"),
             Self::ExitUnknown { id, error } => write!(f, "{id:?}: how it ended is not known: {error}"),
             Self::WriteDiscarded { id } => write!(f, "{id:?}: write discarded, the connection is closing"),

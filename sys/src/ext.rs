@@ -1,14 +1,15 @@
 //! Verbs for what the core cannot name: descriptors.
 
-use crate::socket::{PipeVisitor, Visitor, file};
+use crate::signal;
+use crate::socket::{PipeVisitor, Visitor, file, watch};
 use crate::view::{PipeView, SocketView};
 use core::ops::RangeBounds;
 use plimsoll_core::{
     Addr, Command, DatagramId, DatagramProtocol, EndpointId, Error, Hub, ListenError, Protocol, Resource, Role, ServerId, Stdio,
-    StreamId,
+    StreamId, WatchId,
 };
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Verbs of a hub for sockets that the application made, and for a look at those that the loop made.
 ///
@@ -76,6 +77,62 @@ pub trait HubExt<S> {
 
     /// Shows the socket of a connection to `look`, right after the callback that runs now; not at all if there is none (contract INFO-4).
     fn with_socket(&mut self, id: impl Into<EndpointId>, look: impl FnOnce(SocketView<'_>) + 'static);
+
+    /// Watches a descriptor that no transport has: that of a library with sockets of its own, of inotify, a timer. [`Hub::add_reader`] and
+    /// [`Hub::add_writer`] say what is called, on and on for as long as it is ready; [`Hub::unwatch`] ends it.
+    ///
+    /// The loop watches a duplicate, which it closes when the watch ends. The descriptor itself stays with the application, to make the calls with. They
+    /// share what they refer to, so a peer sees the end of a connection when both are closed; nothing of it is changed, and whether calls may wait
+    /// is the application's to say. Each watch is one of its own, also of the same descriptor.
+    ///
+    /// ```
+    /// use plimsoll_core::{Error, Hub};
+    /// use plimsoll_sys::HubExt;
+    /// use std::net::UdpSocket;
+    ///
+    /// fn count_datagrams(hub: &mut Hub<usize>, socket: UdpSocket) -> Result<(), Error> {
+    ///     let watch = hub.watch(&socket)?;
+    ///     hub.add_reader(watch, move |hub, count| {
+    ///         if socket.recv(&mut [0; 2048]).is_ok() {
+    ///             *count += 1;
+    ///         } else {
+    ///             hub.unwatch(watch);
+    ///         }
+    ///     })
+    /// }
+    /// ```
+    ///
+    /// What a transport has cannot be watched: nothing gives it away (contract LOOP-33).
+    ///
+    /// ```compile_fail,E0277
+    /// //= LOOP-33
+    /// use plimsoll_core::Hub;
+    /// use plimsoll_sys::{HubExt, SocketView};
+    ///
+    /// fn of_a_transport(hub: &mut Hub<()>, socket: SocketView<'_>) {
+    ///     let _ = hub.watch(socket);
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is a file, a directory, or something else that is always ready; the system's, if it cannot be duplicated. What the poller
+    /// says later is a [`Report::WatchFailed`](plimsoll_core::Report::WatchFailed).
+    fn watch(&mut self, descriptor: impl AsFd) -> Result<WatchId, Error>;
+
+    /// Calls `f` in the loop when the process gets this signal, in place of what it did before; a callback that was there is replaced. Signals of one number
+    /// that come before it is called are one call. Several loops may handle the same signal: each is told.
+    ///
+    /// A callback that panics is removed, and that is reported (contract RUST-8). A handler that was there before in C is still called, and so is whatever
+    /// else signal-hook was told to do.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no signal, for real-time signals, and for those that cannot be handled, or not like this: `SIGKILL`, `SIGSTOP`, `SIGILL`,
+    /// `SIGFPE` and `SIGSEGV`. The system's, if there are no descriptors for it.
+    fn on_signal(&mut self, signal: i32, f: impl FnMut(&mut Self, &mut S) + 'static) -> Result<(), Error>;
+
+    /// The callback for that signal is not called any more; whether there was one. When no loop of the process handles the signal, it does again what it does by
+    /// default, whatever it did before the first callback: most signals end the process. The end of a loop removes its callbacks.
+    fn remove_signal(&mut self, signal: i32) -> bool;
 }
 
 /// What a [`Command`] carries that the core cannot name: descriptors, moved in.
@@ -152,5 +209,17 @@ impl<S> HubExt<S> for Hub<S> {
 
     fn with_socket(&mut self, id: impl Into<EndpointId>, look: impl FnOnce(SocketView<'_>) + 'static) {
         self.visit(id, Resource::new(Visitor(Box::new(look))));
+    }
+
+    fn watch(&mut self, descriptor: impl AsFd) -> Result<WatchId, Error> {
+        Ok(self.watch_resource(watch::resource(descriptor)?))
+    }
+
+    fn on_signal(&mut self, signal: i32, f: impl FnMut(&mut Self, &mut S) + 'static) -> Result<(), Error> {
+        signal::on_signal(self, signal, f)
+    }
+
+    fn remove_signal(&mut self, signal: i32) -> bool {
+        signal::remove_signal(self, signal)
     }
 }

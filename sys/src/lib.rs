@@ -22,6 +22,7 @@ mod panic;
 mod resolver;
 mod selector;
 mod server;
+mod signal;
 mod socket;
 mod view;
 

@@ -9,6 +9,7 @@ mod open;
 pub(crate) mod option;
 mod path;
 mod pipe;
+pub(crate) mod watch;
 
 use crate::error::{error, io_error};
 use crate::panic;
@@ -61,6 +62,8 @@ enum Kind {
     Device,
     /// One that the kernel refuses to watch, because its calls never block: `/dev/null`.
     AlwaysReady,
+    /// Anything that is watched without a transport.
+    Watched,
     /// The descriptor of a child.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "a Linux thing"))]
     Child,
@@ -155,6 +158,10 @@ impl<P: Selector> Sockets for Sys<P> {
 
     fn adopt_datagram(&mut self, resource: Resource) -> Result<(Source, Ends), Error> {
         datagram::adopt(resource)
+    }
+
+    fn watch(&mut self, resource: Resource) -> Result<Source, Error> {
+        watch::adopt(resource)
     }
 
     fn set_option(&mut self, source: &Source, option: SocketOption) -> Result<(), Error> {
@@ -314,6 +321,10 @@ impl<P: Selector> ReadinessIo for Sys<P> {
 
     fn wait_child(&mut self, child: &mut Source) -> Result<Option<ExitStatus>, Error> {
         self.children.wait(child)
+    }
+
+    fn is_ready(&mut self, source: &mut Source, asked: Interest) -> Interest {
+        watch::is_ready(source, asked)
     }
 
     fn is_hung_up(&mut self, source: &mut Source) -> bool {

@@ -527,6 +527,12 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
         Ok(())
     }
 
+    fn keep_watch(&mut self, _: Key, source: Y::Source) -> Result<(), Error> {
+        // Nothing is said of readiness here.
+        self.io.discard(source);
+        Err(Error::new(Call::Watch, ErrorKind::Unsupported))
+    }
+
     fn accept(&mut self, key: Key) {
         if self.engine.accept_batch(key) == 0 {
             return;

@@ -6,7 +6,7 @@ use crate::command::Command;
 use crate::engine::Engine;
 use crate::error::{Call, Error, ErrorKind};
 use crate::hub::{ListenError, Lookups};
-use crate::key::{DatagramId, EndpointId, Key, ProcessId, QueryId, ServerId, StreamId};
+use crate::key::{DatagramId, EndpointId, Key, ProcessId, QueryId, ServerId, StreamId, WatchId};
 use crate::name::Name;
 use crate::op::{Op, Role};
 use crate::open::{Attempt, Datagram, Listen, Resource, SocketOption};
@@ -56,6 +56,9 @@ pub(super) trait Drive<S> {
 
     /// Keeps the source of a child, and waits for its exit.
     fn keep_child(&mut self, key: Key, source: <Self::Io as Sockets>::Source) -> Result<(), Error>;
+
+    /// Keeps a descriptor to be watched.
+    fn keep_watch(&mut self, key: Key, source: <Self::Io as Sockets>::Source) -> Result<(), Error>;
 
     /// Begins to accept, or goes on.
     fn accept(&mut self, key: Key);
@@ -137,6 +140,7 @@ pub(super) trait Drive<S> {
             Op::OpenDatagram(id, open) => self.open_datagram(id, &open),
             Op::AdoptDatagram(id, resource) => self.adopt_datagram(id, resource),
             Op::Accept(listener) => self.start_accepting(listener.key()),
+            Op::Watch(id, resource) => self.watch(id, resource),
             Op::Spawn(id, command) => self.spawn(id, *command),
             Op::Signal(id, signal) => {
                 if let Some(Err(error)) = self.with_source(id.key(), |io, source| io.signal(source, signal)) {
@@ -226,6 +230,16 @@ pub(super) trait Drive<S> {
             self.drain_due();
         }
         self.flush(key);
+    }
+
+    fn watch(&mut self, id: WatchId, resource: Resource) {
+        if !self.engine().is_watch(id.key()) {
+            return; // Given up meanwhile: the resource is dropped.
+        }
+        let result = self.io().watch(resource).and_then(|source| self.keep_watch(id.key(), source));
+        if let Err(error) = result {
+            self.engine().watch_failed(id.key(), error);
+        }
     }
 
     fn spawn(&mut self, id: ProcessId, command: Command) {

@@ -53,6 +53,15 @@ pub trait Sockets {
         Err(Error::new(Call::Adopt, ErrorKind::Unsupported))
     }
 
+    /// Takes a descriptor over that is to be watched, and nothing else. A backend that cannot do that leaves it as it is.
+    ///
+    /// # Errors
+    /// The system's; it is closed then (contract RUST-11).
+    #[allow(unused_variables, reason = "the name documents the default body")]
+    fn watch(&mut self, resource: Resource) -> Result<Self::Source, Error> {
+        Err(Error::new(Call::Watch, ErrorKind::Unsupported))
+    }
+
     /// Sets an option.
     ///
     /// # Errors

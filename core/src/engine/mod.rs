@@ -5,6 +5,7 @@ mod facts;
 mod file;
 mod process;
 mod turn;
+mod watch;
 
 pub use facts::ReadResult;
 pub(crate) use process::Forward;
@@ -120,6 +121,8 @@ impl<S> Engine<S> {
         let key = self.hub.dirty.pop_front()?;
         if let Some((_, common, _)) = self.hub.parts(key) {
             common.flags &= !IN_DIRTY;
+        } else if let Some(watch) = self.hub.watch_at(key) {
+            watch.dirty = false;
         }
         Some(key)
     }

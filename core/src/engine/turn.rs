@@ -107,7 +107,7 @@ impl<S> Engine<S> {
                 self.call::<DatagramEndpoint<S>, _>(key, |protocol, cx| DatagramEndpoint::call(protocol, cx, what))
             }
             Some(Endpoint::Process(_)) => self.call::<Process<S>, _>(key, |protocol, cx| Process::call(protocol, cx, what)),
-            Some(Endpoint::Listener(_) | Endpoint::Attempt { .. }) | None => None,
+            Some(Endpoint::Listener(_) | Endpoint::Attempt { .. } | Endpoint::Watch(_)) | None => None,
         };
     }
 
@@ -183,7 +183,7 @@ impl<S> Engine<S> {
             Some(Endpoint::Datagram(_)) => self.open_failed_of::<DatagramEndpoint<S>>(key, error),
             Some(Endpoint::Process(_)) => self.open_failed_of::<Process<S>>(key, error),
             // Cancelled meanwhile: nobody is told, observers neither.
-            Some(Endpoint::Listener(_) | Endpoint::Attempt { .. }) | None => {}
+            Some(Endpoint::Listener(_) | Endpoint::Attempt { .. } | Endpoint::Watch(_)) | None => {}
         }
     }
 
@@ -218,7 +218,7 @@ impl<S> Engine<S> {
             Some(Endpoint::Stream(_)) => self.lost_of::<Stream<S>>(key, reason),
             Some(Endpoint::Datagram(_)) => self.lost_of::<DatagramEndpoint<S>>(key, reason),
             Some(Endpoint::Process(_)) => self.lost_of::<Process<S>>(key, reason),
-            Some(Endpoint::Listener(_) | Endpoint::Attempt { .. }) | None => {}
+            Some(Endpoint::Listener(_) | Endpoint::Attempt { .. } | Endpoint::Watch(_)) | None => {}
         }
     }
 

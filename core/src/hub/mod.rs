@@ -10,6 +10,7 @@ mod process;
 mod schedule;
 mod server;
 mod stream;
+mod watch;
 
 pub(crate) use endpoint::NO_MEMORY_LENT;
 pub(crate) use file::Sendfile;
@@ -18,6 +19,7 @@ pub use schedule::Job;
 pub(crate) use schedule::Work;
 pub use server::ListenError;
 pub(crate) use server::{Factory, Listening, Server, Serving};
+pub(crate) use watch::{Seat, Watch, Watcher};
 
 use crate::addr::Ends;
 use crate::endpoint::{About, Common, DatagramEndpoint, Endpoint, IN_DIRTY, IN_DUE, LOSS_QUEUED, Listener, Stream};
@@ -33,6 +35,7 @@ use crate::timers::Timers;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use core::any::Any;
 use core::fmt;
 
 /// The ready queue: one order for everything that is to be called in a turn of its own (contract LIFE-11, LOOP-30).
@@ -77,6 +80,7 @@ pub struct Hub<S> {
     pub(crate) timers: Timers<Work<S>>,
     pub(crate) reports: Reports,
     pub(crate) observer: Option<Box<dyn Observer>>,
+    pub(crate) extension: Option<Box<dyn Any>>,
     pub(crate) stopping: bool,
     /// A panic that is still unwinding has been reported.
     pub(crate) panic_reported: bool,
@@ -105,6 +109,7 @@ impl<S> Hub<S> {
             timers: Timers::new(),
             reports: Reports::default(),
             observer: None,
+            extension: None,
             stopping: false,
             panic_reported: false,
             round: 0,
@@ -125,6 +130,20 @@ impl<S> Hub<S> {
     /// Reports an error to the loop's error hook; nothing else happens.
     pub fn report(&mut self, error: impl Into<Box<dyn core::error::Error>>) {
         self.reports.push(Report::Application(error.into()));
+    }
+
+    /// What a backend keeps for the verbs that it adds. There is one such thing: asking for one of another type replaces it.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn extension<T: Any + Default>(&mut self) -> &mut T {
+        if !self.extension.as_ref().is_some_and(|extension| extension.is::<T>()) {
+            self.extension = Some(Box::new(T::default()));
+        }
+        match self.extension.as_mut().and_then(|extension| extension.downcast_mut()) {
+            Some(extension) => extension,
+            None => unreachable!("it has just been put there"),
+        }
     }
 
     // ---- looking things up ----
@@ -262,7 +281,7 @@ impl<S> Hub<S> {
                     drop(self.remove(pipe));
                 }
             }
-            Endpoint::Datagram(_) | Endpoint::Listener(_) | Endpoint::Attempt { .. } => {}
+            Endpoint::Datagram(_) | Endpoint::Listener(_) | Endpoint::Attempt { .. } | Endpoint::Watch(_) => {}
         }
         let about = self.about.get_mut(key.index()).map(core::mem::take);
         if let Some(server) = about.and_then(|about| about.server) {

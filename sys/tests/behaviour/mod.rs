@@ -15,8 +15,10 @@ mod pipes;
 mod ports;
 mod processes;
 mod resets;
+mod signals;
 mod threads;
 mod unix;
+mod watching;
 
 /// What holds for streams of every family, on TCP.
 #[path = "."]

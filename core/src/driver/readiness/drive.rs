@@ -95,6 +95,9 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
         }
         if self.level {
             self.rearm(key);
+        } else if self.engine.is_watch(key) {
+            // It may have been ready for long, and was told of then.
+            self.queue(key);
         }
     }
 
@@ -128,6 +131,10 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
 
     fn keep_child(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
         self.keep(key, source, 0)
+    }
+
+    fn keep_watch(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+        self.keep(key, source, BLOCKED)
     }
 
     fn accept(&mut self, key: Key) {

@@ -126,6 +126,13 @@ pub trait ReadinessIo: Sockets {
         false
     }
 
+    /// Which of these a watched descriptor is ready for now; for both if it has an error or was hung up. Asked before its callbacks are called. A backend that
+    /// watches no descriptors leaves it as it is.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn is_ready(&mut self, source: &mut Self::Source, asked: Interest) -> Interest {
+        Interest::default()
+    }
+
     /// Reaps a child if it has ended; `None`: it has not. Asked when its source is readable.
     ///
     /// # Errors

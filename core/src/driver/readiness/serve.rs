@@ -77,6 +77,8 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             self.check_connect(key);
         } else if flags & LISTENING != 0 {
             self.accept_some(key);
+        } else if self.engine.is_watch(key) {
+            self.serve_watch(key);
         } else {
             self.flush(key);
             if flags & HUNG_UP != 0 {
@@ -195,6 +197,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             Read::Unwanted => {
                 self.check_child(key);
                 self.receive_datagrams(key);
+                self.serve_watch(key);
                 false
             }
         }
@@ -252,6 +255,42 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         Drive::close(self, key);
     }
 
+    /// Calls back whoever watches a descriptor that is ready: each time anew, as long as it is, whatever the poller does.
+    #[cold]
+    fn serve_watch(&mut self, key: Key) {
+        if !self.engine.is_watch(key) {
+            return;
+        }
+        if let Some(conn) = self.conns.get_mut(key) {
+            // Whatever a poller says from now on is news.
+            conn.flags = BLOCKED | conn.flags & QUEUED;
+        }
+        let readable = Interest { readable: self.engine.wants_readable(key), ..Interest::default() };
+        if self.is_ready(key, readable) {
+            self.engine.readable(key);
+            self.drain_due();
+        }
+        let writable = Interest { writable: self.engine.wants_writable(key), ..Interest::default() };
+        if self.is_ready(key, writable) {
+            self.engine.writable(key);
+            self.drain_due();
+        }
+    }
+
+    /// Whether it is ready for that: what a poller says may be late, or an earlier callback's doing may have undone it, and a callback may make a call that
+    /// blocks. What is ready has to be looked at again, behind the others; a level-triggered poller sees to that.
+    fn is_ready(&mut self, key: Key, asked: Interest) -> bool {
+        if asked == Interest::default() {
+            return false;
+        }
+        let Some(conn) = self.conns.get_mut(key) else { return false };
+        let ready = self.io.is_ready(&mut conn.source, asked) != Interest::default();
+        if ready && !self.level {
+            self.queue(key);
+        }
+        ready
+    }
+
     fn check_connect(&mut self, key: Key) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         if let Some(result) = self.io.connect_result(&mut conn.source).transpose() {
@@ -288,6 +327,9 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         if self.engine.datagrams(key).is_some() {
             return self.engine.datagram_endpoint_failed(key, error);
         }
+        if self.engine.is_watch(key) {
+            return self.engine.watch_failed(key, error);
+        }
         match self.engine.transport(key) {
             // Connected, and not made yet: it is armed again then.
             Some(transport) if !transport.is_made() => {}
@@ -307,7 +349,11 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             }
             None => match self.engine.datagrams(key) {
                 Some(transport) => (transport.wants_receive(), transport.wants_send(), false),
-                None => (self.engine.accept_batch(key) > 0 || self.engine.awaits_exit(key), false, false),
+                None => {
+                    let engine = &mut self.engine;
+                    let readable = engine.accept_batch(key) > 0 || engine.awaits_exit(key) || engine.wants_readable(key);
+                    (readable, engine.wants_writable(key), false)
+                }
             },
         };
         let Some(conn) = self.conns.get_mut(key) else { return Ok(()) };
