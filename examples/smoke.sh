@@ -70,6 +70,19 @@ for backend in mio polling; do
     client "$backend"
     echo "proxy on $backend: the client gets its echo through it"
 
+    serve "udp_echo_server-$backend" "$bin/udp_echo_server" --backend "$backend" 127.0.0.1:0
+    said=$("$bin/udp_echo_client" --backend "$backend" "$addr") || fail "udp_echo_client fails"
+    case $said in *"data received: Hello World!"*) ;; *) fail "udp_echo_client says: $said" ;; esac
+    echo "udp_echo_server and udp_echo_client on $backend: $(echo "$said" | sed -n 2p)"
+
+    serve "unix_echo-$backend" "$bin/unix_echo" --backend "$backend" server "$dir/socket"
+    said=$("$bin/unix_echo" --backend "$backend" client "$dir/socket") || fail "unix_echo fails"
+    case $said in *"data received: Hello World!"*) ;; *) fail "unix_echo says: $said" ;; esac
+    kill "${started[-1]}"
+    wait "${started[-1]}" || fail "unix_echo does not end well"
+    [ ! -e "$dir/socket" ] || fail "unix_echo leaves its file behind"
+    echo "unix_echo on $backend: $(echo "$said" | sed -n 2p), and its file is taken away"
+
     said=$("$bin/existing_socket" --backend "$backend") || fail "existing_socket fails"
     [ "$said" = "received: abc" ] || fail "existing_socket says: $said"
     echo "existing_socket on $backend: $said"

@@ -1,7 +1,7 @@
 //! What every example has in common: its arguments, and the choice of a backend.
 
 use core::net::SocketAddr;
-use plimsoll_mio::Mio;
+use plimsoll_mio::{Mio, UnixAddr};
 use plimsoll_polling::Polling;
 use std::io;
 use std::os::fd::AsFd;
@@ -35,6 +35,25 @@ pub trait ByName {
     fn run<P: plimsoll_mio::Selector + AsFd>(self, hosts: &[(String, u16)]) -> io::Result<()>;
 }
 
+/// Which end of a connection an example is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Role {
+    /// It listens.
+    Server,
+    /// It connects.
+    Client,
+}
+
+/// An example that runs on any poller, and is either end of a Unix socket.
+pub trait OnUnix {
+    /// Runs on the poller `P`.
+    ///
+    /// # Errors
+    /// Whatever stops it: it is printed, and the program fails.
+    fn run<P: plimsoll_mio::Selector + AsFd>(self, role: Role, at: UnixAddr) -> io::Result<()>;
+}
+
 /// Reads the arguments, `[--backend mio|polling] [ADDR ...]`, and runs an example with the addresses given, or else with `default`. What goes
 /// wrong is said on the standard error output, and the program fails.
 pub fn main(example: impl Example, default: &[&str]) -> ExitCode {
@@ -49,6 +68,18 @@ pub fn main_by_name(example: impl ByName, default: &[&str]) -> ExitCode {
     exit_code(arguments(std::env::args().skip(1), default, host).and_then(|(backend, hosts)| match backend {
         Backend::Mio => example.run::<Mio>(&hosts),
         Backend::Polling => example.run::<Polling>(&hosts),
+    }))
+}
+
+/// As [`main`], for arguments `[--backend mio|polling] [server|client] [PATH]`; a path that begins with `@` is an abstract name.
+pub fn main_on_unix(example: impl OnUnix, default: &str) -> ExitCode {
+    let words = arguments(std::env::args().skip(1), &["server", default], |word| Ok(String::from(word)));
+    exit_code(words.and_then(|(backend, words)| {
+        let (role, at) = (role(&words[0])?, unix(&words[1]));
+        match backend {
+            Backend::Mio => example.run::<Mio>(role, at),
+            Backend::Polling => example.run::<Polling>(role, at),
+        }
     }))
 }
 
@@ -77,6 +108,18 @@ fn host(text: &str) -> io::Result<(String, u16)> {
     };
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     Ok((bare.unwrap_or(host).into(), port))
+}
+
+fn role(text: &str) -> io::Result<Role> {
+    match text {
+        "server" => Ok(Role::Server),
+        "client" => Ok(Role::Client),
+        _ => Err(invalid(format!("{text} is no end of a connection: it is server or client"))),
+    }
+}
+
+fn unix(text: &str) -> UnixAddr {
+    text.strip_prefix('@').map_or_else(|| UnixAddr::path(text), UnixAddr::abstract_name)
 }
 
 /// The backend and the places that were asked for.
@@ -136,6 +179,13 @@ mod tests {
         for text in ["localhost", ":7", "localhost:", "localhost:65536"] {
             assert!(host(text).unwrap_err().to_string().contains("HOST:PORT"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_unix_socket_has_two_ends_and_a_path_or_a_name() {
+        assert_eq!((role("server").unwrap(), role("client").unwrap()), (Role::Server, Role::Client));
+        assert!(role("/tmp/socket").unwrap_err().to_string().contains("/tmp/socket is no end"));
+        assert_eq!((unix("/tmp/socket"), unix("@socket")), (UnixAddr::path("/tmp/socket"), UnixAddr::abstract_name("socket")));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use std::time::Instant;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A peer that takes nothing for so long has stopped taking.
-const STALL: Duration = Duration::from_millis(500);
+pub(crate) const STALL: Duration = Duration::from_millis(500);
 
 /// The names of the backends, as the examples take them.
 pub(crate) const BACKENDS: [&str; 2] = ["mio", "polling"];

@@ -13,3 +13,4 @@ mod peers;
 mod processes;
 mod proxy;
 mod udp;
+mod unix;

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use std::io::Write;
 use std::thread;
 
-const CONTENT: [&str; 6] = [
+pub(crate) const CONTENT: [&str; 6] = [
     "0 bytes came back",
     "1 bytes came back",
     "65536 bytes came back",
@@ -96,7 +96,7 @@ fn client_is_content(backend: &str, addr: SocketAddr) {
 }
 
 /// Sends lines through a tool, and finds them in what it prints.
-fn gets_everything_back(mut tool: Program) {
+pub(crate) fn gets_everything_back(mut tool: Program) {
     let lines: Vec<String> = Pattern(1).first(2_000_000).chunks(50).map(|chunk| format!("{chunk:x?}")).collect();
     let mut stdin = tool.stdin();
     let text = lines.join("\n");

@@ -1,4 +1,4 @@
-"""Clients of an echo server on CPython's asyncio, all at once. Prints what each of them found: echo_client.py PORT"""
+"""Clients of an echo server on CPython's asyncio, all at once. Prints what each of them found: echo_client.py PORT, or with the path of a Unix socket"""
 import asyncio
 import random
 import sys
@@ -6,10 +6,13 @@ import sys
 MIB = 1 << 20
 
 
-async def stream(port, size):
+async def stream(place, size):
     """Sends in pieces, waits while the transport is full, finishes its half, and reads to the end."""
     message = random.Random(size).randbytes(size)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    if place.startswith("/"):
+        reader, writer = await asyncio.open_unix_connection(place)
+    else:
+        reader, writer = await asyncio.open_connection("127.0.0.1", place)
 
     async def send():
         at = 0
@@ -49,18 +52,22 @@ class Protocol(asyncio.Protocol):
         self.lost.set_result((error, self.eof, bytes(self.received) == self.message))
 
 
-async def protocol(port):
-    lost = asyncio.get_running_loop().create_future()
-    message = random.Random(port).randbytes(3 * MIB)
-    await asyncio.get_running_loop().create_connection(lambda: Protocol(message, lost), "127.0.0.1", port)
+async def protocol(place):
+    loop = asyncio.get_running_loop()
+    lost = loop.create_future()
+    message = random.Random(place).randbytes(3 * MIB)
+    if place.startswith("/"):
+        await loop.create_unix_connection(lambda: Protocol(message, lost), place)
+    else:
+        await loop.create_connection(lambda: Protocol(message, lost), "127.0.0.1", place)
     assert await lost == (None, True, True)
     return "the protocol is content"
 
 
 async def main():
-    port = int(sys.argv[1])
+    place = sys.argv[1]
     sizes = 0, 1, 65_536, 1_000_000, 8 * MIB
-    for line in await asyncio.gather(*(stream(port, size) for size in sizes), protocol(port)):
+    for line in await asyncio.gather(*(stream(place, size) for size in sizes), protocol(place)):
         print(line)
 
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Once;
 use std::thread;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// A process that is killed when the test is over.
 pub(crate) struct Program {
@@ -182,12 +182,54 @@ impl Drop for Program {
     }
 }
 
-/// An example beside this test: `cargo test` builds all of a package's examples before its tests run.
+/// An example beside this test. `cargo test` builds all of a package's examples before its tests run, but not with `--test`.
 fn path_of(name: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
     let test = std::env::current_exe().unwrap();
-    let path = test.parent().unwrap().parent().unwrap().join("examples").join(name);
-    assert!(path.exists(), "{} is not built: `cargo build --examples` does it", path.display());
+    let directory = test.parent().unwrap().parent().unwrap();
+    let path = directory.join("examples").join(name);
+    BUILT.call_once(|| {
+        let made = fs::metadata(&path).and_then(|file| file.modified());
+        if made.map_or(true, |made| made < last_change()) {
+            build_the_examples(directory.ends_with("release"));
+        }
+    });
+    assert!(path.exists(), "{} is not built: `cargo build -p plimsoll-examples --examples` does it", path.display());
     path
+}
+
+/// When a source of the examples was changed last.
+fn last_change() -> SystemTime {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut directories: Vec<PathBuf> =
+        ["core", "sys", "backend-mio", "backend-polling"].map(|name| root.join(name).join("src")).into();
+    directories.push(root.join("examples/src"));
+    let mut last = SystemTime::UNIX_EPOCH;
+    let mut look = |path: &Path| {
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            last = last.max(fs::metadata(path).unwrap().modified().unwrap());
+        }
+    };
+    for entry in fs::read_dir(root.join("examples")).unwrap() {
+        look(&entry.unwrap().path());
+    }
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { directories.push(path) } else { look(&path) }
+        }
+    }
+    last
+}
+
+fn build_the_examples(release: bool) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "-p", "plimsoll-examples", "--examples"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if release {
+        cargo.arg("--release");
+    }
+    let status = cargo.stdin(Stdio::null()).status();
+    assert!(status.is_ok_and(|status| status.success()), "{cargo:?} fails");
 }
 
 /// A thousand connections need more descriptors than a process is given on some systems; children inherit what we have.
