@@ -2,12 +2,12 @@
 
 use crate::kit::{BACKENDS, PATIENCE, Program, STALL, on_both};
 use crate::peers::{CONTENT, gets_everything_back};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use rustix::process::Signal;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 const FINE: [&str; 3] = ["data sent: Hello World!", "data received: Hello World!", "the connection is closed"];
 
