@@ -154,8 +154,7 @@ impl Host for Simulated {
             }
             Given::Listening | Given::Bound => (Resource::new(sim.bound_socket(at, what == Given::Listening)), None),
             Given::Unconnected => (Resource::new(sim.connecting_socket(SILENT)), None),
-            // The kernel has no such sockets: something else than one of its stream sockets.
-            Given::Datagram => (Resource::new(at), None),
+            Given::Datagram => (Resource::new(sim.datagram_socket(at)), None),
         })
     }
 

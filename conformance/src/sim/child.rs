@@ -4,7 +4,7 @@ use super::clock::Happening;
 use super::net::{Kind, Net, Owner, SockId, Socket};
 use super::pipe::PipeEnd;
 use core::time::Duration;
-use plimsoll_core::{ErrorKind, ExitStatus, Key, PipeFd};
+use plimsoll_core::{ErrorKind, ExitStatus, Key, PipeFd, UnixAddr};
 
 const SIGKILL: i32 = 9;
 const SIGPIPE: u8 = 13;
@@ -73,8 +73,7 @@ impl Net {
             ours[fd as usize] = Some(our);
             ends[fd as usize] = Some(their);
         }
-        let nowhere = core::net::SocketAddr::from(([0; 4], 0));
-        let watcher = self.new_socket(Kind::Child(Key::from_bits(0)), nowhere, Owner::Process);
+        let watcher = self.new_socket(Kind::Child(Key::from_bits(0)), UnixAddr::UNNAMED, Owner::Process);
         let child = Child { steps, at: 0, ends, joined, ignored: Vec::new(), watcher, status: None };
         let child = self.children.insert(child).unwrap_or(Key::from_bits(0));
         if let Some(socket) = self.sockets.get_mut(watcher) {

@@ -1,10 +1,12 @@
 //! Virtual time: what will happen, and when.
 
+use super::calls::Backend;
+use super::datagram::Letter;
 use super::net::SockId;
-use super::readiness::Backend;
 use super::resolve::Found;
 use super::ring::Outcome;
 use core::cmp::Ordering;
+use core::net::SocketAddr;
 use plimsoll_core::{ErrorKind, Instant, Key, QueryId};
 use std::collections::BinaryHeap;
 
@@ -33,6 +35,10 @@ pub(crate) enum Happening {
     Refused { client: SockId, kind: ErrorKind },
     /// Whoever watches this socket looks again.
     Wake { sock: SockId },
+    /// A datagram arrives, or does not.
+    Datagram(Box<Letter>),
+    /// A host says that nobody takes datagrams at that address.
+    NobodyThere { from: SockId, to: SocketAddr },
     /// A child takes its next step.
     Step { child: Key },
     /// A signal arrives at a child.

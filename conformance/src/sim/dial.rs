@@ -33,7 +33,7 @@ impl Net {
         }
         if local.port() == 0 {
             local.set_port(self.pick_port());
-        } else if self.sockets.iter().any(|(_, socket)| socket.local == local) {
+        } else if self.sockets.iter().any(|(_, socket)| socket.local.inet() == Some(local)) {
             return Err((Call::Bind, ErrorKind::AddrInUse));
         }
         if owner == Owner::Process && self.listener_for(target).is_none() && !self.black_holes.contains(&target.ip()) {
@@ -45,7 +45,8 @@ impl Net {
         let tcp = self.new_tcp(target);
         let id = self.new_socket(Kind::Tcp(tcp), local, owner);
         for &option in to.options() {
-            self.apply(id, option);
+            // As they are known to be some of a stream's.
+            let _ = self.apply(id, option);
         }
         let slow = self.slow.iter().find(|(host, _)| *host == target.ip()).map_or(Duration::ZERO, |(_, time)| *time);
         let at = self.arrival().saturating_add(slow);
@@ -62,7 +63,8 @@ impl Net {
     pub(crate) fn syn_arrives(&mut self, from: SockId, attempt: u32) {
         let Some(socket) = self.sockets.get(from) else { return };
         let Kind::Tcp(Tcp { remote, state: TcpState::Connecting, .. }) = socket.kind else { return };
-        let (local, by_peer) = (socket.local, socket.owner == Owner::Peer);
+        let Some(local) = socket.local.inet() else { return };
+        let by_peer = socket.owner == Owner::Peer;
         let (lose, refuse) = (self.faults.lose_syn, self.faults.refuse);
         let lost = self.black_holes.contains(&remote.ip()) || (attempt == 0 && !by_peer && self.chance(lose));
         let listener = self.listener_for(remote);
@@ -87,7 +89,7 @@ impl Net {
         let mut tcp = self.new_tcp(local);
         tcp.state = TcpState::Open;
         tcp.peer = from;
-        let (space, listener_local) = (tcp.receive_space, self.sockets.get(listener).map_or(remote, |socket| socket.local));
+        let (space, listener_local) = (tcp.receive_space, self.inet_of(listener).unwrap_or(remote));
         let child = self.new_socket(Kind::Tcp(tcp), SocketAddr::new(remote.ip(), listener_local.port()), Owner::Kernel);
         let Some(client) = self.tcp(from) else { return };
         client.peer = child;
@@ -158,12 +160,12 @@ impl Net {
     /// What has become of a connect; `None`: it is under way.
     pub(crate) fn connect_result(&mut self, id: SockId) -> Result<Option<Ends>, ErrorKind> {
         let Some(socket) = self.sockets.get_mut(id) else { return Err(ErrorKind::NotConnected) };
-        let local = socket.local;
+        let local = socket.local.clone();
         let Kind::Tcp(tcp) = &mut socket.kind else { return Err(ErrorKind::NotConnected) };
         match (tcp.error.take(), tcp.state) {
             (Some(kind), _) => Err(kind),
             (None, TcpState::Connecting) => Ok(None),
-            (None, TcpState::Open) => Ok(Some(Ends::new(Some(Addr::from(local)), Some(Addr::from(tcp.remote))))),
+            (None, TcpState::Open) => Ok(Some(Ends::new(Some(local), Some(Addr::from(tcp.remote))))),
             (None, TcpState::Resetting | TcpState::Dead) => Err(ErrorKind::NotConnected),
         }
     }
@@ -178,7 +180,7 @@ impl Net {
         };
         let Some(child) = listening.queue.pop_front() else { return Ok(None) };
         let Some(socket) = self.sockets.get_mut(child) else { return Ok(None) };
-        let local = socket.local;
+        let local = socket.local.clone();
         let Kind::Tcp(tcp) = &socket.kind else { return Ok(None) };
         let (dead, remote) = (tcp.state == TcpState::Dead, tcp.remote);
         let (aborts, nameless) = (self.faults.accept_aborted, self.faults.accept_nameless);
@@ -193,7 +195,7 @@ impl Net {
         if owner == Owner::Process {
             self.opened += 1;
         }
-        Ok(Some((child, Ends::new(Some(Addr::from(local)), peer))))
+        Ok(Some((child, Ends::new(Some(local), peer))))
     }
 
     /// Both ends of a connection that was made outside of any loop: ours and the test's.

@@ -1,18 +1,15 @@
 //! An event loop on the simulated kernel: the production engine and the production drivers, with nothing of their own replaced.
 
-use super::completion::SimCompletion;
+use super::calls::{Backend, SimIo};
 use super::net::error;
 use super::peer::Sim;
-use super::poll::Poller;
-use super::readiness::{Backend, Calls, SimReadiness};
-use super::ring::Ring;
 use super::watch::{Log, Watcher};
 use core::cell::RefCell;
 use core::fmt;
 use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use plimsoll_core::driver::{CompletionDriver, ReadinessDriver, Ready, Trigger};
+use plimsoll_core::driver::{CompletionDriver, ReadinessDriver, Ready};
 use plimsoll_core::testing::TraceChecker;
 use plimsoll_core::{
     Addr, BufPool, Call, EndpointId, Engine, Hub, Inbox, Instant, Listen, ListenError, LoopTag, Observer, Protocol, Remote,
@@ -52,8 +49,8 @@ impl Wake for Bell {
 }
 
 enum Driver<S> {
-    Readiness(ReadinessDriver<S, SimReadiness>),
-    Completion(CompletionDriver<S, SimCompletion>),
+    Readiness(ReadinessDriver<S, SimIo>),
+    Completion(CompletionDriver<S, SimIo>),
 }
 
 /// An event loop in a simulated world, with the methods of the real one.
@@ -117,24 +114,11 @@ impl<S> SimLoop<S> {
         if observed {
             engine.set_observer(Box::new(Watcher { log: log.clone(), checker: checker.observer(), next: observer.clone() }));
         }
-        let (driver, poller, backend) = match host {
-            Host::Edge | Host::Level => {
-                let poller = sim.net().pollers.len();
-                sim.net().pollers.push(Poller::new(host == Host::Level));
-                let calls = Calls { world: sim.world.clone(), backend: Backend::Poller(poller) };
-                let trigger = if host == Host::Level { Trigger::Level } else { Trigger::Edge };
-                (
-                    Driver::Readiness(ReadinessDriver::new(engine, SimReadiness { calls, trigger })),
-                    poller,
-                    Backend::Poller(poller),
-                )
-            }
-            Host::Completion => {
-                let ring = sim.net().rings.len();
-                sim.net().rings.push(Ring::default());
-                let calls = Calls { world: sim.world.clone(), backend: Backend::Ring(ring) };
-                (Driver::Completion(CompletionDriver::new(engine, SimCompletion { calls, ring })), ring, Backend::Ring(ring))
-            }
+        let backend = sim.net().new_backend(host);
+        let io = SimIo { world: sim.world.clone(), backend };
+        let (driver, poller) = match backend {
+            Backend::Poller(poller) => (Driver::Readiness(ReadinessDriver::new(engine, io)), poller),
+            Backend::Ring(ring) => (Driver::Completion(CompletionDriver::new(engine, io)), ring),
         };
         let bell = Arc::new(AtomicBool::new(false));
         Self {

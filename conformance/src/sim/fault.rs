@@ -51,6 +51,14 @@ pub struct Faults {
     pub lose_syn: u32,
     /// Setting an option fails on a connection that was reset.
     pub option_after_reset: bool,
+    /// A datagram gets lost, or the word that nobody takes it.
+    pub lose_datagram: u32,
+    /// A datagram arrives twice.
+    pub duplicate_datagram: u32,
+    /// A datagram takes another way than those before it, and may arrive in front of them or behind later ones.
+    pub reorder_datagram: u32,
+    /// Nanoseconds that such a one takes.
+    pub datagram_delay: RangeInclusive<u64>,
     /// How many descriptors the process may have.
     pub descriptors: usize,
 }
@@ -82,6 +90,10 @@ impl Faults {
             refuse_at_once: 0,
             lose_syn: 0,
             option_after_reset: false,
+            lose_datagram: 0,
+            duplicate_datagram: 0,
+            reorder_datagram: 0,
+            datagram_delay: 0..=0,
             descriptors: 1_000_000,
         }
     }
@@ -145,6 +157,11 @@ impl Faults {
         if rng.u32(..4) == 0 {
             faults.descriptors = rng.usize(3..30);
         }
+        let mut often = |most: u32| if rng.bool() { 0 } else { 1 + rng.u32(..most) };
+        faults.lose_datagram = often(300);
+        faults.duplicate_datagram = often(300);
+        faults.reorder_datagram = often(500);
+        faults.datagram_delay = 0..=[1_000, 1_000_000, 100_000_000][rng.usize(..3)];
         faults
     }
 }
@@ -172,6 +189,9 @@ pub enum Syscall {
     ConnectResult,
     Accept,
     Spawn,
+    OpenDatagram,
+    RecvFrom,
+    SendTo,
 }
 
 /// Errors, in the words of the scenario files and of the torture command.
@@ -191,6 +211,8 @@ pub(crate) const ERRORS: &[(ErrorKind, &str)] = &[
     (ErrorKind::DescriptorLimit, "descriptor-limit"),
     (ErrorKind::OutOfMemory, "out-of-memory"),
     (ErrorKind::PermissionDenied, "permission-denied"),
+    (ErrorKind::MessageTooLong, "too-long"),
+    (ErrorKind::NotFound, "not-found"),
 ];
 
 impl Syscall {
@@ -209,6 +231,9 @@ impl Syscall {
         (Self::ConnectResult, "connect-result"),
         (Self::Accept, "accept"),
         (Self::Spawn, "spawn"),
+        (Self::OpenDatagram, "open-datagram"),
+        (Self::RecvFrom, "recv-from"),
+        (Self::SendTo, "send-to"),
     ];
 
     /// Its name.
@@ -227,8 +252,8 @@ impl Syscall {
     #[must_use]
     pub const fn failures(self) -> &'static [Failure] {
         use ErrorKind::{
-            AddrInUse, AddrNotAvailable, ConnectionAborted, ConnectionRefused, ConnectionReset, DescriptorLimit, NotConnected,
-            OutOfMemory, PermissionDenied, TimedOut, Unreachable,
+            AddrInUse, AddrNotAvailable, ConnectionAborted, ConnectionRefused, ConnectionReset, DescriptorLimit, MessageTooLong,
+            NotConnected, OutOfMemory, PermissionDenied, TimedOut, Unreachable,
         };
         use Failure::{Error, OneByte, WouldBlock};
         match self {
@@ -243,6 +268,18 @@ impl Syscall {
             Self::Connect => &[Error(ConnectionRefused), Error(Unreachable), Error(AddrNotAvailable), Error(DescriptorLimit)],
             Self::ConnectResult => &[WouldBlock, Error(ConnectionRefused), Error(TimedOut)],
             Self::Spawn => &[Error(ErrorKind::NotFound), Error(DescriptorLimit), Error(OutOfMemory), Error(PermissionDenied)],
+            Self::OpenDatagram => {
+                &[Error(AddrInUse), Error(AddrNotAvailable), Error(DescriptorLimit), Error(PermissionDenied), Error(OutOfMemory)]
+            }
+            Self::RecvFrom => &[WouldBlock, Error(ConnectionRefused), Error(OutOfMemory)],
+            Self::SendTo => &[
+                WouldBlock,
+                Error(ConnectionRefused),
+                Error(MessageTooLong),
+                Error(PermissionDenied),
+                Error(Unreachable),
+                Error(OutOfMemory),
+            ],
             Self::Accept => {
                 &[WouldBlock, Error(DescriptorLimit), Error(OutOfMemory), Error(ConnectionAborted), Error(PermissionDenied)]
             }

@@ -4,6 +4,9 @@
 //! A [`SimLoop`] is an event loop in it, over one of three kernel interfaces ([`Host`]): the drivers and the engine are those of production. The
 //! other ends are [`Peer`]s that the test plays step by step, in the same thread, or connections of the same loop.
 //!
+//! Datagrams get lost, doubled and exchanged only if the faults say so, and what a full queue does is each family's own: UDP drops, Unix waits. The other
+//! ends are [`DatagramPeer`]s.
+//!
 //! The kernel is never kinder than Linux: a receive after a reset brings what has arrived before it, a send takes the error first, closing with
 //! unread input resets, an edge is told once, a descriptor is taken before the queue of a listener is looked at.
 //!
@@ -29,12 +32,16 @@
 //! }
 //! ```
 
+mod calls;
 mod child;
 mod clock;
 mod completion;
+mod datagram;
+mod datagram_peer;
 mod dial;
 mod event_loop;
 mod fault;
+mod files;
 mod net;
 mod peer;
 mod pipe;
@@ -46,10 +53,10 @@ mod script;
 mod watch;
 mod wire;
 
+pub use calls::{SimIo, SimSocket, SocketView, SocketVisitor};
 pub use child::Step;
-pub use completion::SimCompletion;
+pub use datagram_peer::DatagramPeer;
 pub use event_loop::{Host, SimLoop};
 pub(crate) use fault::ERRORS;
 pub use fault::{Failure, Faults, Syscall};
 pub use peer::{Peer, PeerListener, Sim};
-pub use readiness::{SimReadiness, SimSocket, SocketView, SocketVisitor};

@@ -1,18 +1,21 @@
 //! The kernel's side: sockets, addresses and ports, listeners and their queues, descriptors.
 
+use super::calls::Backend;
 use super::child::{Child, Step};
 use super::clock::{Clock, Happening};
+use super::datagram::Mailbox;
+use super::event_loop::Host;
 use super::fault::{Failure, Faults, Seam, Syscall};
+use super::files::Files;
 use super::pipe::{Pipe, PipeEnd};
 use super::poll::{Poller, Watch};
-use super::readiness::Backend;
 use super::resolve::Found;
 use super::ring::{Ops, Ring};
 use super::wire::{Fin, Tcp, TcpState};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use fastrand::Rng;
-use plimsoll_core::{Call, Error, ErrorKind, Instant, Listen, Name, QueryId, Slab, SocketOption};
+use plimsoll_core::{Addr, Call, Error, ErrorKind, Instant, Listen, Name, QueryId, Slab, SocketOption};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A socket of the kernel's: it may outlive its descriptor, and is never mistaken for another one.
@@ -50,6 +53,7 @@ pub(crate) enum Kind {
         listening: Option<Listening>,
     },
     Tcp(Tcp),
+    Datagrams(Mailbox),
     Pipe(PipeEnd),
     /// Tells of the end of a child.
     Child(plimsoll_core::Key),
@@ -58,7 +62,8 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) kind: Kind,
-    pub(crate) local: SocketAddr,
+    /// Its own address; without a name if it has none.
+    pub(crate) local: Addr,
     pub(crate) owner: Owner,
     pub(crate) options: Vec<SocketOption>,
     pub(crate) watch: Option<Watch>,
@@ -92,9 +97,11 @@ pub(crate) struct Net {
     pub(crate) rings: Vec<Ring>,
     listeners: Vec<SockId>,
     next_port: u16,
-    used_ports: Vec<u16>,
+    pub(crate) used_ports: Vec<u16>,
     resting_ports: Vec<(SocketAddr, Instant)>,
     pub(crate) hosts: Vec<IpAddr>,
+    /// Names of Unix sockets.
+    pub(crate) files: Files,
     pub(crate) black_holes: Vec<IpAddr>,
     pub(crate) unreachable: Vec<IpAddr>,
     pub(crate) slow: Vec<(IpAddr, Duration)>,
@@ -130,6 +137,7 @@ impl Net {
             used_ports: Vec::new(),
             resting_ports: Vec::new(),
             hosts: vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+            files: Files::default(),
             black_holes: Vec::new(),
             unreachable: Vec::new(),
             slow: Vec::new(),
@@ -140,6 +148,17 @@ impl Net {
             untrue_ends: Vec::new(),
             opened: 0,
             closed: 0,
+        }
+    }
+
+    /// What a loop of that kind runs on.
+    pub(crate) fn new_backend(&mut self, host: Host) -> Backend {
+        if host == Host::Completion {
+            self.rings.push(Ring::default());
+            Backend::Ring(self.rings.len() - 1)
+        } else {
+            self.pollers.push(Poller::new(host == Host::Level));
+            Backend::Poller(self.pollers.len() - 1)
         }
     }
 
@@ -182,6 +201,8 @@ impl Net {
             Happening::Queued { listener, child } => self.queued(listener, child),
             Happening::Refused { client, kind } => self.refused(client, kind),
             Happening::Wake { sock } => self.wake(sock),
+            Happening::Datagram(letter) => self.datagram_arrives(&letter),
+            Happening::NobodyThere { from, to } => self.nobody_there(from, to),
             Happening::Step { child } => self.child_steps(child),
             Happening::Signal { child, signal } => self.child_signalled(child, signal),
             Happening::Dies { sock } => self.close(sock),
@@ -231,11 +252,11 @@ impl Net {
         self.opened - self.closed < self.faults.descriptors as u64
     }
 
-    pub(crate) fn new_socket(&mut self, kind: Kind, local: SocketAddr, owner: Owner) -> SockId {
+    pub(crate) fn new_socket(&mut self, kind: Kind, local: impl Into<Addr>, owner: Owner) -> SockId {
         if owner == Owner::Process {
             self.opened += 1;
         }
-        let socket = Socket { kind, local, owner, options: Vec::new(), watch: None, ops: None, drain: None };
+        let socket = Socket { kind, local: local.into(), owner, options: Vec::new(), watch: None, ops: None, drain: None };
         self.sockets.insert(socket).unwrap_or(SockId::from_bits(0))
     }
 
@@ -279,10 +300,14 @@ impl Net {
                 }
             }
             Kind::Tcp(tcp) => {
-                if tcp.fin_first() {
-                    self.resting_ports.push((socket.local, self.clock.now().saturating_add(TIME_WAIT)));
+                if let (true, Some(local)) = (tcp.fin_first(), socket.local.inet()) {
+                    self.resting_ports.push((local, self.clock.now().saturating_add(TIME_WAIT)));
                 }
                 self.close_tcp(id);
+            }
+            Kind::Datagrams(_) => {
+                self.forget_name(id);
+                self.close_datagrams(id);
             }
             Kind::Pipe(_) => self.close_pipe_end(id),
             Kind::Child(_) => self.close_child(id),
@@ -313,13 +338,14 @@ impl Net {
         let mut any = None;
         for &id in &self.listeners {
             let Some(socket) = self.sockets.get(id) else { continue };
-            if !matches!(&socket.kind, Kind::Bound { listening: Some(_), .. }) || socket.local.port() != to.port() {
+            let Some(local) = socket.local.inet().filter(|local| local.port() == to.port()) else { continue };
+            if !matches!(&socket.kind, Kind::Bound { listening: Some(_), .. }) {
                 continue;
             }
-            if socket.local.ip() == to.ip() {
+            if local.ip() == to.ip() {
                 return Some(id);
             }
-            if socket.local.ip().is_unspecified() && socket.local.is_ipv4() == to.is_ipv4() {
+            if local.ip().is_unspecified() && local.is_ipv4() == to.is_ipv4() {
                 any = Some(id);
             }
         }
@@ -347,7 +373,7 @@ impl Net {
             };
             let shared = |id: &SockId| match self.sockets.get(*id) {
                 Some(Socket { kind: Kind::Bound { reuse_port, .. }, local, .. }) => {
-                    overlaps(*local) && !(*reuse_port && listen.is_reuse_port())
+                    local.inet().is_some_and(overlaps) && !(*reuse_port && listen.is_reuse_port())
                 }
                 _ => false,
             };
@@ -356,7 +382,8 @@ impl Net {
             }
             let now = self.now();
             self.resting_ports.retain(|(_, until)| *until > now);
-            let in_use = self.sockets.iter().any(|(_, socket)| matches!(socket.kind, Kind::Tcp(_)) && overlaps(socket.local))
+            let connected = |socket: &Socket| matches!(socket.kind, Kind::Tcp(_)) && socket.local.inet().is_some_and(overlaps);
+            let in_use = self.sockets.iter().any(|(_, socket)| connected(socket))
                 || self.resting_ports.iter().any(|(local, _)| overlaps(*local));
             if in_use && !listen.is_reuse_address() {
                 return Err(ErrorKind::AddrInUse);
@@ -381,17 +408,20 @@ impl Net {
     }
 
     /// Sets an option.
-    pub(crate) fn apply(&mut self, id: SockId, option: SocketOption) {
-        let Some(socket) = self.sockets.get_mut(id) else { return };
-        socket.options.push(option);
-        let Kind::Tcp(tcp) = &mut socket.kind else { return };
-        match option {
-            SocketOption::Linger(linger) => tcp.linger_zero = linger == Some(Duration::ZERO),
-            SocketOption::SendBuffer(space) => tcp.send_space = space.max(1),
-            // A window that was once offered is not taken back.
-            SocketOption::ReceiveBuffer(space) if tcp.state == TcpState::Connecting => tcp.receive_space = space.max(1),
+    pub(crate) fn apply(&mut self, id: SockId, option: SocketOption) -> Result<(), ErrorKind> {
+        let Some(socket) = self.sockets.get_mut(id) else { return Ok(()) };
+        match &mut socket.kind {
+            Kind::Tcp(tcp) => tcp.apply(option),
+            Kind::Datagrams(mailbox) => mailbox.apply(option)?,
             _ => {}
         }
+        socket.options.push(option);
+        Ok(())
+    }
+
+    /// The internet address of a socket, if it has one.
+    pub(crate) fn inet_of(&self, id: SockId) -> Option<SocketAddr> {
+        self.sockets.get(id)?.local.inet()
     }
 
     pub(crate) fn tcp(&mut self, id: SockId) -> Option<&mut Tcp> {
@@ -414,6 +444,7 @@ impl Net {
 /// An error of a call, with Linux's code.
 pub(crate) const fn error(call: Call, kind: ErrorKind) -> Error {
     let code = match kind {
+        ErrorKind::NotFound => 2,
         ErrorKind::InvalidInput => 22,
         ErrorKind::ConnectionRefused => 111,
         ErrorKind::ConnectionReset => 104,
@@ -425,6 +456,7 @@ pub(crate) const fn error(call: Call, kind: ErrorKind) -> Error {
         ErrorKind::PermissionDenied => 1,
         ErrorKind::TimedOut => 110,
         ErrorKind::Unreachable => 113,
+        ErrorKind::MessageTooLong => 90,
         ErrorKind::DescriptorLimit => 24,
         ErrorKind::OutOfMemory => 12,
         _ => 0,

@@ -1,9 +1,9 @@
 //! The world, and the other ends in it, which a test plays itself, step by step.
 
+use super::calls::{SimSocket, World};
 use super::child::Step;
 use super::fault::{Failure, Faults, Syscall};
 use super::net::{Drain, Net, Owner, SockId};
-use super::readiness::{SimSocket, World};
 use super::wire::TcpState;
 use core::cell::{RefCell, RefMut};
 use core::fmt;
@@ -242,8 +242,11 @@ impl Sim {
     }
 
     /// Sets an option of a peer's socket.
+    ///
+    /// # Panics
+    /// If it has no such option.
     pub fn set_option(&self, peer: &Peer, option: SocketOption) {
-        self.net().apply(peer.id, option);
+        self.net().apply(peer.id, option).expect("an option of streams");
     }
 }
 
@@ -267,7 +270,7 @@ impl PeerListener {
     /// Never: it lives as long as this.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.sim.net().sockets.get(self.id).expect("it is there").local
+        self.sim.net().inet_of(self.id).expect("it has one")
     }
 
     /// The next connection that came in.
@@ -376,7 +379,7 @@ impl Peer {
     /// Never: it lives as long as this.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.sim.net().sockets.get(self.id).expect("it is there").local
+        self.sim.net().inet_of(self.id).expect("it has one")
     }
 
     /// The address of the other end.

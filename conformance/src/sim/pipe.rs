@@ -2,7 +2,7 @@
 
 use super::net::{Drain, Kind, Net, Owner, SockId, Socket};
 use plimsoll_core::driver::Ready;
-use plimsoll_core::{ErrorKind, Key};
+use plimsoll_core::{ErrorKind, Key, UnixAddr};
 use std::collections::VecDeque;
 
 /// An end of a pipe.
@@ -36,8 +36,7 @@ impl Net {
     }
 
     fn new_pipe_end(&mut self, pipe: Key, writes: bool, owner: Owner) -> SockId {
-        let nowhere = core::net::SocketAddr::from(([0; 4], 0));
-        let id = self.new_socket(Kind::Pipe(PipeEnd { pipe, writes, child: None }), nowhere, owner);
+        let id = self.new_socket(Kind::Pipe(PipeEnd { pipe, writes, child: None }), UnixAddr::UNNAMED, owner);
         if let Some(pipe) = self.pipes.get_mut(pipe) {
             if writes { &mut pipe.writers } else { &mut pipe.readers }.push(id);
         }

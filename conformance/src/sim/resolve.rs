@@ -1,8 +1,8 @@
 //! Names that are looked up, as a test says.
 
+use super::calls::Backend;
 use super::clock::Happening;
 use super::net::Net;
-use super::readiness::Backend;
 use core::net::SocketAddr;
 use core::time::Duration;
 use plimsoll_core::{ErrorKind, Name, QueryId};

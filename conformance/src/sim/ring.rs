@@ -3,7 +3,7 @@
 use super::clock::Happening;
 use super::net::{Net, Owner, SockId};
 use bytes::{Bytes, BytesMut};
-use plimsoll_core::{Ends, ErrorKind, ExitStatus, InFlight, Key};
+use plimsoll_core::{Addr, Ends, ErrorKind, ExitStatus, InFlight, Key};
 use std::collections::VecDeque;
 
 /// How an operation ended; the caller makes a `Completion` of it.
@@ -14,6 +14,8 @@ pub(crate) enum Outcome {
     ShutDown(Result<(), ErrorKind>),
     Connected(Result<Ends, ErrorKind>),
     Accepted(Result<(SockId, Ends), ErrorKind>),
+    DatagramReceived(BytesMut, Result<(usize, Addr), ErrorKind>),
+    DatagramSent(Result<(), ErrorKind>),
     HungUp,
     Exited(Result<ExitStatus, ErrorKind>),
 }
@@ -24,6 +26,8 @@ pub(crate) struct Ops {
     ring: usize,
     recv: Option<(Key, BytesMut)>,
     send: Option<(Key, Box<InFlight>)>,
+    recv_from: Option<(Key, BytesMut)>,
+    send_to: Option<(Key, Bytes, Option<Addr>)>,
     shutdown: Option<Key>,
     connect: Option<Key>,
     accept: Option<Key>,
@@ -40,6 +44,8 @@ impl Ops {
             ring,
             recv: None,
             send: None,
+            recv_from: None,
+            send_to: None,
             shutdown: None,
             connect: None,
             accept: None,
@@ -53,6 +59,8 @@ impl Ops {
     pub(crate) const fn is_idle(&self) -> bool {
         self.recv.is_none()
             && self.send.is_none()
+            && self.recv_from.is_none()
+            && self.send_to.is_none()
             && self.shutdown.is_none()
             && self.connect.is_none()
             && self.accept.is_none()
@@ -73,6 +81,8 @@ pub(crate) struct Ring {
 pub(crate) enum Begin {
     Recv(BytesMut),
     Send(Box<InFlight>),
+    RecvFrom(BytesMut),
+    SendTo(Bytes, Option<Addr>),
     Shutdown,
     Connect,
     Accept,
@@ -89,6 +99,8 @@ impl Net {
         let busy = match what {
             Begin::Recv(memory) => ops.recv.replace((key, memory)).is_some(),
             Begin::Send(bytes) => ops.send.replace((key, bytes)).is_some() || ops.shutdown.is_some(),
+            Begin::RecvFrom(memory) => ops.recv_from.replace((key, memory)).is_some(),
+            Begin::SendTo(payload, to) => ops.send_to.replace((key, payload, to)).is_some(),
             Begin::Shutdown => ops.shutdown.replace(key).is_some() || ops.send.is_some(),
             Begin::Connect => ops.connect.replace(key).is_some(),
             Begin::Accept => ops.accept.replace(key).is_some(),
@@ -151,6 +163,20 @@ impl Net {
                 Err(kind) => self.complete(ring, key, Outcome::Sent(Err(kind))),
             }
         }
+        if let Some((key, mut memory)) = ops.recv_from.take() {
+            match self.receive_datagram(id, &mut memory) {
+                Ok(None) => ops.recv_from = Some((key, memory)),
+                Ok(Some(came)) => self.complete(ring, key, Outcome::DatagramReceived(memory, Ok(came))),
+                Err(kind) => self.complete(ring, key, Outcome::DatagramReceived(memory, Err(kind))),
+            }
+        }
+        if let Some((key, payload, to)) = ops.send_to.take() {
+            match self.send_datagram(id, &payload, to.as_ref()) {
+                Ok(None) => ops.send_to = Some((key, payload, to)),
+                Ok(Some(())) => self.complete(ring, key, Outcome::DatagramSent(Ok(()))),
+                Err(kind) => self.complete(ring, key, Outcome::DatagramSent(Err(kind))),
+            }
+        }
         if let Some(key) = ops.shutdown.take() {
             let result = self.shutdown_write(id);
             self.complete(ring, key, Outcome::ShutDown(result));
@@ -183,6 +209,7 @@ impl Net {
         let ring = ops.ring;
         let kind = ErrorKind::ConnectionAborted;
         let (recv, send) = (ops.recv.take(), ops.send.take());
+        let (recv_from, send_to) = (ops.recv_from.take(), ops.send_to.take());
         let (shutdown, connect, accept) = (ops.shutdown.take(), ops.connect.take(), ops.accept.take());
         let (hang_up, exit) = (ops.hang_up.take(), ops.exit.take());
         if let Some((key, memory)) = recv {
@@ -190,6 +217,12 @@ impl Net {
         }
         if let Some((key, _)) = send {
             self.complete(ring, key, Outcome::Sent(Err(kind)));
+        }
+        if let Some((key, memory)) = recv_from {
+            self.complete(ring, key, Outcome::DatagramReceived(memory, Err(kind)));
+        }
+        if let Some((key, ..)) = send_to {
+            self.complete(ring, key, Outcome::DatagramSent(Err(kind)));
         }
         if let Some(key) = shutdown {
             self.complete(ring, key, Outcome::ShutDown(Err(kind)));

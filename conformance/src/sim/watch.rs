@@ -122,6 +122,11 @@ impl Observer for Watcher {
                 Some(Step::Said(format!("{fd}-lost{kind}")))
             }
             Event::Exited(status) => Some(Step::Said(format!("exited({})", status.returncode()))),
+            Event::Datagram(payload, from) => {
+                (payload, from).hash(&mut log.digest);
+                Some(Step::Said(format!("dgram({})", payload.len())))
+            }
+            Event::Error(error) => Some(Step::Said(format!("error({:?})", error.kind()))),
             Event::Eof => Some(Step::Word("eof")),
             Event::PauseWriting => Some(Step::Word("pause")),
             Event::ResumeWriting => Some(Step::Word("resume")),

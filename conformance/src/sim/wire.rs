@@ -4,7 +4,8 @@ use super::clock::Happening;
 use super::fault::{Failure, Syscall};
 use super::net::{Kind, Net, Owner, SockId, Socket};
 use core::net::SocketAddr;
-use plimsoll_core::{ErrorKind, Instant};
+use core::time::Duration;
+use plimsoll_core::{ErrorKind, Instant, SocketOption};
 use std::collections::VecDeque;
 
 /// Where a connection stands for the kernel of one end.
@@ -102,6 +103,16 @@ impl Tcp {
         self.state == TcpState::Open && !self.fin_received && !self.linger_zero && self.input.is_empty()
     }
 
+    pub(crate) fn apply(&mut self, option: SocketOption) {
+        match option {
+            SocketOption::Linger(linger) => self.linger_zero = linger == Some(Duration::ZERO),
+            SocketOption::SendBuffer(space) => self.send_space = space.max(1),
+            // A window that was once offered is not taken back.
+            SocketOption::ReceiveBuffer(space) if self.state == TcpState::Connecting => self.receive_space = space.max(1),
+            _ => {}
+        }
+    }
+
     pub(crate) fn die(&mut self, error: Option<ErrorKind>) {
         self.state = TcpState::Dead;
         self.error = error;
@@ -144,7 +155,7 @@ impl Net {
                 (false, None, TcpState::Dead | TcpState::Resetting) => {
                     // A send took the error, and all that is left to say is "no more": so does Linux.
                     let remote = tcp.remote;
-                    if let Some(local) = self.sockets.get(id).map(|socket| socket.local) {
+                    if let Some(local) = self.inet_of(id) {
                         self.untrue_ends.push((local, remote));
                     }
                     Ok(Some(0))
@@ -236,7 +247,7 @@ impl Net {
     }
 
     /// As though it blocked: an event follows.
-    fn told_again(&mut self, often: u32, id: SockId) -> bool {
+    pub(crate) fn told_again(&mut self, often: u32, id: SockId) -> bool {
         let blocks = self.chance(often);
         if blocks {
             let at = self.arrival();
@@ -445,6 +456,10 @@ impl Net {
     pub(crate) fn drain(&mut self, id: SockId, most: usize) {
         if self.pipe_of(id).is_some() {
             self.drain_pipe(id, most);
+            return;
+        }
+        if self.mailbox(id).is_some() {
+            self.drain_datagrams(id, most);
             return;
         }
         let Some(Socket { kind: Kind::Tcp(tcp), drain: Some(drain), .. }) = self.sockets.get_mut(id) else { return };

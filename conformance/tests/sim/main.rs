@@ -2,6 +2,7 @@
 
 mod common;
 mod connect;
+mod datagrams;
 mod ends;
 mod flow;
 mod names;
