@@ -1,13 +1,16 @@
 //! Plays a scenario on a host, with both ends in one thread.
 
-use super::host::{Host, PeerEnd, Seen, make};
+mod after;
+mod open;
+mod peer;
+
+use super::host::{Host, PeerEnd, make};
 use super::lane::{Arg, Event, Record, pattern};
-use super::model::{Act, Actor, At, Command, Link, Scenario, There, Way};
+use super::model::{Act, Actor, Command, Scenario, There};
 use super::perform::{job, perform};
-use super::stage::{Stage, caught, class};
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use super::stage::{Stage, caught};
 use core::time::Duration;
-use plimsoll_core::{Addr, Connect, Context, Data, Hub, Listen, ListenError, Protocol, Report, ServerId, SocketOption};
+use plimsoll_core::{Addr, Hub, Report};
 use std::env;
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
@@ -27,9 +30,6 @@ const WHILE: Duration = Duration::from_millis(20);
 
 /// How many threads a flood has.
 const FLOODERS: usize = 4;
-
-/// Where a newcomer is served when all is over.
-const FRESH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6999);
 
 /// The most that a peer reads in one go.
 const GULP: usize = 16 * 1024;
@@ -62,7 +62,7 @@ pub fn run(host: &str, scenario: &Rc<Scenario>, seed: u64) -> Result<Record, Str
 /// A step that cannot be finished.
 struct Stuck;
 
-pub(super) struct Play {
+pub(in crate::scenario) struct Play {
     host: Box<dyn Host>,
     simulated: bool,
     scenario: Rc<Scenario>,
@@ -176,166 +176,6 @@ impl Play {
                 return Err(Stuck);
             }
         }
-    }
-
-    // ---- opening ----
-
-    fn open(&mut self) -> Result<(), String> {
-        let link = self.scenario.link.clone();
-        match link.way {
-            Way::Connect => {
-                let at = match link.there {
-                    There::Peer => self.host.listen_peer(&link),
-                    There::Nobody => self.host.nobody(),
-                    There::Silent => self.host.silent(),
-                };
-                self.stage().target = Some(connect_to(at.map_err(|error| error.to_string())?, &link));
-            }
-            Way::Accept => self.listen()?,
-            Way::Server if link.opens => self.listen()?,
-            Way::Server | Way::Adopt => {}
-        }
-        if !link.opens || link.way == Way::Server {
-            return Ok(());
-        }
-        for index in 0..self.peers.len() {
-            let opened = match link.way {
-                Way::Connect | Way::Adopt => self.connect(index),
-                Way::Accept | Way::Server => self.accept(index),
-            };
-            opened.map_err(|Stuck| "it never came about".to_owned())?;
-        }
-        if link.way == Way::Accept {
-            let (hub, stage) = self.host.hub();
-            if let Some(server) = stage.server {
-                hub.server_close(server);
-            }
-            self.turn(Duration::ZERO);
-        }
-        Ok(())
-    }
-
-    /// Listens, where it did before if it did. What comes of it is an event only if a step does this.
-    fn listen(&mut self) -> Result<(), String> {
-        let link = self.scenario.link.clone();
-        let told = !link.opens || self.address.is_some();
-        let make = |stage: &mut Stage, _| -> Option<Box<dyn Protocol<Stage>>> { stage.accept() };
-        let done = move |_: &mut Hub<Stage>, stage: &mut Stage, result: Result<ServerId, ListenError>| {
-            if told {
-                let class = result.map_or_else(|error| class(Some(error.error().kind())), |_| "ok");
-                stage.record.push("server", Event::new("listening").word(class));
-            }
-        };
-        let server = if link.is_sized() {
-            let (socket, at) = self.host.listener(&link).map_err(|error| error.to_string())?;
-            self.address = Some(at);
-            self.host.hub().0.listen_on(socket, make, done)
-        } else {
-            let listen = self.listen_at(&link)?;
-            self.host.hub().0.listen_with(listen, make, done)
-        };
-        self.stage().server = Some(server);
-        for _ in 0..2 * QUIET {
-            self.turn(Duration::ZERO);
-        }
-        let found = self.host.hub().0.sockets(server).first().cloned();
-        let listens = found.is_some();
-        self.address = self.address.take().or(found);
-        if told || listens { Ok(()) } else { Err("the server does not listen".into()) }
-    }
-
-    fn listen_at(&mut self, link: &Link) -> Result<Listen, String> {
-        let mut addrs = Vec::new();
-        for at in &link.on {
-            addrs.push(match at {
-                At::Ip(ip) => Addr::from(SocketAddr::new(*ip, 0)),
-                At::Taken => self.host.taken().map_err(|error| error.to_string())?,
-            });
-        }
-        let first = self.address.clone().unwrap_or_else(|| self.host.place());
-        let mut listen = match addrs.split_first() {
-            Some((first, rest)) if self.address.is_none() => {
-                rest.iter().fold(Listen::on(first.clone()), |listen, at| listen.and(at.clone()))
-            }
-            _ => Listen::on(first),
-        };
-        if !link.start {
-            listen = listen.paused();
-        }
-        if let Some(backlog) = link.backlog {
-            listen = listen.backlog(backlog);
-        }
-        Ok(listen.reuse_port(link.reuse_port))
-    }
-
-    fn accept(&mut self, index: usize) -> Result<(), Stuck> {
-        self.connect_peer(index)?;
-        self.until(Duration::from_secs(1), |play| play.stage().connections[index].id.is_some())
-    }
-
-    fn connect_peer(&mut self, index: usize) -> Result<(), Stuck> {
-        let link = self.scenario.link.clone();
-        let Some(to) = self.address.clone() else { return Err(Stuck) };
-        match self.host.connect_peer(&to, &link) {
-            Some(mut peer) => {
-                let mut refused = false;
-                self.until(GLANCE, |_| {
-                    refused = !peer.is_connected() && matches!(peer.read(0), Seen::Reset);
-                    refused || peer.is_connected()
-                })?;
-                if refused {
-                    self.note_peer(index, Event::new("refused"));
-                    return Ok(());
-                }
-                self.has_peer(index, peer);
-            }
-            None => self.note_peer(index, Event::new("refused")),
-        }
-        Ok(())
-    }
-
-    fn has_peer(&mut self, index: usize, peer: Box<dyn PeerEnd>) {
-        self.stage().connections[index].ends = peer.ends().map(|(own, other)| (other, own));
-        self.peers[index] = Some(peer);
-    }
-
-    /// Has the application connect, or gives it a socket.
-    fn connect(&mut self, index: usize) -> Result<(), Stuck> {
-        let link = self.scenario.link.clone();
-        if link.way == Way::Adopt {
-            let Ok((socket, peer)) = self.host.given(link.given, &link) else { return Err(Stuck) };
-            if let Some(peer) = peer {
-                self.has_peer(index, peer);
-            }
-            let (hub, stage) = self.host.hub();
-            stage.adopt(hub, index, socket);
-            self.turn(Duration::ZERO);
-        } else {
-            let (hub, stage) = self.host.hub();
-            stage.connect(hub, index);
-            self.turn(Duration::ZERO);
-            if link.there != There::Peer {
-                return Ok(());
-            }
-            self.meets(index)?;
-        }
-        if link.opens { self.until(Duration::from_secs(1), |play| play.amount(Actor::App(index), "done") > 0) } else { Ok(()) }
-    }
-
-    /// Waits for the peer of a connection that is being opened, unless it was given up.
-    fn meets(&mut self, index: usize) -> Result<(), Stuck> {
-        self.until(GLANCE, |play| {
-            let peer = play.host.accept_peer();
-            let found = peer.is_some();
-            if let Some(peer) = peer {
-                play.has_peer(index, peer);
-            }
-            let made = play.amount(Actor::App(index), "cm") > 0;
-            let (hub, stage) = play.host.hub();
-            let live = &stage.connections[index];
-            let over = live.lost || live.id.is_some_and(|id| hub.is_closing(id));
-            found || over && !made
-        })
     }
 
     // ---- steps ----
@@ -456,128 +296,6 @@ impl Play {
         Err(Stuck)
     }
 
-    // ---- the peer ----
-
-    fn note_peer(&mut self, index: usize, event: Event) {
-        let lane = self.scenario.lane_of(Actor::Peer(index));
-        self.stage().record.push(&lane, event);
-    }
-
-    fn peer(&mut self, index: usize, act: &Act) -> Result<(), Stuck> {
-        match act {
-            Act::Connect => self.connect_peer(index)?,
-            Act::Send(payload) => {
-                let bytes = payload.bytes();
-                let name = self.scenario.connections[index].name.clone();
-                self.stage().record.streams(&name).sent.extend_from_slice(&bytes);
-                let mut sent = 0;
-                self.until(GLANCE, |play| {
-                    sent += play.peers[index].as_mut().map_or(0, |peer| peer.send(&bytes[sent..]));
-                    sent == bytes.len()
-                })?;
-            }
-            Act::Recv(n) => {
-                let mut left = *n;
-                self.until(GLANCE, |play| {
-                    left -= play.read(index, left).unwrap_or(left);
-                    left == 0
-                })?;
-            }
-            Act::RecvEof => self.until(GLANCE, |play| {
-                while let Some(n) = play.read(index, GULP) {
-                    if n == 0 {
-                        return false;
-                    }
-                }
-                true
-            })?,
-            Act::DrainUntil(size) => self.until(GLANCE, |play| {
-                let held = play.held(index);
-                held <= *size || play.read(index, GULP).is_none()
-            })?,
-            Act::Eof => {
-                if let Some(peer) = &mut self.peers[index] {
-                    peer.eof();
-                }
-            }
-            Act::Close => self.peers[index] = None,
-            Act::Reset => {
-                if let Some(peer) = self.peers[index].take() {
-                    peer.reset();
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn held(&mut self, index: usize) -> usize {
-        let (hub, stage) = self.host.hub();
-        stage.connections[index].id.map_or(0, |id| hub.write_buffer_size(id))
-    }
-
-    /// Reads once, and notes what it saw: how many bytes, or `None` at the end.
-    fn read(&mut self, index: usize, most: usize) -> Option<usize> {
-        let seen = self.peers[index].as_mut()?.read(most);
-        match seen {
-            Seen::Nothing => Some(0),
-            Seen::Bytes(bytes) => {
-                let n = bytes.len();
-                self.note_peer(index, Event::new("data").with(Arg::Bytes(bytes)));
-                Some(n)
-            }
-            Seen::Eof => {
-                self.note_peer(index, Event::new("eof"));
-                None
-            }
-            Seen::Reset => {
-                self.note_peer(index, Event::new("reset"));
-                None
-            }
-        }
-    }
-
-    // ---- afterwards ----
-
-    /// What happened so far.
-    pub(super) fn record(&mut self) -> &Record {
-        &self.stage().record
-    }
-
-    /// What broke the grammar so far.
-    pub(super) fn broken(&self) -> &[String] {
-        &self.broken
-    }
-
-    /// Whether the loop still serves somebody who comes now; one that the scenario closed need not.
-    pub(super) fn serves(&mut self) -> bool {
-        if self.closed {
-            return true;
-        }
-        self.peers.clear();
-        // It was possible before.
-        let _ = self.host.limit_descriptors(false);
-        let link = self.scenario.link.clone();
-        let make = |_: &mut Stage, _| -> Option<Box<dyn Protocol<Stage>>> { Some(Box::new(Echo)) };
-        let server = self.host.hub().0.listen_with(Listen::on(FRESH), make, |_, _, _| {});
-        for _ in 0..QUIET {
-            self.turn(Duration::ZERO);
-        }
-        let Some(mut peer) = self.host.connect_peer(&FRESH.into(), &link) else { return false };
-        peer.send(b"alive?");
-        let mut heard = Vec::new();
-        let served = self.until(GLANCE, |_| {
-            if let Seen::Bytes(bytes) = peer.read(GULP) {
-                heard.extend(bytes);
-            }
-            heard == b"alive?"
-        });
-        drop(peer);
-        self.host.hub().0.server_close(server);
-        self.settle();
-        served.is_ok()
-    }
-
     // ---- silence ----
 
     /// Turns until nothing happens any more. What it can miss is a failure that it does not see; nothing that passes hangs on it.
@@ -616,24 +334,6 @@ impl Play {
             record.streams.get(&connection.name).is_some_and(|streams| received < streams.sent.len())
         })
     }
-}
-
-/// Says what it hears.
-struct Echo;
-
-impl Protocol<Stage> for Echo {
-    fn data_received(&mut self, cx: &mut Context<'_, Stage>, data: Data<'_>) {
-        cx.write(data);
-    }
-}
-
-fn connect_to(at: Addr, link: &Link) -> Connect {
-    let mut connect = Connect::to(at);
-    if let Some(ip) = link.local {
-        connect = connect.local_addr(SocketAddr::new(ip, 0));
-    }
-    let buffers = [link.sndbuf.map(SocketOption::SendBuffer), link.rcvbuf.map(SocketOption::ReceiveBuffer)];
-    buffers.into_iter().flatten().fold(connect, Connect::option)
 }
 
 fn class_of(report: &Report) -> &'static str {
