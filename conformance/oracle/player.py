@@ -15,6 +15,7 @@ import threading
 import time
 import warnings
 
+import pipes
 from lanes import Record, event_pattern
 
 CAN = {"reset", "half-close", "threads", "clock", "fd-limit"} | ({"clients"} if hasattr(asyncio.Server, "close_clients") else set())
@@ -64,6 +65,23 @@ def error_class(error):
     if isinstance(error, RuntimeError) and "empty buffer" in str(error):
         return "invalid"
     return "other"
+
+
+def size_of(transport):
+    """What a transport holds; those that only read hold nothing."""
+    try:
+        return transport.get_write_buffer_size()
+    except (AttributeError, NotImplementedError):
+        return 0
+
+
+def asked(peer, request):
+    """A number that the kernel knows of a peer's descriptor."""
+    try:
+        return struct.unpack("i", fcntl.ioctl(peer, request, b"\0" * 4))[0] if peer else 0
+    except (OSError, ValueError):
+        # Pipes do not tell everything, and what is closed tells nothing.
+        return 0
 
 
 class Live:
@@ -162,6 +180,8 @@ class Player:
     def __init__(self, scenario, kind, who):
         self.scenario = scenario
         self.family = socket.AF_UNIX if kind == "unix" else socket.AF_INET
+        self.kind = kind
+        self.is_pipe = kind in ("read-pipe", "write-pipe")
         self.folder = None
         self.files = 0
         self.record = Record()
@@ -184,8 +204,10 @@ class Player:
         self.limit = None
         departures = scenario.get("departs", {}).get(who, [])
         departures = departures if isinstance(departures, list) else [departures]
+        departures = [departure for departure in departures if kind in departure.get("kinds", [kind])]
         stuck = any("host" in departure["expect"] for departure in departures)
         self.patience = IMPATIENCE if stuck else DEADLINE
+        self.may_crash = any("crashed" in departure["expect"].get("host", []) for departure in departures)
 
     # ---- the whole ----
 
@@ -226,7 +248,7 @@ class Player:
 
         class Handler(logging.Handler):
             def emit(self, record):
-                if "socket.send() raised exception" in record.getMessage():
+                if "send() raised exception" in record.getMessage() or "os.write(pipe, data) raised exception" in record.getMessage():
                     player.hook.append(["report", "discarded"])
 
         handler = Handler()
@@ -277,7 +299,7 @@ class Player:
         for live in self.lives:
             if live.transport and not live.lost:
                 try:
-                    live.transport.abort()
+                    live.transport.close() if self.kind == "read-pipe" else live.transport.abort()
                 except Exception:  # noqa: BLE001 - CPython forgets its loop when it is lost
                     pass
         if self.server:
@@ -356,17 +378,17 @@ class Player:
                     sock.listen(16)
                     sock.setblocking(False)
                     self.listener = sock
-        if self.by in ("accept", "server") and self.link.get("open") != "steps":
+        if self.by in ("accept", "server") and self.link.get("open") != "steps" and not self.is_pipe:
             await self.listen()
         if self.by == "server" or self.link.get("open") == "steps":
             return
         for live in self.lives:
-            if self.by == "accept":
+            if self.by == "accept" and not self.is_pipe:
                 self.connect_peer(live)
                 await self.until(lambda: live.made)
             else:
                 await self.connect(live)
-        if self.by == "accept":
+        if self.server and self.by == "accept":
             self.server.close()
             await asyncio.sleep(0)
 
@@ -474,7 +496,13 @@ class Player:
         def factory():
             return self.protocol(live)
 
-        if self.by == "adopt":
+        if self.is_pipe:
+            pipe, live.peer = pipes.pair(self.kind, self.link.get("through", "pipe"), self.place)
+            self.kept.append(pipe)
+            connect = self.loop.connect_read_pipe if self.kind == "read-pipe" else self.loop.connect_write_pipe
+            await connect(factory, pipe)
+            self.kept.remove(pipe)
+        elif self.by == "adopt":
             sock = self.given(live)
             # It is the loop's only where it works.
             self.kept.append(sock)
@@ -505,7 +533,8 @@ class Player:
                 live.lost = True
                 self.record.push(live.app, ["done", error_class(error)])
             else:
-                self.record.push(live.app, ["done", "ok"])
+                if self.by != "accept":
+                    self.record.push(live.app, ["done", "ok"])
 
         live.opening = self.loop.create_task(opening())
         self.tasks.append(live.opening)
@@ -532,7 +561,7 @@ class Player:
                 live.ends = (live.peer.getpeername(), live.peer.getsockname())
             return True
 
-        if self.by != "adopt":
+        if self.by == "connect":
             await self.until(accepted)
 
     # ---- commands of the application ----
@@ -569,6 +598,8 @@ class Player:
                 answer = "WriteAfterEof"
             elif isinstance(error, RuntimeError) and "is closed" in str(error):
                 answer = "Closed"
+            elif isinstance(error, AttributeError) and self.is_pipe or isinstance(error, NotImplementedError):
+                answer = "Unsupported"
             else:
                 answer = type(error).__name__
                 self.record.push(lane, ["raised", verb, answer])
@@ -618,7 +649,7 @@ class Player:
         return None
 
     def write(self, live, transport, lines, verb):
-        was_closing, before = transport.is_closing(), transport.get_write_buffer_size()
+        was_closing, before = transport.is_closing(), size_of(transport)
         streams = self.record.streams(live.name)
         start = len(streams["written"])
         # Before the call: asyncio calls pause_writing inside of it, which may write more.
@@ -633,7 +664,7 @@ class Player:
                 memory[:] = b"!" * len(memory)
             else:
                 transport.writelines(lines)
-            taken = not was_closing or transport.get_write_buffer_size() != before
+            taken = not was_closing or size_of(transport) != before
         finally:
             if not taken:
                 streams["written"] = streams["written"][:start]
@@ -663,6 +694,8 @@ class Player:
         if what == "protocol":
             protocol = transport.get_protocol()
             return ["none" if protocol is None else protocol.name or "first"]
+        if what == "pipe":
+            return [pipes.kind_of(transport.get_extra_info("pipe"))]
         sock = transport.get_extra_info("socket")
         return [bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))]
 
@@ -879,14 +912,12 @@ class Player:
     # ---- silence ----
 
     def volume(self):
-        sizes = [live.transport.get_write_buffer_size() if live.made and not live.lost else 0 for live in self.lives]
-        queues = [struct.unpack("i", fcntl.ioctl(live.peer, termios.FIONREAD, b"\0" * 4))[0] if live.peer else 0 for live in self.lives]
+        sizes = [size_of(live.transport) if live.made and not live.lost else 0 for live in self.lives]
+        queues = [asked(live.peer, termios.FIONREAD) for live in self.lives]
         return self.record.volume(), sizes, queues
 
     def is_under_way(self):
-        return any(
-            live.peer and struct.unpack("i", fcntl.ioctl(live.peer, SIOCOUTQ, b"\0" * 4))[0] for live in self.lives
-        )
+        return any(asked(live.peer, SIOCOUTQ) for live in self.lives)
 
     async def settle(self):
         quiet, before = 0, self.volume()

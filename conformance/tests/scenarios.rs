@@ -13,13 +13,13 @@ fn every_scenario_passes_on_every_host() {
         Ok(scenarios) => scenarios.iter().flat_map(Scenario::variants).map(Rc::new).collect(),
         Err(problems) => panic!("{}", problems.iter().map(|problem| format!("{problem}\n")).collect::<String>()),
     };
-    assert!(scenarios.len() >= 680, "{} scenarios were found", scenarios.len());
+    assert!(scenarios.len() >= 860, "{} scenarios were found", scenarios.len());
     let mut failures = Vec::new();
     for name in host::NAMES {
         let begun = Instant::now();
         let (mut passed, mut skipped) = (0, 0);
         // The simulated kernels have no Unix sockets: what runs there is the same machine as on TCP.
-        let here: Vec<_> = scenarios.iter().filter(|one| one.kind() == Kind::Tcp || !host::is_simulated(name)).collect();
+        let here: Vec<_> = scenarios.iter().filter(|one| one.kind() != Kind::Unix || !host::is_simulated(name)).collect();
         for scenario in here {
             if host::plays(name, scenario).is_err() {
                 skipped += 1;
@@ -34,8 +34,8 @@ fn every_scenario_passes_on_every_host() {
             }
         }
         println!("{name}: {passed} passed, {skipped} skipped, {:.2?}", begun.elapsed());
-        // What only a simulated kernel can do: calls that fail, time that is given.
-        let most = if host::is_simulated(name) { 0 } else { 40 };
+        // What only a simulated kernel can do: calls that fail, time that is given; and what only a real one has: FIFOs, terminals.
+        let most = if host::is_simulated(name) { 20 } else { 40 };
         assert!(skipped <= most, "{name} skips {skipped} scenarios");
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));

@@ -2,7 +2,7 @@
 
 use super::host_real::Real;
 use super::host_sim::Simulated;
-use super::model::{Given, Kind, Link, Scenario};
+use super::model::{Given, Kind, Link, Scenario, Through};
 use super::stage::Stage;
 use crate::sim::{Failure, Syscall};
 use core::net::{Ipv4Addr, SocketAddr};
@@ -38,6 +38,9 @@ pub fn can(name: &str, need: &str) -> bool {
 pub fn plays(name: &str, scenario: &Scenario) -> Result<(), String> {
     if scenario.kind() == Kind::Unix && is_simulated(name) {
         return Err("it has no Unix sockets".into());
+    }
+    if scenario.link.through != Through::Pipe && is_simulated(name) {
+        return Err("its pipes are nothing but pipes".into());
     }
     match scenario.needs.iter().find(|need| !can(name, need)) {
         Some(need) => Err(format!("it has no `{need}`")),
@@ -92,6 +95,8 @@ pub(crate) trait Host {
     fn connect_peer(&mut self, to: &Addr, link: &Link) -> Option<Box<dyn PeerEnd>>;
     /// Whether small segments are sent at once.
     fn nodelay(&mut self, id: StreamId) -> Option<bool>;
+    /// What the transport says that its pipe is: `pipe`, `socket` or `terminal`; `None` if it has none.
+    fn pipe(&mut self, id: StreamId) -> Option<&'static str>;
     /// What is given to the loop as a connection, and its other end, if it has one.
     fn given(&mut self, what: Given, link: &Link) -> io::Result<(Resource, Option<Box<dyn PeerEnd>>)>;
     /// An address that never answers.

@@ -4,12 +4,12 @@ use super::host::{Host, PeerEnd};
 use super::model::{Given, Kind, Link};
 use super::peer_real::{Places, RealPeer, name, socket};
 use super::stage::Stage;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use plimsoll_core::testing::TraceChecker;
 use plimsoll_core::{Addr, Hub, Remote, Report, Resource, StreamId};
-use plimsoll_sys::{EventLoop, Selector};
+use plimsoll_sys::{EventLoop, HubExt, PipeKind, Selector};
 use rustix::process::{Resource as ResourceLimit, Rlimit, getrlimit, setrlimit};
 use socket2::Socket;
 use std::fs;
@@ -103,8 +103,8 @@ impl<P: Selector> Host for Real<P> {
 
     fn place(&mut self) -> Addr {
         match self.event_loop.state().scenario.link.kind {
-            Kind::Tcp => Addr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             Kind::Unix => self.places.next(),
+            _ => Addr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         }
     }
 
@@ -148,7 +148,24 @@ impl<P: Selector> Host for Real<P> {
         self.event_loop.socket(id)?.no_delay().ok()
     }
 
+    fn pipe(&mut self, id: StreamId) -> Option<&'static str> {
+        let seen = Rc::new(Cell::new(None));
+        let sink = seen.clone();
+        self.hub().0.with_pipe(id, move |view| sink.set(view.kind().ok()));
+        self.turn(Duration::ZERO);
+        Some(match seen.get()? {
+            PipeKind::Pipe => "pipe",
+            PipeKind::Socket => "socket",
+            PipeKind::Terminal => "terminal",
+            _ => "device",
+        })
+    }
+
     fn given(&mut self, what: Given, link: &Link) -> io::Result<(Resource, Option<Box<dyn PeerEnd>>)> {
+        if link.kind.is_pipe() {
+            let (ours, peer) = super::pipe_real::pair(&mut self.places, link)?;
+            return Ok((Resource::new(ours), peer));
+        }
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (ours, peer): (OwnedFd, Option<Box<dyn PeerEnd>>) = match what {
             Given::Connected => {

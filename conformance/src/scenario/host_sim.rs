@@ -1,7 +1,7 @@
 //! The simulated kernels as hosts.
 
 use super::host::{Host, PeerEnd, Seen};
-use super::model::{Given, Link};
+use super::model::{Given, Kind, Link};
 use super::stage::Stage;
 use crate::sim::{self, Failure, Faults, Peer, PeerListener, Sim, SimLoop, SocketVisitor, Syscall};
 use core::cell::Cell;
@@ -143,9 +143,23 @@ impl Host for Simulated {
         seen.get()
     }
 
-    fn given(&mut self, what: Given, _: &Link) -> io::Result<(Resource, Option<Box<dyn PeerEnd>>)> {
+    fn pipe(&mut self, id: StreamId) -> Option<&'static str> {
+        let seen = Rc::new(Cell::new(None));
+        let sink = seen.clone();
+        let visitor = SocketVisitor::new(move |view| sink.set(view.is_pipe.then_some("pipe")));
+        self.hub().0.visit(id, Resource::new(visitor));
+        self.turn(Duration::ZERO);
+        seen.get()
+    }
+
+    fn given(&mut self, what: Given, link: &Link) -> io::Result<(Resource, Option<Box<dyn PeerEnd>>)> {
         let at = self.next_address();
         let sim = self.sim();
+        if link.kind.is_pipe() {
+            let (ours, peer) = if link.kind == Kind::ReadPipe { sim.read_pipe() } else { sim.write_pipe() };
+            peer.stall();
+            return Ok((Resource::new(ours), Some(Box::new(SimPipePeer(Some(peer))))));
+        }
         Ok(match what {
             Given::Connected => {
                 let (socket, peer) = sim.socket_pair();
@@ -244,6 +258,49 @@ impl PeerEnd for SimPeer {
 
     fn ends(&self) -> Option<(Addr, Addr)> {
         Some((self.0.addr().into(), self.0.remote().into()))
+    }
+
+    fn unread(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// The other end of a pipe: its `eof` closes it.
+struct SimPipePeer(Option<Peer>);
+
+impl PeerEnd for SimPipePeer {
+    fn is_connected(&self) -> bool {
+        true
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> usize {
+        if let Some(peer) = &self.0 {
+            peer.send(bytes);
+        }
+        bytes.len()
+    }
+
+    fn read(&mut self, most: usize) -> Seen {
+        let Some(peer) = &self.0 else { return Seen::Eof };
+        peer.read(most);
+        let bytes = peer.recv();
+        if !bytes.is_empty() {
+            Seen::Bytes(bytes)
+        } else if peer.is_alone() {
+            Seen::Eof
+        } else {
+            Seen::Nothing
+        }
+    }
+
+    fn eof(&mut self) {
+        self.0 = None;
+    }
+
+    fn reset(self: Box<Self>) {}
+
+    fn ends(&self) -> Option<(Addr, Addr)> {
+        None
     }
 
     fn unread(&self) -> Option<usize> {

@@ -103,7 +103,9 @@ pub fn of_own(scenario: &Scenario, played: Result<Record, String>) -> Verdict {
 #[must_use]
 pub fn of_other(scenario: &Scenario, who: &str, version: &str, record: &Record) -> Verdict {
     let own = judge(&scenario.expect, record);
-    let Some(departure) = scenario.departs.get(who).into_iter().flatten().find(|departure| departure.applies(version)) else {
+    let Some(departure) =
+        scenario.departs.get(who).into_iter().flatten().find(|departure| departure.applies(version, scenario.kind()))
+    else {
         return own.map_or_else(Verdict::Failed, |()| Verdict::Passed);
     };
     let mut expect = scenario.expect.clone();

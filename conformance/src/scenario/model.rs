@@ -82,15 +82,18 @@ pub struct Departure {
     pub why: String,
     /// Only these versions of it, as the beginning of what the loop says of itself; all of them if empty.
     pub versions: Vec<String>,
+    /// Only on these kinds of connections; on all of them if empty.
+    pub kinds: Vec<Kind>,
     pub(crate) line: usize,
     pub(crate) expect: BTreeMap<String, Expect>,
 }
 
 impl Departure {
-    /// Whether a version is meant.
+    /// Whether this version is meant, on this kind of connection.
     #[must_use]
-    pub fn applies(&self, version: &str) -> bool {
-        self.versions.is_empty() || self.versions.iter().any(|prefix| version.starts_with(prefix.as_str()))
+    pub fn applies(&self, version: &str, kind: Kind) -> bool {
+        (self.kinds.is_empty() || self.kinds.contains(&kind))
+            && (self.versions.is_empty() || self.versions.iter().any(|prefix| version.starts_with(prefix.as_str())))
     }
 }
 
@@ -102,6 +105,10 @@ pub enum Kind {
     Tcp,
     /// A Unix stream socket.
     Unix,
+    /// The reading end of a pipe, or of something that can be read like one.
+    ReadPipe,
+    /// The writing end of a pipe, or of something that can be written like one.
+    WritePipe,
 }
 
 impl Kind {
@@ -111,7 +118,20 @@ impl Kind {
         match self {
             Self::Tcp => "tcp",
             Self::Unix => "unix",
+            Self::ReadPipe => "read-pipe",
+            Self::WritePipe => "write-pipe",
         }
+    }
+
+    /// The kind of that name.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        [Self::Tcp, Self::Unix, Self::ReadPipe, Self::WritePipe].into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// Whether bytes go in one direction only.
+    #[must_use]
+    pub const fn is_pipe(self) -> bool {
+        matches!(self, Self::ReadPipe | Self::WritePipe)
     }
 }
 
@@ -121,6 +141,33 @@ pub(crate) enum Way {
     Connect,
     Server,
     Adopt,
+}
+
+/// What a pipe is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Through {
+    Pipe,
+    Fifo,
+    /// A FIFO whose end is open for both directions.
+    FifoBoth,
+    Socket,
+    Terminal,
+    /// What cannot be one: a regular file, a folder, the other end of a pipe.
+    File,
+    Folder,
+    OtherEnd,
+}
+
+impl Through {
+    /// Whether the loop can take it for a pipe, so that there is another end.
+    pub(crate) const fn is_pipe(self) -> bool {
+        !matches!(self, Self::File | Self::Folder | Self::OtherEnd)
+    }
+
+    /// Whether the other end can do both.
+    pub(crate) const fn is_two_way(self) -> bool {
+        matches!(self, Self::Socket | Self::Terminal)
+    }
 }
 
 /// What is given to the loop as a connection.
@@ -164,6 +211,8 @@ pub(crate) struct Link {
     /// It begins before the first step.
     pub(crate) opens: bool,
     pub(crate) there: There,
+    /// What its pipes are made of.
+    pub(crate) through: Through,
     pub(crate) given: Given,
     /// What is given is the accepting end.
     pub(crate) accepted: bool,
@@ -179,6 +228,11 @@ impl Link {
     /// Whether the connection has to be opened by a step or before the first one, and says when it is.
     pub(crate) const fn completes(&self) -> bool {
         matches!(self.way, Way::Connect | Way::Adopt)
+    }
+
+    /// Whether the runner makes what the loop gets: both of its ends.
+    pub(crate) const fn hands_over(&self) -> bool {
+        matches!(self.way, Way::Adopt) || self.kind.is_pipe()
     }
 
     /// Whether the kernel's buffers are given.

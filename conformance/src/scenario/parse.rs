@@ -1,7 +1,7 @@
 //! Reads a file, and refuses whatever it does not know or what cannot be meant.
 
 use super::Problem;
-use super::model::{Act, Actor, Behaviour, Command, Connection, Departure, Mark, Payload, Reaction, Scenario};
+use super::model::{Act, Actor, Behaviour, Command, Connection, Departure, Kind, Mark, Payload, Reaction, Scenario};
 use super::node::{Keys, Node, Source, Value};
 use super::parse_expect::{expect, expects};
 use super::parse_link::link;
@@ -50,7 +50,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Scenario, Problem> {
         about: source.text(keys.need(source, "about")?)?.into(),
         covers: covers(source, keys.need(source, "covers")?)?,
         needs,
-        departs: departs(source, keys.get("departs"), &names)?,
+        departs: departs(source, keys.get("departs"), &names, &link.kinds)?,
         link,
         connections,
         protocols,
@@ -97,15 +97,20 @@ fn words_of(source: &Source<'_>, node: Option<&Node>, what: &str, known: impl Fn
     Ok(words)
 }
 
-fn departs(source: &Source<'_>, node: Option<&Node>, names: &Names) -> Result<BTreeMap<String, Vec<Departure>>, Problem> {
+fn departs(
+    source: &Source<'_>,
+    node: Option<&Node>,
+    names: &Names,
+    kinds: &[Kind],
+) -> Result<BTreeMap<String, Vec<Departure>>, Problem> {
     let mut departures = BTreeMap::new();
     let Some(node) = node else { return Ok(departures) };
     let keys = source.keys(node, "departs")?;
     for &who in OTHERS {
         let Some(node) = keys.get(who) else { continue };
         let list = match &node.value {
-            Value::List(items) => items.iter().map(|item| departure(source, item, names)).collect::<Result<_, _>>()?,
-            _ => vec![departure(source, node, names)?],
+            Value::List(items) => items.iter().map(|item| departure(source, item, names, kinds)).collect::<Result<_, _>>()?,
+            _ => vec![departure(source, node, names, kinds)?],
         };
         departures.insert(who.into(), list);
     }
@@ -113,7 +118,7 @@ fn departs(source: &Source<'_>, node: Option<&Node>, names: &Names) -> Result<BT
     Ok(departures)
 }
 
-fn departure(source: &Source<'_>, node: &Node, names: &Names) -> Result<Departure, Problem> {
+fn departure(source: &Source<'_>, node: &Node, names: &Names, kinds: &[Kind]) -> Result<Departure, Problem> {
     let keys = source.keys(node, "a departure")?;
     let why = source.text(keys.need(source, "why")?)?;
     if !why.starts_with("DIS-") && !why.starts_with("finding: ") {
@@ -122,9 +127,11 @@ fn departure(source: &Source<'_>, node: &Node, names: &Names) -> Result<Departur
         );
     }
     let versions = words_of(source, keys.get("versions"), "version", |_| true)?;
+    let words = words_of(source, keys.get("kinds"), "kind of this file", |word| kinds.iter().any(|kind| kind.word() == word))?;
+    let kinds = words.iter().filter_map(|word| Kind::named(word)).collect();
     let expect = expects(source, keys.need(source, "expect")?, names)?;
     keys.end(source)?;
-    Ok(Departure { why: why.into(), versions, line: node.line, expect })
+    Ok(Departure { why: why.into(), versions, kinds, line: node.line, expect })
 }
 
 fn is_actor(word: &str) -> bool {

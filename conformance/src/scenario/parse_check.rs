@@ -71,6 +71,9 @@ impl Walk<'_> {
                 (Actor::Peer(_), _) if link.way == Way::Adopt && link.given != Given::Connected => {
                     return wrong("what is given is not connected: there is no peer".into());
                 }
+                (Actor::Peer(_), _) if !link.through.is_pipe() => {
+                    return wrong("what is given is no pipe: it has no other end".into());
+                }
                 (Actor::Peer(n), act) => {
                     if let Some((line, how)) = ended[n] {
                         return wrong(format!("the peer was {how} in line {line}"));
@@ -135,6 +138,9 @@ impl Walk<'_> {
     }
 
     fn command(&mut self, command: &Command) -> Result<(), Problem> {
+        if let Some(why) = super::parse_kind::refusal(&self.scenario.link, command) {
+            return Err(self.source.problem(command.line, why));
+        }
         match &command.act {
             Act::Turn(commands) => {
                 for command in commands {

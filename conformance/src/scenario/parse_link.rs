@@ -1,9 +1,9 @@
 //! Reads how the connection of a scenario comes about.
 
 use super::Problem;
-use super::model::{At, Given, Kind, Link, There, Way};
+use super::model::{At, Given, Kind, Link, There, Through, Way};
 use super::node::{Keys, Node, Source, Value};
-use super::words::{KINDS, KINDS_NOT_YET, LISTENERS, ROLES, SOCKETS, WAYS};
+use super::words::{KINDS, KINDS_NOT_YET, LISTENERS, ROLES, SOCKETS, THROUGH, WAYS};
 use core::net::IpAddr;
 
 /// The link, and the names of the connections beside the first.
@@ -45,12 +45,22 @@ pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String
     }
     let backlog = only("backlog", &[Way::Server])?.map(|node| source.count(node)).transpose()?;
     let reuse_port = yes(only("reuse_port", &[Way::Server])?, false)?;
+    let through = through(source, &keys, &kinds)?;
+    if kinds.iter().any(|kind| kind.is_pipe()) {
+        let wrong = matches!(way, Way::Connect | Way::Server).then(|| keys.get("by"));
+        if let Some(node) = wrong.flatten().or_else(|| keys.get("socket")).or_else(|| keys.get("role")) {
+            return Err(
+                source.problem(node.line, "nobody connects to a pipe: it is given to the loop, and `through` says what it is")
+            );
+        }
+    }
     let also = names(source, &keys)?;
     let size = |key: &str| keys.get(key).map(|node| source.count(node)).transpose();
     let (sndbuf, rcvbuf) = (size("sndbuf")?, size("rcvbuf")?);
     let backlog = backlog.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
     let kind = kinds[0];
-    let link = Link { kinds, kind, way, sndbuf, rcvbuf, start, opens, there, given, accepted, local, on, backlog, reuse_port };
+    let link =
+        Link { kinds, kind, way, sndbuf, rcvbuf, start, opens, there, through, given, accepted, local, on, backlog, reuse_port };
     if link.is_sized() && (!link.on.is_empty() || link.backlog.is_some() || link.reuse_port) {
         return Err(source.problem(node.line, "buffers do not go with options of the server: its socket is made beforehand"));
     }
@@ -82,7 +92,16 @@ fn kind(source: &Source<'_>, node: &Node) -> Result<Kind, Problem> {
     if !KINDS.contains(&kind) {
         return Err(source.problem(node.line, format!("`{kind}` is no kind of link; there is: {}", KINDS.join(", "))));
     }
-    Ok(if kind == "unix" { Kind::Unix } else { Kind::Tcp })
+    Kind::named(kind).ok_or_else(|| source.problem(node.line, format!("`{kind}` is no kind of link")))
+}
+
+fn through(source: &Source<'_>, keys: &Keys<'_>, kinds: &[Kind]) -> Result<Through, Problem> {
+    let Some(node) = keys.get("through") else { return Ok(Through::Pipe) };
+    if kinds.iter().any(|kind| !kind.is_pipe()) {
+        return Err(source.problem(node.line, "`through` goes with pipes"));
+    }
+    let words: Vec<&str> = THROUGH.iter().map(|(word, _)| *word).collect();
+    Ok(THROUGH[word(source, keys, "through", &words)?].1)
 }
 
 /// Which of these words stands under a key; the first if none does.

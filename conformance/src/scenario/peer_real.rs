@@ -53,8 +53,13 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// The next free path.
+    /// The next free path, as an address.
     pub(crate) fn next(&mut self) -> Addr {
+        Addr::unix(UnixAddr::from(self.next_path()))
+    }
+
+    /// The next free path.
+    pub(crate) fn next_path(&mut self) -> PathBuf {
         static FOLDERS: AtomicU32 = AtomicU32::new(0);
         let folder = self.folder.get_or_insert_with(|| {
             let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
@@ -64,22 +69,22 @@ impl Places {
             folder
         });
         self.files += 1;
-        Addr::unix(UnixAddr::from(folder.join(self.files.to_string())))
+        folder.join(self.files.to_string())
     }
 
     pub(crate) fn bound(&mut self, link: &Link, backlog: Option<i32>) -> io::Result<(Socket, Addr)> {
         let socket = socket(link)?;
         let at = match link.kind {
-            Kind::Tcp => Addr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             Kind::Unix => self.next(),
+            _ => Addr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         };
         socket.bind(&name(&at)?)?;
         if let Some(backlog) = backlog {
             socket.listen(backlog)?;
         }
         let at = match link.kind {
-            Kind::Tcp => socket.local_addr()?.as_socket().ok_or(ErrorKind::AddrNotAvailable)?.into(),
             Kind::Unix => at,
+            _ => socket.local_addr()?.as_socket().ok_or(ErrorKind::AddrNotAvailable)?.into(),
         };
         Ok((socket, at))
     }

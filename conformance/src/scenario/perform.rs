@@ -4,13 +4,14 @@ use super::lane::{Arg, Event};
 use super::model::{Act, Actor, Command, Mark};
 use super::stage::{Player, Stage, raise};
 use core::time::Duration;
-use plimsoll_core::{Addr, Hub, StreamId, WriteLimits, WriteStatus};
+use plimsoll_core::{Addr, Hub, Refusal, StreamId, WriteLimits, WriteStatus};
 
 const fn word_of(status: WriteStatus) -> &'static str {
     match status {
         WriteStatus::Accepted => "Accepted",
         WriteStatus::Paused => "Paused",
         WriteStatus::Discarded => "Discarded",
+        WriteStatus::Refused(Refusal::Unsupported) => "Unsupported",
         _ => "WriteAfterEof",
     }
 }

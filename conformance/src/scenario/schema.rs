@@ -2,7 +2,7 @@
 
 use super::words::{
     ACTORS, APP, APP_EVENTS, CALLBACKS, CLASSES, EventShape, FOLDERS, HOOK_EVENTS, HOST_EVENTS, KINDS, LISTENERS, LOOP_EVENTS,
-    NEEDS, OTHERS, PEER_EVENTS, PROBES, REPORTS, ROLES, SERVER_EVENTS, SERVER_PROBES, SOCKETS, Shape, Verb, WAYS,
+    NEEDS, OTHERS, PEER_EVENTS, PROBES, REPORTS, ROLES, SERVER_EVENTS, SERVER_PROBES, SOCKETS, Shape, THROUGH, Verb, WAYS,
 };
 use crate::sim::Syscall;
 use serde_json::{Value, json};
@@ -36,10 +36,13 @@ pub fn schema() -> Value {
     });
     let mut app = closed(behaviour.clone(), &[]);
     app["additionalProperties"] = json!({ "$ref": "#/$defs/behaviour" });
-    let departure =
-        closed(json!({ "why": text, "versions": list(&text), "expect": { "$ref": "#/$defs/expect" } }), &["why", "expect"]);
+    let departure = closed(
+        json!({ "why": text, "versions": list(&text), "kinds": list(&json!({ "enum": KINDS })), "expect": { "$ref": "#/$defs/expect" } }),
+        &["why", "expect"],
+    );
     let departs: serde_json::Map<String, Value> =
         OTHERS.iter().map(|&who| (who.into(), json!({ "anyOf": [departure, list(&departure)] }))).collect();
+    let through: Vec<&str> = THROUGH.iter().map(|(word, _)| *word).collect();
     let needs: Vec<&str> = NEEDS.iter().map(|need| need.0).collect();
     let properties = json!({
         "id": { "type": "string", "pattern": format!("^({})/[a-z0-9-]+$", FOLDERS.join("|")) },
@@ -57,6 +60,7 @@ pub fn schema() -> Value {
             "listener": { "enum": LISTENERS },
             "socket": { "enum": SOCKETS },
             "role": { "enum": ROLES },
+            "through": { "enum": through },
             "local": text,
             "on": list(&text),
             "backlog": count,

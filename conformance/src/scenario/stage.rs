@@ -1,7 +1,7 @@
 //! The application on the stage: protocols that write down what they are called with, and do what the scenario says.
 
 use super::lane::{Arg, Event, Record};
-use super::model::{Act, Command, Scenario};
+use super::model::{Act, Command, Kind, Scenario};
 use super::perform::perform;
 use core::num::NonZeroUsize;
 use core::panic::AssertUnwindSafe;
@@ -102,7 +102,12 @@ impl Stage {
 
     /// Makes a connection of a socket.
     pub(crate) fn adopt(&mut self, hub: &mut Hub<Self>, connection: usize, socket: Resource) {
-        let role = if self.scenario.link.accepted { Role::Accepted } else { Role::Client };
+        let role = match self.scenario.kind() {
+            Kind::ReadPipe => Role::ReadPipe,
+            Kind::WritePipe => Role::WritePipe,
+            _ if self.scenario.link.accepted => Role::Accepted,
+            _ => Role::Client,
+        };
         let id = match self.player(connection, None) {
             (player, true) => hub.adopt(socket, role, Buffered(player)),
             (player, false) => hub.adopt(socket, role, player),

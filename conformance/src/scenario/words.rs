@@ -1,12 +1,26 @@
 //! The vocabulary of the files: one table each, from which the parser, the schema and the messages of errors are made.
 
+use super::model::Through;
+
 /// Folders that scenarios may stand in: areas of the contract, and `reentry`, the matrix of its section 17.8.
 pub(crate) const FOLDERS: &[&str] =
-    &["rust", "life", "read", "write", "flow", "eof", "close", "buf", "info", "loop", "thread", "reentry"];
+    &["rust", "life", "read", "write", "flow", "eof", "close", "buf", "pipe", "info", "loop", "thread", "reentry"];
 
 /// Kinds of endpoints that there are, and those that there will be.
-pub(crate) const KINDS: &[&str] = &["tcp", "unix"];
-pub(crate) const KINDS_NOT_YET: &[&str] = &["udp", "udp-connected", "unix-dgram", "read-pipe", "write-pipe", "process", "tls"];
+pub(crate) const KINDS: &[&str] = &["tcp", "unix", "read-pipe", "write-pipe"];
+pub(crate) const KINDS_NOT_YET: &[&str] = &["udp", "udp-connected", "unix-dgram", "process", "tls"];
+
+/// What a pipe may be made of (`link.through`), and what cannot be one.
+pub(crate) const THROUGH: &[(&str, Through)] = &[
+    ("pipe", Through::Pipe),
+    ("fifo", Through::Fifo),
+    ("fifo-both-ways", Through::FifoBoth),
+    ("socket", Through::Socket),
+    ("terminal", Through::Terminal),
+    ("file", Through::File),
+    ("folder", Through::Folder),
+    ("other-end", Through::OtherEnd),
+];
 
 /// What a scenario may need of a host.
 pub(crate) const NEEDS: &[(&str, &str)] = &[
@@ -94,7 +108,7 @@ const fn verb(
     Verb { name, args, place, answers, does }
 }
 
-const WRITTEN: &[&str] = &["Accepted", "Paused", "Discarded", "WriteAfterEof"];
+const WRITTEN: &[&str] = &["Accepted", "Paused", "Discarded", "WriteAfterEof", "Unsupported"];
 use Place::{Anywhere, Callback, Steps, Turns};
 
 /// What the application does with a connection.
@@ -107,7 +121,13 @@ pub(crate) const APP: &[Verb] = &[
     verb("abort", &[], Anywhere, &[], "throws the queue away and closes"),
     verb("pause_reading", &[], Anywhere, &[], "pauses reading"),
     verb("resume_reading", &[], Anywhere, &[], "resumes reading"),
-    verb("limits", &[Shape::Limits], Anywhere, &["Accepted", "Paused", "Discarded", "InvalidInput"], "sets the marks"),
+    verb(
+        "limits",
+        &[Shape::Limits],
+        Anywhere,
+        &["Accepted", "Paused", "Discarded", "InvalidInput", "Unsupported"],
+        "sets the marks",
+    ),
     verb("set_protocol", &[Shape::Protocol], Anywhere, &[], "hands the connection to another protocol"),
     verb("probe", &[Shape::Probe], Anywhere, &[], "records what the transport answers"),
     verb("fail", &[], Callback, &[], "the callback fails: the connection is force-closed"),
@@ -181,8 +201,19 @@ pub(crate) const ACTORS: &[(&str, &[Verb])] =
     &[("app", APP), ("peer", PEER), ("server", SERVER), ("loop", LOOP), ("host", HOST), ("clock", CLOCK)];
 
 /// What `probe` may look at, and what it records.
-pub(crate) const PROBES: &[&str] =
-    &["closing", "reading", "paused", "size", "limits", "protocol", "can_write_eof", "local_addr", "peer_addr", "nodelay"];
+pub(crate) const PROBES: &[&str] = &[
+    "closing",
+    "reading",
+    "paused",
+    "size",
+    "limits",
+    "protocol",
+    "can_write_eof",
+    "local_addr",
+    "peer_addr",
+    "nodelay",
+    "pipe",
+];
 pub(crate) const SERVER_PROBES: &[&str] = &["serving", "sockets"];
 
 /// The callbacks of a protocol.
@@ -220,7 +251,8 @@ pub(crate) const LOOP_EVENTS: &[(&str, EventShape)] = &[
     ("raised", EventShape::Any),
 ];
 pub(crate) const HOOK_EVENTS: &[(&str, EventShape)] = &[("report", EventShape::Class)];
-pub(crate) const HOST_EVENTS: &[(&str, EventShape)] = &[("stuck", EventShape::Any), ("leaked", EventShape::Any)];
+pub(crate) const HOST_EVENTS: &[(&str, EventShape)] =
+    &[("stuck", EventShape::Any), ("leaked", EventShape::Any), ("crashed", EventShape::Alone)];
 
 /// What follows the name of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

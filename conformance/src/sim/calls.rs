@@ -69,6 +69,8 @@ pub struct SocketView {
     pub local: Addr,
     /// Every option that was set, in order.
     pub options: Vec<SocketOption>,
+    /// It is an end of a pipe.
+    pub is_pipe: bool,
 }
 
 /// Which calls a loop makes beside those.
@@ -204,7 +206,11 @@ impl Sockets for SimIo {
             .borrow()
             .sockets
             .get(source.id)
-            .map(|socket| SocketView { local: socket.local.clone(), options: socket.options.clone() });
+            .map(|socket| SocketView {
+                local: socket.local.clone(),
+                options: socket.options.clone(),
+                is_pipe: matches!(socket.kind, Kind::Pipe(_)),
+            });
         if let (Ok(visitor), Some(view)) = (visitor.downcast::<SocketVisitor>(), view) {
             (visitor.0)(&view);
         }

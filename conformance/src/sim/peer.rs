@@ -367,6 +367,12 @@ impl Peer {
         self.sim.net().tcp(self.id).is_some_and(|tcp| tcp.fin_received && tcp.input.is_empty())
     }
 
+    /// Of a pipe: nobody is at the other side any more, and everything that came from there was read.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.sim.net().is_alone(self.id)
+    }
+
     /// What broke the connection.
     #[must_use]
     pub fn error(&self) -> Option<ErrorKind> {

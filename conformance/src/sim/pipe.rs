@@ -133,6 +133,15 @@ impl Net {
         ready.write_closed || ready.error
     }
 
+    /// Whether the other side of an end has gone, and nothing of it is left to be read.
+    pub(crate) fn is_alone(&mut self, id: SockId) -> bool {
+        match self.pipe_of(id) {
+            Some((pipe, true)) => pipe.readers.is_empty(),
+            Some((pipe, false)) => pipe.writers.is_empty() && pipe.bytes.is_empty(),
+            None => false,
+        }
+    }
+
     /// Bytes of a writer of the test's, without a bound; `false`: nobody is left to read them.
     pub(crate) fn peer_writes(&mut self, id: SockId, bytes: &[u8]) -> bool {
         let Some((pipe, true)) = self.pipe_of(id) else { return false };

@@ -60,4 +60,3 @@ impl Protocol<Stage> for Echo {
         cx.write(data);
     }
 }
-

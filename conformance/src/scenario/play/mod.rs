@@ -6,7 +6,7 @@ mod peer;
 
 use super::host::{Host, PeerEnd, make};
 use super::lane::{Arg, Event, Record, pattern};
-use super::model::{Act, Actor, Command, Scenario, There};
+use super::model::{Act, Actor, Command, Scenario, There, Way};
 use super::perform::{job, perform};
 use super::stage::{Stage, caught};
 use core::time::Duration;
@@ -194,6 +194,7 @@ impl Play {
             (Actor::App(index), Act::Open) => return self.connect(index),
             (Actor::App(index), Act::Fill(size)) => return self.fill(index, *size),
             (Actor::App(index), Act::Probe(what)) if what == "nodelay" => self.nodelay(index),
+            (Actor::App(index), Act::Probe(what)) if what == "pipe" => self.pipe(index),
             (actor, Act::Turn(commands)) => {
                 let (hub, stage) = self.host.hub();
                 for command in commands {
@@ -276,6 +277,12 @@ impl Play {
         self.stage().note(index, event);
     }
 
+    fn pipe(&mut self, index: usize) {
+        let Some(id) = self.stage().connections[index].id else { return };
+        let kind = self.host.pipe(id).unwrap_or("none");
+        self.stage().note(index, Event::new("probe").word("pipe").word(kind));
+    }
+
     /// Writes until the transport itself holds so much although the kernel has taken what it can.
     fn fill(&mut self, index: usize, size: usize) -> Result<(), Stuck> {
         for _ in 0..1000 {
@@ -306,8 +313,10 @@ impl Play {
         }
         let mut quiet = 0;
         let mut before = self.volume();
+        // Of what is over nothing can come from outside any more: whatever the loop still has to say it says without waiting.
+        let over = self.is_over();
         for n in 0..1000 {
-            self.turn(if quiet < 2 { Duration::ZERO } else { GLANCE });
+            self.turn(if quiet < 2 || over { Duration::ZERO } else { GLANCE });
             let now = self.volume();
             quiet = if now == before { quiet + 1 } else { 0 };
             before = now;
@@ -316,6 +325,13 @@ impl Play {
                 return;
             }
         }
+    }
+
+    /// Whether every connection is lost, and nobody serves or waits.
+    fn is_over(&mut self) -> bool {
+        let stage = self.stage();
+        let lost = stage.connections.iter().all(|connection| connection.lost);
+        lost && stage.timers.is_empty() && stage.scenario.link.way != Way::Server && self.threads.is_empty()
     }
 
     fn volume(&mut self) -> (usize, Vec<(usize, Option<usize>)>) {

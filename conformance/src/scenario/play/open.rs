@@ -21,6 +21,7 @@ impl Play {
                 };
                 self.stage().target = Some(connect_to(at.map_err(|error| error.to_string())?, &link));
             }
+            Way::Accept if link.hands_over() => {}
             Way::Accept => self.listen()?,
             Way::Server if link.opens => self.listen()?,
             Way::Server | Way::Adopt => {}
@@ -29,10 +30,7 @@ impl Play {
             return Ok(());
         }
         for index in 0..self.peers.len() {
-            let opened = match link.way {
-                Way::Connect | Way::Adopt => self.connect(index),
-                Way::Accept | Way::Server => self.accept(index),
-            };
+            let opened = if link.way == Way::Connect || link.hands_over() { self.connect(index) } else { self.accept(index) };
             opened.map_err(|Stuck| "it never came about".to_owned())?;
         }
         if link.way == Way::Accept {
@@ -132,7 +130,7 @@ impl Play {
     /// Has the application connect, or gives it a socket.
     pub(super) fn connect(&mut self, index: usize) -> Result<(), Stuck> {
         let link = self.scenario.link.clone();
-        if link.way == Way::Adopt {
+        if link.hands_over() {
             let Ok((socket, peer)) = self.host.given(link.given, &link) else { return Err(Stuck) };
             if let Some(peer) = peer {
                 self.has_peer(index, peer);
@@ -149,7 +147,8 @@ impl Play {
             }
             self.meets(index)?;
         }
-        if link.opens { self.until(Duration::from_secs(1), |play| play.amount(Actor::App(index), "done") > 0) } else { Ok(()) }
+        let opened = if link.completes() { "done" } else { "cm" };
+        if link.opens { self.until(Duration::from_secs(1), |play| play.amount(Actor::App(index), opened) > 0) } else { Ok(()) }
     }
 
     /// Waits for the peer of a connection that is being opened, unless it was given up.
@@ -177,4 +176,3 @@ fn connect_to(at: Addr, link: &Link) -> Connect {
     let buffers = [link.sndbuf.map(SocketOption::SendBuffer), link.rcvbuf.map(SocketOption::ReceiveBuffer)];
     buffers.into_iter().flatten().fold(connect, Connect::option)
 }
-

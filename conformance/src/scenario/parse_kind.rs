@@ -1,0 +1,60 @@
+//! What cannot be done with an endpoint of a kind: a read pipe is not written, and nobody sends into the end that reads.
+
+use super::model::{Act, Actor, Command, Kind, Link};
+
+/// Why a command makes no sense on one of the kinds of the file.
+pub(crate) fn refusal(link: &Link, command: &Command) -> Option<String> {
+    link.kinds.iter().find_map(|&kind| {
+        let why = match (kind, command.actor) {
+            (Kind::ReadPipe, Actor::App(_)) => of_reader(command),
+            (Kind::WritePipe, Actor::App(_)) => of_writer(&command.act),
+            (Kind::ReadPipe, Actor::Peer(_)) if !link.through.is_two_way() => of_peer_that_writes(&command.act),
+            (Kind::WritePipe, Actor::Peer(_)) if !link.through.is_two_way() => of_peer_that_reads(&command.act),
+            (Kind::ReadPipe | Kind::WritePipe, Actor::Server) => Some("a pipe has no server"),
+            _ => None,
+        };
+        why.map(|why| format!("{why} (kind `{}`)", kind.word()))
+    })
+}
+
+fn of_reader(command: &Command) -> Option<&'static str> {
+    match &command.act {
+        Act::Write(_) | Act::WriteSpoilt(_) | Act::WriteLines(_) | Act::WriteEof | Act::Limits { .. }
+            if command.answers.as_deref() != Some("Unsupported") =>
+        {
+            Some("a read pipe is not written; `{ answers = \"Unsupported\" }` shows that")
+        }
+        Act::Abort => Some("a read pipe is closed, not aborted"),
+        Act::Fill(_) => Some("a read pipe is not written"),
+        Act::Probe(what) if ["paused", "size", "limits", "can_write_eof", "nodelay"].contains(&what.as_str()) => {
+            Some("a read pipe has nothing to do with writing")
+        }
+        _ => None,
+    }
+}
+
+fn of_writer(act: &Act) -> Option<&'static str> {
+    match act {
+        Act::PauseReading | Act::ResumeReading => Some("a write pipe does not read"),
+        Act::Probe(what) if ["reading", "nodelay"].contains(&what.as_str()) => Some("a write pipe does not read"),
+        _ => None,
+    }
+}
+
+fn of_peer_that_writes(act: &Act) -> Option<&'static str> {
+    match act {
+        Act::Recv(_) | Act::DrainUntil(_) => {
+            Some("the other end of a read pipe writes; it can only wait until nobody reads: `recv-eof`")
+        }
+        Act::Reset => Some("a pipe is not reset"),
+        _ => None,
+    }
+}
+
+fn of_peer_that_reads(act: &Act) -> Option<&'static str> {
+    match act {
+        Act::Send(_) | Act::Eof => Some("the other end of a write pipe reads"),
+        Act::Reset => Some("a pipe is not reset"),
+        _ => None,
+    }
+}
