@@ -201,16 +201,11 @@ impl Sockets for SimIo {
     }
 
     fn visit(&mut self, source: &SimSocket, visitor: Resource) {
-        let view = self
-            .world
-            .borrow()
-            .sockets
-            .get(source.id)
-            .map(|socket| SocketView {
-                local: socket.local.clone(),
-                options: socket.options.clone(),
-                is_pipe: matches!(socket.kind, Kind::Pipe(_)),
-            });
+        let view = self.world.borrow().sockets.get(source.id).map(|socket| SocketView {
+            local: socket.local.clone(),
+            options: socket.options.clone(),
+            is_pipe: matches!(socket.kind, Kind::Pipe(_)),
+        });
         if let (Ok(visitor), Some(view)) = (visitor.downcast::<SocketVisitor>(), view) {
             (visitor.0)(&view);
         }
