@@ -7,7 +7,7 @@ use crate::flow::limits::WriteLimits;
 use crate::hub::Hub;
 use crate::key::{DatagramId, EndpointId, ProcessId, StreamId, TimerId};
 use crate::process::PipeFd;
-use crate::protocol::{DatagramProtocol, Protocol};
+use crate::protocol::{DatagramProtocol, Protocol, SubprocessProtocol};
 use crate::status::{Refusal, WriteStatus};
 use alloc::boxed::Box;
 use core::fmt;
@@ -91,6 +91,11 @@ impl<S> Context<'_, S, ProcessId> {
     #[must_use]
     pub fn pipe(&self, fd: PipeFd) -> Option<StreamId> {
         self.hub.pipe(self.id, fd)
+    }
+
+    /// Hands the child to another protocol, which gets every later callback; this one is dropped when its callback has returned (contract LIFE-14).
+    pub fn set_protocol(&mut self, protocol: impl SubprocessProtocol<S> + 'static) {
+        self.hub.set_process_protocol(self.id, protocol);
     }
 
     /// See [`Hub::signal`].

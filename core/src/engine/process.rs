@@ -143,8 +143,10 @@ struct Lent<'a, S> {
 
 impl<S> Drop for Lent<'_, S> {
     fn drop(&mut self) {
-        if let Some(process) = self.hub.process_at(self.key) {
-            process.protocol = self.protocol.take();
+        // One that was replaced while it ran is not put back; it is dropped last.
+        let place = self.hub.process_at(self.key).map(|process| &mut process.protocol);
+        if let Some(place) = place.filter(|place| place.is_none()) {
+            *place = self.protocol.take();
         }
         if !self.returned {
             self.hub.report_of(self.key, |id| Report::Panicked { origin: Origin::Endpoint(id), message: None });

@@ -102,6 +102,19 @@ impl<S> Hub<S> {
         self.pipe(id, fd).filter(|&pipe| self.stream(pipe).is_some()).map(StreamId::key)
     }
 
+    /// As [`set_protocol`](Self::set_protocol), for a child process: what its pipes bring goes to the new one too.
+    pub fn set_process_protocol(
+        &mut self,
+        id: ProcessId,
+        protocol: impl SubprocessProtocol<S> + 'static,
+    ) -> Option<Box<dyn SubprocessProtocol<S>>> {
+        if self.machine(id.into())?.is_over() {
+            return None;
+        }
+        self.cancel_timers_of(id.key);
+        self.process_at(id.key)?.protocol.replace(Box::new(protocol))
+    }
+
     /// Sends a signal, after the callback that runs now: never to a process of the same number that came later (contract PROC-11, PROC-12).
     ///
     /// # Errors
