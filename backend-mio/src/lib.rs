@@ -28,8 +28,8 @@ mod selector;
 
 pub use plimsoll_core::*;
 pub use plimsoll_sys::{
-    Answer, Builder, CommandExt, Found, HubExt, PipeKind, PipeView, Resolve, Selector, Server, SocketView, ThreadedResolver,
-    Watched,
+    Answer, Builder, CommandExt, Found, HubExt, PipeKind, PipeView, ProcessView, Resolve, Selector, Server, SocketView,
+    ThreadedResolver, Watched,
 };
 pub use selector::{Mio, Ring};
 

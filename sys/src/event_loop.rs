@@ -1,20 +1,21 @@
 //! The event loop: the core's driver, a poller, and the door from other threads.
 
 use crate::clock::Clock;
+use crate::ext::has_socket;
 use crate::hook::ErrorHook;
 use crate::panic;
 use crate::resolver::Resolve;
 use crate::selector::Selector;
 use crate::server::Server;
 use crate::socket::{LAST_WAIT, Sys};
-use crate::view::SocketView;
+use crate::view::{PipeView, ProcessView, SocketView};
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use plimsoll_core::driver::ReadinessDriver;
 use plimsoll_core::{
-    Addr, BufPool, EndpointId, Engine, Hub, Inbox, Instant, Listen, LoopTag, Observer, Origin, Protocol, Remote, Report,
-    Resource, Wake,
+    Addr, BufPool, EndpointId, Engine, Hub, Inbox, Instant, Listen, LoopTag, Observer, Origin, ProcessId, Protocol, Remote,
+    Report, Resource, StreamId, Wake,
 };
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -351,7 +352,22 @@ impl<S, P: Selector> EventLoop<S, P> {
     ///
     /// Inside of callbacks it is [`HubExt::with_socket`](crate::HubExt::with_socket).
     pub fn socket(&mut self, id: impl Into<EndpointId>) -> Option<SocketView<'_>> {
-        self.driver.source(id).map(|source| SocketView::new(source.as_fd()))
+        let id = id.into();
+        let source = if has_socket(self.driver.engine().hub(), id) { self.driver.source(id) } else { None };
+        source.map(|source| SocketView::new(source.as_fd()))
+    }
+
+    /// The descriptor of a pipe, to look at; `None` once lost (contract INFO-6). Inside of callbacks it is [`HubExt::with_pipe`](crate::HubExt::with_pipe).
+    pub fn pipe(&mut self, id: StreamId) -> Option<PipeView<'_>> {
+        let source = if self.driver.engine().hub().is_pipe(id) { self.driver.source(id) } else { None };
+        source.map(|source| PipeView::new(source.as_fd()))
+    }
+
+    /// A child process, to look at; `None` before `connection_made`, and once it was reaped (contract INFO-6). Inside of callbacks it is
+    /// [`HubExt::with_process`](crate::HubExt::with_process).
+    pub fn process(&mut self, id: ProcessId) -> Option<ProcessView<'_>> {
+        let pid = self.driver.engine().hub().pid(id)?;
+        self.driver.source(id).map(|source| ProcessView::new(pid, source.as_fd()))
     }
 
     /// Names are looked up by `resolver` from now on. Without one the system's `getaddrinfo` is asked, on threads: see [`ThreadedResolver`](crate::ThreadedResolver).

@@ -1,12 +1,12 @@
 //! Verbs for what the core cannot name: descriptors.
 
 use crate::signal;
-use crate::socket::{PipeVisitor, Visitor, file, watch};
-use crate::view::{PipeView, SocketView};
+use crate::socket::{PipeVisitor, ProcessVisitor, Visitor, file, watch};
+use crate::view::{PipeView, ProcessView, SocketView};
 use core::ops::RangeBounds;
 use plimsoll_core::{
-    Addr, Command, DatagramId, DatagramProtocol, EndpointId, Error, Hub, ListenError, Protocol, Resource, Role, ServerId, Stdio,
-    StreamId, WatchId,
+    Addr, Command, DatagramId, DatagramProtocol, EndpointId, Error, Hub, ListenError, ProcessId, Protocol, Resource, Role,
+    ServerId, Stdio, StreamId, WatchId,
 };
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -75,7 +75,12 @@ pub trait HubExt<S> {
     /// Shows the descriptor of a pipe to `look`, right after the callback that runs now; not at all if there is none (contract INFO-6).
     fn with_pipe(&mut self, id: StreamId, look: impl FnOnce(PipeView<'_>) + 'static);
 
-    /// Shows the socket of a connection to `look`, right after the callback that runs now; not at all if there is none (contract INFO-4).
+    /// Shows a child process to `look`, right after the callback that runs now; not at all before `connection_made`, and once it was reaped (contract
+    /// INFO-6).
+    fn with_process(&mut self, id: ProcessId, look: impl FnOnce(ProcessView<'_>) + 'static);
+
+    /// Shows the socket of a connection or a datagram endpoint to `look`, right after the callback that runs now; not at all if there is none: a pipe has
+    /// [its own view](Self::with_pipe) (contract INFO-4).
     fn with_socket(&mut self, id: impl Into<EndpointId>, look: impl FnOnce(SocketView<'_>) + 'static);
 
     /// Watches a descriptor that no transport has: that of a library with sockets of its own, of inotify, a timer. [`Hub::add_reader`] and
@@ -204,11 +209,22 @@ impl<S> HubExt<S> for Hub<S> {
     }
 
     fn with_pipe(&mut self, id: StreamId, look: impl FnOnce(PipeView<'_>) + 'static) {
-        self.visit(id, Resource::new(PipeVisitor(Box::new(look))));
+        if self.is_pipe(id) {
+            self.visit(id, Resource::new(PipeVisitor(Box::new(look))));
+        }
+    }
+
+    fn with_process(&mut self, id: ProcessId, look: impl FnOnce(ProcessView<'_>) + 'static) {
+        if let Some(pid) = self.pid(id) {
+            self.visit(id, Resource::new(ProcessVisitor(pid, Box::new(look))));
+        }
     }
 
     fn with_socket(&mut self, id: impl Into<EndpointId>, look: impl FnOnce(SocketView<'_>) + 'static) {
-        self.visit(id, Resource::new(Visitor(Box::new(look))));
+        let id = id.into();
+        if has_socket(self, id) {
+            self.visit(id, Resource::new(Visitor(Box::new(look))));
+        }
     }
 
     fn watch(&mut self, descriptor: impl AsFd) -> Result<WatchId, Error> {
@@ -221,5 +237,14 @@ impl<S> HubExt<S> for Hub<S> {
 
     fn remove_signal(&mut self, signal: i32) -> bool {
         signal::remove_signal(self, signal)
+    }
+}
+
+/// Whether what an endpoint has is a socket to its users.
+pub(crate) fn has_socket<S>(hub: &Hub<S>, id: EndpointId) -> bool {
+    match id {
+        EndpointId::Stream(id) => !hub.is_pipe(id),
+        EndpointId::Datagram(_) => true,
+        _ => false,
     }
 }

@@ -31,4 +31,4 @@ pub use ext::{CommandExt, HubExt};
 pub use resolver::{Answer, Found, Resolve, ThreadedResolver};
 pub use selector::{Selector, Watched};
 pub use server::Server;
-pub use view::{PipeKind, PipeView, SocketView};
+pub use view::{PipeKind, PipeView, ProcessView, SocketView};

@@ -15,7 +15,7 @@ use crate::error::{error, io_error};
 use crate::panic;
 use crate::resolver::Lookups;
 use crate::selector::{Selector, Watched};
-use crate::view::{PipeView, SocketView};
+use crate::view::{PipeView, ProcessView, SocketView};
 pub(crate) use child::Children;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -104,6 +104,9 @@ pub(crate) struct Visitor(pub(crate) Box<dyn FnOnce(SocketView<'_>)>);
 /// Looks at a pipe from a callback's hub.
 pub(crate) struct PipeVisitor(pub(crate) Box<dyn FnOnce(PipeView<'_>)>);
 
+/// Looks at a child of this id from a callback's hub.
+pub(crate) struct ProcessVisitor(pub(crate) u32, pub(crate) Box<dyn FnOnce(ProcessView<'_>)>);
+
 /// Sockets, and the poller that watches them.
 pub(crate) struct Sys<P> {
     pub(crate) selector: P,
@@ -171,11 +174,14 @@ impl<P: Selector> Sockets for Sys<P> {
     fn visit(&mut self, source: &Source, visitor: Resource) {
         let visited = panic::catch(|| match visitor.downcast::<Visitor>() {
             Ok(Visitor(visit)) => visit(SocketView::new(source.as_fd())),
-            Err(visitor) => {
-                if let Ok(PipeVisitor(visit)) = visitor.downcast() {
-                    visit(PipeView::new(source.as_fd()));
+            Err(visitor) => match visitor.downcast::<PipeVisitor>() {
+                Ok(PipeVisitor(visit)) => visit(PipeView::new(source.as_fd())),
+                Err(visitor) => {
+                    if let Ok(ProcessVisitor(pid, visit)) = visitor.downcast() {
+                        visit(ProcessView::new(pid, source.as_fd()));
+                    }
                 }
-            }
+            },
         });
         if let Err(message) = visited {
             self.panics.push(message);

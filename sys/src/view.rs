@@ -5,6 +5,7 @@ use crate::socket::{addr, option};
 use core::fmt;
 use core::time::Duration;
 use plimsoll_core::{Addr, Call, Error, SocketOption};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::net::sockopt;
@@ -82,6 +83,30 @@ impl<'a> SocketView<'a> {
         told(sockopt::socket_recv_buffer_size(self.0))
     }
 
+    /// Whether it may send to broadcast addresses (`SO_BROADCAST`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn broadcast(self) -> Result<bool, Error> {
+        told(sockopt::socket_broadcast(self.0))
+    }
+
+    /// Whether what it sends to a group comes back to this machine (`IP_MULTICAST_LOOP`, `IPV6_MULTICAST_LOOP`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn multicast_loop(self) -> Result<bool, Error> {
+        told(if option::is_v6(self.0) { sockopt::ipv6_multicast_loop(self.0) } else { sockopt::ip_multicast_loop(self.0) })
+    }
+
+    /// How far what it sends to a group goes (`IP_MULTICAST_TTL`, `IPV6_MULTICAST_HOPS`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn multicast_hops(self) -> Result<u32, Error> {
+        told(if option::is_v6(self.0) { sockopt::ipv6_multicast_hops(self.0) } else { sockopt::ip_multicast_ttl(self.0) })
+    }
+
     /// Sets an option.
     ///
     /// # Errors
@@ -144,6 +169,33 @@ impl<'a> PipeView<'a> {
     #[cfg(target_os = "linux")]
     pub fn set_capacity(self, bytes: usize) -> Result<usize, Error> {
         told(rustix::pipe::fcntl_setpipe_size(self.0, bytes))
+    }
+}
+
+/// A child process, to look at (contract INFO-6): its end and its reaping are the loop's. It has not been reaped yet, so its id is nobody else's.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessView<'a> {
+    pid: u32,
+    child: BorrowedFd<'a>,
+}
+
+impl<'a> ProcessView<'a> {
+    pub(crate) const fn new(pid: u32, child: BorrowedFd<'a>) -> Self {
+        Self { pid, child }
+    }
+
+    /// Its process id, good for every call of the system's as long as this view is.
+    #[must_use]
+    pub const fn pid(self) -> u32 {
+        self.pid
+    }
+
+    /// Whether it has ended already, though nobody was told yet.
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        let mut polled = [PollFd::new(&self.child, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        matches!(rustix::event::poll(&mut polled, Some(&now)), Ok(1..))
     }
 }
 

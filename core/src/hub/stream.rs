@@ -107,6 +107,12 @@ impl<S> Hub<S> {
         Ok(())
     }
 
+    /// Whether it has one direction only: it is an end of a pipe, or of what is used like one (contract PIPE-1, PIPE-6).
+    #[must_use]
+    pub fn is_pipe(&self, id: StreamId) -> bool {
+        self.stream(id).is_some_and(|stream| stream.transport.can_read() != stream.transport.can_write())
+    }
+
     /// Whether [`write_eof`](Self::write_eof) is supported (contract EOF-7).
     #[must_use]
     pub fn can_write_eof(&self, id: StreamId) -> bool {

@@ -31,6 +31,6 @@ pub(crate) fn set(source: impl AsFd + Copy, option: SocketOption) -> Result<(), 
     done.map_err(|errno| error(Call::Option, errno))
 }
 
-fn is_v6(source: impl AsFd) -> bool {
+pub(crate) fn is_v6(source: impl AsFd) -> bool {
     getsockname(source).is_ok_and(|local| local.address_family() == AddressFamily::INET6)
 }

@@ -593,6 +593,62 @@ fn timers_belong_to_a_child_too() {
 }
 
 #[test]
+fn a_child_can_be_looked_at_until_it_is_reaped() {
+    //= INFO-6, PROC-9
+    let mut rig = Rig::new();
+    let look = |cx: &mut Cx<'_>| {
+        let pid = cx.pid();
+        let seen = std::rc::Rc::new(std::cell::Cell::new(false));
+        let mark = seen.clone();
+        cx.hub.with_process(cx.id, move |child| {
+            assert_eq!(Some(child.pid()), pid);
+            assert!(!child.has_ended() && is_there(child.pid()));
+            mark.set(true);
+        });
+        cx.hub.call_soon(move |_, state| state.note(format!("seen: {}", seen.get())));
+    };
+    let id = spawn(&mut rig, Command::new("cat"), child().on("made", look));
+    rig.event_loop.hub().with_process(id, |_| panic!("it is not there yet"));
+    assert!(rig.event_loop.process(id).is_none());
+    rig.until_saw("seen: true");
+    let pid = rig.event_loop.hub().pid(id).unwrap();
+    assert_eq!(rig.event_loop.process(id).unwrap().pid(), pid);
+    assert!(rig.event_loop.socket(id).is_none());
+    rig.event_loop.hub().with_socket(id, |_| panic!("it is not a socket"));
+    // It ends, and the loop does not know it yet.
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid as i32).unwrap(), rustix::process::Signal::KILL).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !rig.event_loop.process(id).unwrap().has_ended() {
+        assert!(Instant::now() < deadline);
+    }
+    rig.until_saw("child exited(-9)");
+    assert!(rig.event_loop.process(id).is_none(), "reaped: the number may be another's");
+    rig.event_loop.hub().with_process(id, |_| panic!("it is reaped"));
+    rig.until_saw("child lost(None)");
+    assert!(rig.event_loop.process(id).is_none());
+    rig.settle();
+    assert_eq!(rig.reported(), [""; 0]);
+}
+
+#[test]
+fn a_child_is_handed_to_another_protocol_by_what_it_says() {
+    //= LIFE-14
+    let mut rig = Rig::new();
+    let hand_over = |cx: &mut Cx<'_>| cx.set_protocol(Child { name: "second", out: "more", ..child() });
+    let id = spawn(&mut rig, Command::new("cat"), child().on("data", hand_over));
+    let stdin = rig.event_loop.hub().pipe(id, PipeFd::Stdin).unwrap();
+    rig.event_loop.hub().write(stdin, "one");
+    rig.until(|state| state.received("out") == b"one");
+    rig.event_loop.hub().write(stdin, "two");
+    rig.until(|state| state.received("more") == b"two");
+    rig.event_loop.hub().close(stdin);
+    rig.until_saw("second lost(None)");
+    assert!(rig.state().saw("second exited(0)"));
+    assert_eq!(rig.state().received("out"), b"one");
+    assert_eq!(rig.state().times("child exited(0)"), 0);
+}
+
+#[test]
 fn the_pipes_of_a_child_can_be_looked_at() {
     //= INFO-6
     let mut rig = Rig::new();
