@@ -13,8 +13,8 @@ const MOST_PATH: usize = if cfg!(any(target_os = "linux", target_os = "android")
 /// The length of the address of a socket without a name: the family and nothing else.
 const UNNAMED_LEN: u32 = 2;
 
-/// An address that came with a call; none if it is of a family that the core does not name, or a path without a closing NUL: that one the
-/// socket itself can tell.
+/// An address that came with a call; none if it is of a family that the core does not name, or a path that fills all of the room, without a closing NUL:
+/// rustix panics at that one. The socket of a connection can be asked for it ([`peer`]); the sender of a datagram has none for us.
 pub(crate) fn from_any(any: SocketAddrAny) -> Option<Addr> {
     if any.address_family() != AddressFamily::UNIX {
         return SocketAddr::try_from(any).ok().map(Addr::from);

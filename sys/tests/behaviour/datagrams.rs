@@ -5,6 +5,7 @@ use crate::backend::{
     Addr, CloseReason, Context, Data, Datagram, DatagramId, DatagramProtocol, Error, Family, Group, HubExt, OpenError, Refusal,
     SocketOption, UnixAddr, WriteLimits, WriteStatus,
 };
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType};
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
@@ -338,6 +339,17 @@ fn unix_datagrams_go_between_paths_and_a_socket_file_that_was_left_is_replaced()
     // From a socket without a name there is no way back.
     UnixDatagram::unbound().unwrap().send_to(b"who?", here).unwrap();
     rig.heard(&log, "err(InvalidInput)");
+    // Nor from one whose path fills the system's room: it is told like one without a name.
+    let stem = std::env::temp_dir().join(format!("{}-", std::process::id()));
+    let longest = format!("{:d<108}", stem.display());
+    let _ = std::fs::remove_file(&longest);
+    let nameless = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).unwrap();
+    rustix::net::bind(&nameless, &SocketAddrUnix::new(longest.as_str()).unwrap()).unwrap();
+    let to = SocketAddrUnix::new(here).unwrap();
+    rustix::net::sendto(&nameless, b"far", SendFlags::empty(), &to).unwrap();
+    std::fs::remove_file(&longest).unwrap();
+    rig.heard(&log, "far");
+    rig.until(|_| log.borrow().iter().filter(|heard| *heard == "err(InvalidInput)").count() == 2);
     // What is larger than the area is cut (contract DGRAM-13).
     peer.send_to(&pattern(100_000), here).unwrap();
     rig.heard(&log, "65536 bytes");

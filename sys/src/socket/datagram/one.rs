@@ -14,7 +14,8 @@ pub(super) fn receive(source: &Source, blocks: &mut [BytesMut], came: &mut [Inco
         match rustix::net::recvfrom(&source.descriptor, &mut block[..], RecvFlags::empty()) {
             Ok((len, _, from)) => {
                 came.len = len;
-                // A sender that was never bound has no name.
+                // A sender that was never bound has no name. One whose path fills the system's room, without a closing NUL, is told likewise:
+                // only its own socket can be asked for that, and nothing can be sent to it from here.
                 came.from = from.and_then(addr::from_any).unwrap_or(Addr::Unix(UnixAddr::UNNAMED));
                 count += 1;
             }
