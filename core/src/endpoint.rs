@@ -9,6 +9,7 @@ use crate::kind::Machine;
 use crate::process::{PipeFd, Subprocess};
 use crate::protocol::{DatagramProtocol, Protocol, SubprocessProtocol};
 use crate::stream::StreamTransport;
+use crate::tls::Layer;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -81,6 +82,9 @@ pub(crate) const FOLLOWS_ITSELF: u8 = 1 << 4;
 /// Other readers follow its writing: see [`Cold::followers`].
 pub(crate) const FOLLOWED: u8 = 1 << 5;
 
+/// A layer stands between it and its connection: see [`Cold::layer`].
+pub(crate) const LAYERED: u8 = 1 << 6;
+
 /// A protocol and the machine of its endpoint.
 pub(crate) struct Occupant<P: ?Sized, T> {
     /// None while it is lifted out to be called, and while an accepted connection has not got one yet.
@@ -139,6 +143,30 @@ impl<S> Stream<S> {
         }
         self.protocol.replace(protocol)
     }
+
+    /// The layer between it and its connection.
+    #[inline]
+    pub(crate) fn layer(&self) -> Option<&Layer> {
+        if self.common.has(LAYERED) { self.common.cold.as_ref()?.layer.as_deref() } else { None }
+    }
+
+    /// The layer, and the transport that it works on.
+    #[inline]
+    pub(crate) fn layered(&mut self) -> Option<(&mut Layer, &mut StreamTransport)> {
+        if !self.common.has(LAYERED) {
+            return None;
+        }
+        Some((self.common.cold.as_mut()?.layer.as_deref_mut()?, &mut self.transport))
+    }
+
+    /// Whether received bytes, or an end-of-file, would be welcome now.
+    #[inline]
+    pub(crate) fn wants_read(&self) -> bool {
+        match self.layer() {
+            None => self.transport.wants_read(),
+            Some(layer) => layer.wants_read(&self.transport),
+        }
+    }
 }
 
 pub(crate) type DatagramEndpoint<S> = Occupant<dyn DatagramProtocol<S>, DatagramTransport>;
@@ -162,6 +190,8 @@ pub(crate) struct Cold {
     pub(crate) file: Option<Sendfile>,
     /// The child whose pipe this is, and which.
     pub(crate) child: Option<(Key, PipeFd)>,
+    /// What makes it secure.
+    pub(crate) layer: Option<Box<Layer>>,
 }
 
 pub(crate) type Process<S> = Occupant<dyn SubprocessProtocol<S>, Box<Child>>;

@@ -76,6 +76,10 @@ words!(
         CallbackFailed => "callback failed",
         /// The child has ended, and the loop knows it.
         ProcessGone => "no such process",
+        /// What a secure connection's peer sent is not what it may send, or it refuses ours: the code is that of its alert (RFC 8446, 6).
+        TlsError => "TLS error",
+        /// The peer finished without a closing word: something may be missing (contract TLS-9).
+        TlsTruncated => "finished without close_notify",
         /// Anything else: see the code.
         Other => "error",
     }
@@ -98,6 +102,8 @@ words!(
         Accept => "accept",
         /// Connecting.
         Connect => "connect",
+        /// Making a connection secure.
+        Handshake => "handshake",
         /// Receiving.
         Receive => "receive",
         /// Sending.
@@ -168,7 +174,7 @@ impl Error {
         self.call
     }
 
-    /// The system's code: `errno` on Unix, and for a name that was looked up the code of `getaddrinfo`.
+    /// The system's code: `errno` on Unix, for a name that was looked up the code of `getaddrinfo`, and for [`ErrorKind::TlsError`] that of the alert that the peer sent.
     #[must_use]
     pub const fn code(self) -> Option<i32> {
         if self.code == 0 { None } else { Some(self.code) }
@@ -216,6 +222,8 @@ mod std_conversions {
                 ErrorKind::Unreachable => io::ErrorKind::NetworkUnreachable,
                 ErrorKind::HostNotFound => io::ErrorKind::NotFound,
                 ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
+                ErrorKind::TlsError => io::ErrorKind::InvalidData,
+                ErrorKind::TlsTruncated => io::ErrorKind::UnexpectedEof,
                 _ => io::ErrorKind::Other,
             };
             Self::new(kind, error)

@@ -104,6 +104,7 @@ mod sync;
 pub mod testing;
 mod time;
 mod timers;
+pub mod tls;
 
 pub use addr::{Addr, Ends, Family, UnixAddr};
 pub use bytes::{Bytes, BytesMut};

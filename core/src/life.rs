@@ -78,6 +78,12 @@ impl Life {
         self.marks & mark != 0
     }
 
+    /// The machine's own bits, and two others.
+    #[inline]
+    pub(crate) const fn marks(&self) -> u8 {
+        self.marks
+    }
+
     pub(crate) const fn set(&mut self, mark: u8, yes: bool) {
         self.marks = if yes { self.marks | mark } else { self.marks & !mark };
     }

@@ -44,6 +44,10 @@ pub enum Event<'a> {
     Timer,
     /// `sendfile_done` is called.
     SendfileDone(Result<u64, Error>),
+    /// `start_tls` took effect: nothing is delivered before `start_tls_done`.
+    StartTls,
+    /// `start_tls_done` is called.
+    StartTlsDone,
     /// `connection_lost` is called.
     Lost(&'a CloseReason),
     /// `open_failed` is called.

@@ -69,6 +69,10 @@ pub trait Protocol<S>: AsAny {
     /// before a `connection_lost` (contract LOOP-28, LOOP-29). An error of the file leaves the connection as it is.
     fn sendfile_done(&mut self, cx: &mut Context<'_, S>, result: Result<u64, Error>) {}
 
+    /// The connection is secure: what [`Hub::start_tls`](crate::Hub::start_tls) began has come to a good end (contract TLS-18). What the peer sends comes from here on
+    /// decrypted. A handshake that fails ends the connection, and `connection_lost` is told why.
+    fn start_tls_done(&mut self, cx: &mut Context<'_, S>) {}
+
     /// A timer of [`Hub::set_timer`](crate::Hub::set_timer) is due. Timers belong to the protocol that set them: replacing the
     /// protocol and losing the connection cancel them.
     fn timer(&mut self, cx: &mut Context<'_, S>, timer: TimerId) {}
@@ -160,6 +164,9 @@ pub trait BufferedProtocol<S>: AsAny {
 
     /// As [`Protocol::sendfile_done`].
     fn sendfile_done(&mut self, cx: &mut Context<'_, S>, result: Result<u64, Error>) {}
+
+    /// As [`Protocol::start_tls_done`].
+    fn start_tls_done(&mut self, cx: &mut Context<'_, S>) {}
 
     /// As [`Protocol::timer`].
     fn timer(&mut self, cx: &mut Context<'_, S>, timer: TimerId) {}
@@ -307,6 +314,10 @@ impl<S, P: BufferedProtocol<S> + 'static> Protocol<S> for Buffered<P> {
 
     fn sendfile_done(&mut self, cx: &mut Context<'_, S>, result: Result<u64, Error>) {
         self.0.sendfile_done(cx, result);
+    }
+
+    fn start_tls_done(&mut self, cx: &mut Context<'_, S>) {
+        self.0.start_tls_done(cx);
     }
 
     fn timer(&mut self, cx: &mut Context<'_, S>, timer: TimerId) {

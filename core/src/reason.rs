@@ -21,6 +21,8 @@ pub enum Cause {
     ReadFailed,
     /// Sending failed.
     WriteFailed,
+    /// A limit has passed: of a handshake, or of the orderly end of a secure connection.
+    TimedOut,
     /// A callback of the protocol failed, or panicked.
     CallbackFailed,
 }
@@ -101,7 +103,7 @@ impl CloseReason {
         self.discarded
     }
 
-    /// What the protocol gave to [`Context::fail`](crate::Context::fail).
+    /// What the protocol gave to [`Context::fail`](crate::Context::fail), or what is known of a [`TlsError`](crate::tls::TlsError) in words.
     #[must_use]
     pub fn failure(&self) -> Option<&(dyn core::error::Error + 'static)> {
         self.failure.as_deref()
@@ -134,6 +136,7 @@ impl fmt::Display for CloseReason {
             Cause::Exited => "exited",
             Cause::ReadFailed => "reading failed",
             Cause::WriteFailed => "writing failed",
+            Cause::TimedOut => "a limit has passed",
             Cause::CallbackFailed => "a callback failed",
         })?;
         match self.error() {

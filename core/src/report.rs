@@ -3,6 +3,7 @@
 use crate::addr::Addr;
 use crate::error::Error;
 use crate::key::{EndpointId, ServerId, WatchId};
+use crate::tls::TlsError;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -49,6 +50,20 @@ pub enum Report {
         server: ServerId,
         /// Why.
         error: Error,
+    },
+    /// A connection that a server accepted could not be made secure: nothing comes of it (contract TLS-2). That the peer left it is not reported.
+    HandshakeFailed {
+        /// Of which server.
+        server: ServerId,
+        /// Whose it was.
+        peer: Option<Addr>,
+        /// Why.
+        error: TlsError,
+    },
+    /// `eof_received` wanted to keep a secure connection, which has no halves: it closes (contract TLS-7).
+    NoHalfClose {
+        /// Which.
+        id: EndpointId,
     },
     /// One of several addresses is not available and was skipped (contract LOOP-15).
     AddressSkipped {
@@ -117,6 +132,9 @@ impl fmt::Display for Report {
             }
             Self::Application(error) => error.fmt(f),
             Self::AcceptFailed { server, error } => write!(f, "{server:?}: {error}; accepting rests for a second"),
+            Self::HandshakeFailed { server, peer: Some(peer), error } => write!(f, "{server:?}: {peer}: {error}"),
+            Self::HandshakeFailed { server, peer: None, error } => write!(f, "{server:?}: {error}"),
+            Self::NoHalfClose { id } => write!(f, "{id:?}: there is no half-close on a secure connection, so it closes"),
             Self::AddressSkipped { addr, error } => write!(f, "{addr} is skipped: {error}"),
             Self::OptionFailed { id, error } => write!(f, "{id:?}: {error}"),
             Self::WatchFailed { id, error } => write!(f, "{id:?}: {error}"),

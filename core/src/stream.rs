@@ -15,10 +15,14 @@ use alloc::boxed::Box;
 const WROTE_EOF: u8 = 1;
 const FIN_SENT: u8 = 1 << 1;
 const EOF_ASKED: u8 = 1 << 2;
+/// Two bits say what it is; neither of them: a connection.
+const KIND: u8 = NO_INPUT | NO_OUTPUT;
 /// A write pipe: nothing is ever received.
 const NO_INPUT: u8 = 1 << 3;
 /// A read pipe: nothing is ever sent.
 const NO_OUTPUT: u8 = 1 << 4;
+/// A connection under a layer, which stands between the application and the queue: it alone writes, and says when there is nothing left to say.
+const LAYERED: u8 = NO_INPUT | NO_OUTPUT;
 /// Behind what is queued a file is to be sent.
 const FILE: u8 = 1 << 5;
 
@@ -115,7 +119,7 @@ impl StreamTransport {
 
     #[cold]
     fn refusal(&self) -> WriteStatus {
-        if !self.can_write() {
+        if !self.can_write() || self.is_layered() && !self.is_closing() {
             WriteStatus::Refused(Refusal::Unsupported)
         } else if self.wrote_eof() {
             WriteStatus::Refused(Refusal::AfterEof)
@@ -134,9 +138,9 @@ impl StreamTransport {
     /// On a write pipe it is a graceful close (contract PIPE-9), that waits for `connection_made`.
     ///
     /// # Errors
-    /// `Unsupported` on a read pipe.
+    /// `Unsupported` where [`can_write_eof`](Self::can_write_eof) is false.
     pub fn write_eof(&mut self) -> Result<(), Refusal> {
-        if !self.can_write() {
+        if !self.can_write_eof() {
             return Err(Refusal::Unsupported);
         }
         if !self.is_closing() {
@@ -165,7 +169,7 @@ impl StreamTransport {
 
     /// Only while open.
     fn begin_close(&mut self, cause: Cause) {
-        self.life.close(cause, self.queue.is_some() || self.life.has(FILE));
+        self.life.close(cause, self.queue.is_some() || self.life.has(FILE) || self.is_layered());
     }
 
     /// Throws the queue away; the connection is lost without an error (contract CLOSE-2). How many accepted bytes were dropped.
@@ -227,7 +231,7 @@ impl StreamTransport {
     /// # Errors
     /// `Unsupported` on a pipe, `Closed` once closing or finished, `Busy` if there is one already.
     pub fn send_file(&mut self) -> Result<(), ErrorKind> {
-        if !(self.can_read() && self.can_write()) {
+        if self.life.marks() & KIND != 0 {
             Err(ErrorKind::Unsupported)
         } else if self.is_closing() || self.wrote_eof() {
             Err(ErrorKind::Closed)
@@ -278,11 +282,11 @@ impl StreamTransport {
     }
 
     /// The protocol's answer to [`StreamEvent::Eof`]: whether our sending half stays open (contract EOF-2, EOF-3). A read pipe has none,
-    /// and closes whatever the answer is (contract PIPE-2).
+    /// and closes whatever the answer is (contract PIPE-2), as does a connection under a layer (contract TLS-7).
     pub fn keep_open(&mut self, yes: bool) {
         let asked = self.life.has(EOF_ASKED);
         self.life.set(EOF_ASKED, false);
-        if asked && !yes && self.life.phase() == Phase::Open {
+        if asked && (!yes || self.is_layered()) && self.life.phase() == Phase::Open {
             self.begin_close(Cause::PeerEof);
         }
         if asked && !self.can_write() {
@@ -293,7 +297,7 @@ impl StreamTransport {
     /// The kernel took the foremost `n` bytes.
     pub fn handle_sent(&mut self, n: usize, pool: &mut BufPool) {
         let Some(queue) = &mut self.queue else { return };
-        queue.advance(n, pool);
+        queue.advance(n.min(queue.to_send()), pool);
         if queue.is_empty() {
             self.give_back(pool);
             self.flushed();
@@ -332,7 +336,7 @@ impl StreamTransport {
 
     /// The queue is empty, the sending half finished, or the end of a read pipe told: a graceful close has nothing left to wait for.
     fn flushed(&mut self) {
-        if self.wants_send() == Wants::Nothing {
+        if self.wants_send() == Wants::Nothing && !self.is_layered() {
             self.life.flushed();
         }
     }
@@ -365,9 +369,9 @@ impl StreamTransport {
     #[inline]
     #[must_use]
     pub fn wants_send(&self) -> Wants {
-        if !self.life.sends() {
+        if !self.life.sends() && !self.shakes_hands() {
             Wants::Nothing
-        } else if self.queue.is_some() {
+        } else if self.queue.as_ref().is_some_and(|queue| queue.to_send() > 0) {
             Wants::Bytes
         } else if self.life.has(FILE) {
             Wants::File
@@ -390,8 +394,8 @@ impl StreamTransport {
     }
 
     /// Whether something is to be told that waits for whoever drives it to look.
-    pub(crate) const fn has_to_tell(&self) -> bool {
-        self.is_eof_due()
+    pub(crate) fn has_to_tell(&self) -> bool {
+        self.is_eof_due() || self.is_layered() && self.is_drained()
     }
 
     /// Lends the foremost queued bytes to a vectored send; how many slices it lent.
@@ -507,13 +511,19 @@ impl StreamTransport {
     #[inline]
     #[must_use]
     pub const fn can_read(&self) -> bool {
-        !self.life.has(NO_INPUT)
+        self.life.marks() & KIND != NO_INPUT
     }
 
     /// Whether it sends at all: a read pipe does not.
     #[inline]
     #[must_use]
     pub const fn can_write(&self) -> bool {
+        self.life.marks() & KIND != NO_OUTPUT
+    }
+
+    /// Whether our sending half can be finished by itself: on connections without a layer, and on write pipes (contract EOF-7, TLS-6).
+    #[must_use]
+    pub const fn can_write_eof(&self) -> bool {
         !self.life.has(NO_OUTPUT)
     }
 
@@ -570,5 +580,93 @@ impl StreamTransport {
     #[must_use]
     pub const fn write_buffer_limits(&self) -> WriteLimits {
         self.life.writing().limits()
+    }
+
+    // ---- under a layer ----
+
+    /// Puts a layer between the application and the queue, for good: what is queued already goes out as it is.
+    pub(crate) fn set_layered(&mut self) {
+        self.life.set(LAYERED, true);
+    }
+
+    /// The marks that it begins with, if they are others than those it was made with.
+    pub(crate) fn start_with(&mut self, limits: WriteLimits) {
+        self.life.flow().set_limits(limits, 0);
+    }
+
+    /// Whether a layer can be put in now.
+    pub(crate) fn can_start_tls(&self) -> Result<(), ErrorKind> {
+        let reading = self.life.reading();
+        if !self.is_made() {
+            Err(ErrorKind::NotConnected)
+        } else if self.is_closing() || self.wrote_eof() || reading.is_held(Hold::Eof) {
+            Err(ErrorKind::Closed)
+        } else if reading.is_held(Hold::File) {
+            Err(ErrorKind::Busy)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether there is a layer.
+    #[inline]
+    pub(crate) const fn is_layered(&self) -> bool {
+        self.life.marks() & KIND == LAYERED
+    }
+
+    /// A layer that is being opened sends before the application may.
+    fn shakes_hands(&self) -> bool {
+        self.is_layered() && self.life.phase() == Phase::Init
+    }
+
+    /// The answer to a write through the layer, if it queues nothing.
+    pub(crate) fn refuses_layered_write(&self) -> Option<WriteStatus> {
+        self.is_closing().then_some(WriteStatus::Discarded)
+    }
+
+    /// Queues plain bytes until the layer can take them.
+    pub(crate) fn write_backlog(&mut self, data: impl WriteData, pool: &mut BufPool) {
+        self.queue.get_or_insert_with(|| pool.take_queue()).push_backlog(data);
+        self.settle_layer(pool);
+    }
+
+    /// Takes them out, for the layer.
+    pub(crate) fn take_backlog(&mut self) -> Option<Box<SendQueue>> {
+        self.queue.as_mut()?.take_backlog()
+    }
+
+    /// Where the layer puts what is to be sent; [`settle_layer`](Self::settle_layer) afterwards.
+    pub(crate) fn layer_output(&mut self, pool: &mut BufPool) -> &mut SendQueue {
+        self.queue.get_or_insert_with(|| pool.take_queue())
+    }
+
+    /// The queue has changed: it is held against the marks, and given back if nothing is in it.
+    pub(crate) fn settle_layer(&mut self, pool: &mut BufPool) {
+        let size = self.write_buffer_size();
+        if size == 0 {
+            self.give_back(pool);
+        }
+        self.life.flow().wrote(size);
+    }
+
+    /// What a write through the layer is answered.
+    pub(crate) fn layered_status(&self) -> WriteStatus {
+        self.status()
+    }
+
+    /// It is closing, and the application's bytes are gone: it is for the layer to say the last word.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.life.phase() == Phase::Flushing && self.queue.is_none()
+    }
+
+    /// The layer has nothing left to say, and nothing to wait for.
+    pub(crate) fn handle_layer_over(&mut self, pool: &mut BufPool) {
+        self.give_back(pool);
+        self.life.flushed();
+    }
+
+    /// The layer has failed, or was given up: an error of the connection, also while it is closing. How many accepted bytes were dropped.
+    pub(crate) fn handle_layer_error(&mut self, cause: Cause, error: Error, pool: &mut BufPool) -> usize {
+        self.broken(cause, error, pool)
     }
 }

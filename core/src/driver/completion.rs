@@ -326,6 +326,7 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
             }
             self.flush(key);
             self.drain_due();
+            self.advance_layer(key);
         }
     }
 
@@ -485,6 +486,7 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
             return;
         }
         self.flush(key);
+        self.advance_layer(key);
         self.hung_up(key);
         self.deliver_held(key);
         self.engine.deliver_eof(key);

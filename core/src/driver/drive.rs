@@ -100,6 +100,14 @@ pub(super) trait Drive<S> {
         self.settle();
     }
 
+    /// Goes on with the layer of a connection, if it has one, as far as that goes: each step is sent from before the next.
+    fn advance_layer(&mut self, key: Key) {
+        while self.engine().advance_layer(key) {
+            self.flush(key);
+            self.drain_due();
+        }
+    }
+
     /// Carries out operations and looks at endpoints until there is nothing left to do.
     #[inline]
     fn settle(&mut self) {

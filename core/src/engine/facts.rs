@@ -2,18 +2,19 @@
 
 use super::{Engine, MOST_EDGES};
 use crate::addr::Ends;
-use crate::endpoint::{IN_DUE, Stream};
+use crate::endpoint::{IN_DUE, LAYERED, Stream};
 use crate::error::{Error, ErrorKind};
 use crate::flow::data::Data;
 use crate::flow::pool::BufPool;
 use crate::flow::read_gate::Hold;
 use crate::flow::write_flow::Edge;
-use crate::hub::NO_MEMORY_LENT;
+use crate::hub::{Hub, NO_MEMORY_LENT};
 use crate::key::{EndpointId, Key, QueryId, StreamId};
 use crate::kind::Callback;
 use crate::observer::Event;
 use crate::open::OpenError;
 use crate::protocol::Protocol;
+use crate::reason::Cause;
 use crate::report::Report;
 use crate::status::Wants;
 use alloc::boxed::Box;
@@ -93,6 +94,10 @@ impl<S> Engine<S> {
     /// [`wants_read`](Self::wants_read) first, and send what it has to send afterwards.
     #[inline]
     pub fn received(&mut self, key: Key, data: Data<'_>) {
+        if self.is_layered(key) {
+            self.received_below(key, &data);
+            return self.hub.look_at(key);
+        }
         if let Some(protocol) = self.wanting(key).filter(|_| !data.is_empty()).and_then(|stream| stream.protocol.take()) {
             self.deliver(key, protocol, data);
         }
@@ -119,6 +124,14 @@ impl<S> Engine<S> {
 
     /// Lends the protocol's own memory to a read and tells it of the bytes: one unit, with nothing in between (contract BUF-1).
     pub fn read_into(&mut self, key: Key, read: impl FnOnce(&mut [u8]) -> ReadResult) -> ReadResult {
+        if self.is_layered(key) {
+            return Ok(None);
+        }
+        self.lend(key, |_, memory| read(memory))
+    }
+
+    /// As [`read_into`](Self::read_into), whatever there is below.
+    pub(super) fn lend(&mut self, key: Key, read: impl FnOnce(&mut Hub<S>, &mut [u8]) -> ReadResult) -> ReadResult {
         let hint = NonZeroUsize::new(self.hub.pool.block_size());
         let result = self.call::<Stream<S>, _>(key, |protocol, cx| {
             let memory = protocol.lend_memory(hint);
@@ -127,7 +140,7 @@ impl<S> Engine<S> {
                 cx.fail(NO_MEMORY_LENT);
                 return Ok(None);
             }
-            let result = read(memory);
+            let result = read(cx.hub, memory);
             match result {
                 Ok(Some(n)) if n > memory.len() => {
                     // A backend that says so has written where it must not, or lies; the protocol is not told either way.
@@ -147,6 +160,9 @@ impl<S> Engine<S> {
 
     /// The peer has finished. It is told at once, or when reading is resumed.
     pub fn read_eof(&mut self, key: Key) {
+        if self.ended_below(key, None) {
+            return;
+        }
         if let Some(stream) = self.hub.stream_at(key) {
             stream.transport.handle_eof();
         }
@@ -163,16 +179,23 @@ impl<S> Engine<S> {
         let Some(stream) = self.hub.stream_at(key) else { return };
         // A read pipe closes whatever the answer is (contract PIPE-2), unless its protocol failed.
         let pipe = !stream.transport.can_write();
+        let layered = stream.common.has(LAYERED);
         let counts = if pipe { !stream.transport.is_losing() } else { !stream.transport.is_closing() };
         stream.transport.keep_open(keep_open);
         if counts {
-            self.hub.observe(key, &Event::EofAnswered { keep_open: keep_open && !pipe });
+            self.hub.observe(key, &Event::EofAnswered { keep_open: keep_open && !pipe && !layered });
+            if keep_open && layered {
+                self.hub.report_of(key, |id| Report::NoHalfClose { id });
+            }
         }
         self.hub.touch(key);
     }
 
     /// Receiving failed: the connection is lost with that error (contract READ-13).
     pub fn read_failed(&mut self, key: Key, error: Error) {
+        if self.ended_below(key, Some((Cause::ReadFailed, error))) {
+            return;
+        }
         if let Some((stream, pool)) = self.hub.stream_and_pool(key) {
             let dropped = stream.transport.handle_read_error(error, pool);
             self.hub.force_closed(key, dropped);
@@ -203,10 +226,17 @@ impl<S> Engine<S> {
 
     /// Sending failed: the connection is lost with that error (contract WRITE-10).
     pub fn send_failed(&mut self, key: Key, error: Error) {
+        if !self.is_made(key) && self.ended_below(key, Some((Cause::WriteFailed, error))) {
+            return;
+        }
         if let Some((stream, pool)) = self.hub.stream_and_pool(key) {
             let dropped = stream.transport.handle_write_error(error, pool);
             self.hub.force_closed(key, dropped);
         }
+    }
+
+    fn is_made(&mut self, key: Key) -> bool {
+        self.hub.stream_at(key).is_some_and(|stream| stream.transport.is_made())
     }
 
     /// The reader at the other end of a write pipe has gone. Send what is queued first: that it cannot be sent says more (contract PIPE-7). Ignored before

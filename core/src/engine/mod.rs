@@ -3,6 +3,7 @@
 mod datagram;
 mod facts;
 mod file;
+mod layer;
 mod process;
 mod turn;
 mod watch;
@@ -10,6 +11,8 @@ mod watch;
 pub use facts::ReadResult;
 pub(crate) use process::Forward;
 
+use crate::Addr;
+use crate::endpoint::{IN_DIRTY, LAYERED, LENDS};
 use crate::flow::pool::BufPool;
 use crate::hub::{Hub, ListenError, Ready};
 use crate::key::{Key, LoopTag, ServerId};
@@ -21,7 +24,6 @@ use crate::protocol::Protocol;
 use crate::report::Report;
 use crate::stream::StreamTransport;
 use crate::time::Instant;
-use crate::{Addr, endpoint::IN_DIRTY};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -157,7 +159,7 @@ impl<S> Engine<S> {
     #[inline]
     pub fn wants_read(&mut self, key: Key) -> Option<bool> {
         let stream = self.hub.stream_at(key)?;
-        if stream.transport.wants_read() { Some(stream.common.has(crate::endpoint::LENDS)) } else { None }
+        if stream.wants_read() { Some(stream.common.flags & (LENDS | LAYERED) == LENDS) } else { None }
     }
 
     /// The memory to read into and to queue in.

@@ -55,6 +55,7 @@ impl<S> Engine<S> {
             Some(Ready::OpenFailed(key, error)) => self.open_failed(key, error),
             Some(Ready::Happened(key)) => self.happened(key),
             Some(Ready::SendfileDone(key)) => self.sendfile_done(key),
+            Some(Ready::StartTlsDone(key)) => self.start_tls_done(key),
             Some(Ready::Lost(key)) => self.lost(key),
             None => self.snapshot = 0,
         }
@@ -89,6 +90,7 @@ impl<S> Engine<S> {
             Work::Accept { listener } => self.hub.server_rested(listener),
             Work::Send { datagram } => self.hub.datagrams_rested(datagram),
             Work::Stagger { stream } => self.hub.stagger_over(stream),
+            Work::Layer { stream } => self.hub.layer_time(stream),
         }
         true
     }
@@ -143,7 +145,12 @@ impl<S> Engine<S> {
                 drop(self.hub.remove(key));
                 return;
             }
-            self.make_protocol(key, server);
+            if self.hub.stream_at(key).is_some_and(|stream| stream.protocol.is_none()) {
+                self.make_protocol(key, server);
+                if self.hub.begin_accepted_handshake(key, server) {
+                    return;
+                }
+            }
         }
         if !self.hub.parts(key).is_some_and(|(machine, ..)| machine.poll_made()) {
             return;
@@ -158,6 +165,7 @@ impl<S> Engine<S> {
         self.call_back(key, Callback::Made);
         self.hub.touch(key);
         self.hub.unpark_timers_of(key);
+        self.layer_told(key);
         // Reading begins now (contract LIFE-7).
         self.hub.look_at(key);
     }

@@ -72,7 +72,11 @@ pub(crate) mod sealed {
     use super::SendQueue;
 
     pub trait Queue {
-        fn is_empty(&self) -> bool;
+        #[inline]
+        fn is_empty(&self) -> bool {
+            self.as_slice().is_empty()
+        }
+        fn as_slice(&self) -> &[u8];
         fn append_to(self, queue: &mut SendQueue);
     }
 }
@@ -88,9 +92,8 @@ macro_rules! copied {
         impl<$($generics)*> WriteData for $type {}
         impl<$($generics)*> sealed::Queue for $type {
             #[inline]
-            fn is_empty(&self) -> bool {
-                let bytes: &[u8] = self.as_ref();
-                bytes.is_empty()
+            fn as_slice(&self) -> &[u8] {
+                self.as_ref()
             }
 
             #[inline]
@@ -107,8 +110,8 @@ macro_rules! owned {
     ($($type:ty),*) => {$(
         impl WriteData for $type {}
         impl sealed::Queue for $type {
-            fn is_empty(&self) -> bool {
-                self.len() == 0
+            fn as_slice(&self) -> &[u8] {
+                self.as_ref()
             }
 
             fn append_to(self, queue: &mut SendQueue) {
@@ -129,6 +132,10 @@ impl sealed::Queue for Data<'_> {
     #[inline]
     fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self
     }
 
     #[inline]

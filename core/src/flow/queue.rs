@@ -2,6 +2,7 @@
 
 use super::data::WriteData;
 use super::pool::BufPool;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -38,7 +39,10 @@ pub struct SendQueue {
     /// How much of the foremost piece is sent: it stays whole, so that its memory can be used again.
     sent: usize,
     tail: BytesMut,
+    /// With the backlog.
     len: usize,
+    /// Plain bytes behind all others that wait for a handshake: they are not lent to anybody.
+    backlog: Option<Box<Self>>,
 }
 
 impl SendQueue {
@@ -89,6 +93,29 @@ impl SendQueue {
         self.pieces.push_back(data);
     }
 
+    // ---- what waits for a handshake ----
+
+    /// Queues bytes that are not to be sent as they are.
+    pub(crate) fn push_backlog(&mut self, data: impl WriteData) {
+        let backlog = self.backlog.get_or_insert_default();
+        let before = backlog.len;
+        backlog.push(data);
+        self.len += backlog.len - before;
+    }
+
+    /// Takes those bytes out.
+    pub(crate) fn take_backlog(&mut self) -> Option<Box<Self>> {
+        let backlog = self.backlog.take()?;
+        self.len -= backlog.len;
+        Some(backlog)
+    }
+
+    /// How many bytes may be sent as they are.
+    #[inline]
+    pub(crate) fn to_send(&self) -> usize {
+        self.len - self.backlog.as_ref().map_or(0, |backlog| backlog.len)
+    }
+
     /// Makes a piece of the tail: it is now shared, and what follows goes behind it.
     fn seal(&mut self) {
         if !self.tail.is_empty() {
@@ -130,6 +157,7 @@ impl SendQueue {
     #[must_use]
     pub fn as_one_slice(&self) -> Option<&[u8]> {
         match (self.pieces.len(), self.tail.is_empty()) {
+            _ if self.backlog.is_some() => None,
             (0, _) => Some(&self.tail),
             (1, true) => self.pieces.front().map(|piece| &piece[self.sent..]),
             _ => None,
@@ -198,6 +226,7 @@ impl SendQueue {
     fn empty(&mut self) {
         self.len = 0;
         self.sent = 0;
+        self.backlog = None;
         self.pieces.clear();
         self.tail.clear();
         self.pieces.shrink_to(KEPT_ROOM);

@@ -230,7 +230,7 @@ impl<S> Hub<S> {
 
     /// A write or other limits answered "paused": a pause may have become due, and readers that follow are held.
     #[cold]
-    fn paused(&mut self, key: Key) {
+    pub(crate) fn paused(&mut self, key: Key) {
         if self.parts(key).is_some_and(|(machine, ..)| machine.is_pause_owed()) {
             self.observe(key, &Event::PausePromised);
         }

@@ -10,6 +10,7 @@ mod process;
 mod schedule;
 mod server;
 mod stream;
+mod tls;
 mod watch;
 
 pub(crate) use endpoint::NO_MEMORY_LENT;
@@ -35,6 +36,7 @@ use crate::timers::Timers;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use bytes::BytesMut;
 use core::any::Any;
 use core::fmt;
 
@@ -47,6 +49,7 @@ pub(crate) enum Ready<S> {
     /// Something of a child process is to be told.
     Happened(Key),
     SendfileDone(Key),
+    StartTlsDone(Key),
     Lost(Key),
 }
 
@@ -66,6 +69,8 @@ pub struct Hub<S> {
     pub(crate) pool: BufPool,
     /// For datagrams, if the blocks of the other one are too small for them.
     pub(crate) datagram_pool: BufPool,
+    /// To decrypt into.
+    pub(crate) plain: BytesMut,
     /// Whose protocol is being called: its bytes are sent when it returns, without a place in the dirty list.
     pub(crate) current: Option<Key>,
     pub(crate) ready: VecDeque<Ready<S>>,
@@ -99,6 +104,7 @@ impl<S> Hub<S> {
             queries: Slab::new(),
             pool,
             datagram_pool: BufPool::new(),
+            plain: BytesMut::new(),
             current: None,
             ready: VecDeque::new(),
             due: VecDeque::new(),
@@ -263,6 +269,7 @@ impl<S> Hub<S> {
             self.give_up_opening(key);
         }
         self.cancel_timers_of(key);
+        self.cancel_layer_timer(key);
         self.unfollow(key);
         let mut endpoint = self.endpoints.remove(key)?;
         if let Some((machine, _)) = endpoint.parts() {

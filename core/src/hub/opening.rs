@@ -4,12 +4,13 @@ use super::lookup::{Asker, Lookups, Slot};
 use super::{Hub, Ready, Work};
 use crate::addr::{Addr, Ends};
 use crate::connect::{Connector, ConnectorOp};
-use crate::endpoint::{About, Endpoint};
+use crate::endpoint::{About, Endpoint, LAYERED};
 use crate::error::{Call, Error, ErrorKind};
 use crate::key::{Key, StreamId};
 use crate::op::Op;
 use crate::open::{Connect, OpenError};
 use crate::time::Instant;
+use crate::tls::Fact;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -156,12 +157,23 @@ impl<S> Hub<S> {
         }
     }
 
-    /// There is a connection: its turn to be made comes.
+    /// There is a connection: its turn to be made comes, or that of its handshake.
     pub(crate) fn established(&mut self, key: Key, ends: Ends) {
-        let Some(stream) = self.stream_at(key) else { return };
-        stream.transport.handle_open();
         self.set_ends(key, ends);
-        self.ready.push_back(Ready::Made(key));
+        let Some(stream) = self.stream_at(key) else { return };
+        if stream.common.has(LAYERED) {
+            self.layer_fact(key, Fact::Connected);
+        } else {
+            self.can_be_made(key);
+        }
+    }
+
+    /// Nothing has to be waited for any more.
+    pub(crate) fn can_be_made(&mut self, key: Key) {
+        if let Some(stream) = self.stream_at(key) {
+            stream.transport.handle_open();
+            self.ready.push_back(Ready::Made(key));
+        }
     }
 
     fn attempts_failed(&mut self, key: Key, errors: Vec<(Addr, Error)>) {

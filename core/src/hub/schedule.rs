@@ -30,6 +30,10 @@ pub(crate) enum Work<S> {
     Stagger {
         stream: Key,
     },
+    /// A handshake, or the end of a secure connection, has been under way for long enough.
+    Layer {
+        stream: Key,
+    },
 }
 
 impl<S> Hub<S> {

@@ -11,6 +11,7 @@ use crate::op::Op;
 use crate::open::{Listen, Resource, SocketOption};
 use crate::protocol::Protocol;
 use crate::report::Report;
+use crate::tls::Tls;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -42,6 +43,8 @@ pub(crate) struct Server<S> {
     waiting: Vec<Job<S>>,
     backlog: u32,
     options: Vec<SocketOption>,
+    /// How its connections are made secure.
+    pub(crate) tls: Option<Tls>,
     resting: Option<Key>,
     /// What it is to listen on, while names are being looked up.
     lookups: Option<Box<(Listen, Lookups)>>,
@@ -176,6 +179,7 @@ impl<S> Hub<S> {
             waiting: Vec::new(),
             backlog: listen.get_backlog(),
             options: listen.options().to_vec(),
+            tls: listen.get_tls().cloned(),
             resting: None,
             lookups: None,
         };
@@ -216,6 +220,7 @@ impl<S> Hub<S> {
         server.serving = Serving::Closed;
         let listeners = core::mem::take(&mut server.listeners);
         let resting = server.resting.take();
+        let secure = server.tls.is_some();
         let done = server.done.take();
         let lookups = server.lookups.take();
         if let Some(lookups) = lookups {
@@ -232,7 +237,19 @@ impl<S> Hub<S> {
         for listener in listeners {
             self.remove(listener);
         }
+        if secure {
+            self.drop_handshakes(id);
+        }
         self.server_over(id.key);
+    }
+
+    /// Nothing comes of connections whose handshakes are under way (contract LOOP-18).
+    fn drop_handshakes(&mut self, id: ServerId) {
+        for client in self.clients(id) {
+            if self.stream_at(client).is_some_and(|stream| !stream.transport.is_made()) {
+                drop(self.remove(client));
+            }
+        }
     }
 
     /// Closes each live connection that it accepted (contract LOOP-20). Looks at all endpoints of the loop.
@@ -328,7 +345,9 @@ impl<S> Hub<S> {
         let about = About { ends, server: Some(key) };
         let stream = self.insert(Endpoint::Stream(stream), about)?;
         self.servers.get_mut(key)?.clients += 1;
-        self.stream_at(stream)?.transport.handle_open();
+        if self.servers.get(key)?.tls.is_none() {
+            self.stream_at(stream)?.transport.handle_open();
+        }
         self.ready.push_back(Ready::Made(stream));
         Some(stream)
     }

@@ -1,7 +1,7 @@
 //! Verbs of stream connections.
 
 use super::Hub;
-use crate::endpoint::{About, Endpoint, Stream};
+use crate::endpoint::{About, Endpoint, LAYERED, Stream};
 use crate::flow::data::WriteData;
 use crate::flow::limits::WriteLimits;
 use crate::flow::pool::BufPool;
@@ -12,6 +12,7 @@ use crate::open::{Connect, Resource};
 use crate::protocol::Protocol;
 use crate::status::{Refusal, WriteStatus};
 use crate::stream::StreamTransport;
+use crate::tls::Tls;
 use alloc::boxed::Box;
 
 impl<S> Hub<S> {
@@ -40,9 +41,15 @@ impl<S> Hub<S> {
     /// }
     /// ```
     pub fn connect(&mut self, to: impl Into<Connect>, protocol: impl Protocol<S> + 'static) -> StreamId {
-        let id = self.open(StreamTransport::new(WriteLimits::DEFAULT), Box::new(protocol));
-        if self.stream(id).is_some() {
-            self.begin_opening(id.key, to.into());
+        let to = to.into();
+        let limits = if to.get_tls().is_some() { Tls::LIMITS } else { WriteLimits::DEFAULT };
+        let id = self.open(StreamTransport::new(limits), Box::new(protocol));
+        if self.stream(id).is_none() {
+            return id;
+        }
+        let layer = to.get_tls().map(Tls::layer);
+        if layer.is_none_or(|layer| self.open_with_layer(id.key, layer)) {
+            self.begin_opening(id.key, to);
         }
         id
     }
@@ -62,7 +69,7 @@ impl<S> Hub<S> {
         id
     }
 
-    fn open(&mut self, transport: StreamTransport, protocol: Box<dyn Protocol<S>>) -> StreamId {
+    pub(super) fn open(&mut self, transport: StreamTransport, protocol: Box<dyn Protocol<S>>) -> StreamId {
         let key = self.insert(Endpoint::Stream(Stream::with(transport, Some(protocol))), About::default());
         // 2³² endpoints at once: there is no slot to name it by, so it fails like a connection that is already gone.
         self.stream_id(key.unwrap_or(Key::from_bits(0)))
@@ -74,7 +81,8 @@ impl<S> Hub<S> {
     pub fn write(&mut self, id: StreamId, data: impl WriteData) -> WriteStatus {
         let empty = data.is_empty();
         let Some((stream, pool)) = self.checked(id) else { return WriteStatus::Discarded };
-        let status = stream.transport.write(data, pool);
+        let status =
+            if stream.common.has(LAYERED) { self.write_layered(id.key, data) } else { stream.transport.write(data, pool) };
         let unremarkable = status == WriteStatus::Accepted && self.current == Some(id.key) && self.observer.is_none();
         if !unremarkable && !empty {
             self.wrote(id.key, status);
@@ -95,7 +103,7 @@ impl<S> Hub<S> {
     /// once lost (contract EOF-8). On a write pipe it is a graceful close, after which writes are refused (contract PIPE-9).
     ///
     /// # Errors
-    /// [`Refusal::Unsupported`] where [`can_write_eof`](Self::can_write_eof) is false: on a read pipe.
+    /// [`Refusal::Unsupported`] where [`can_write_eof`](Self::can_write_eof) is false: on a read pipe, and on a secure connection (contract TLS-6).
     pub fn write_eof(&mut self, id: StreamId) -> Result<(), Refusal> {
         let Some(stream) = self.stream_mut(id) else { return Ok(()) };
         let before = stream.transport.is_closing();
@@ -116,7 +124,7 @@ impl<S> Hub<S> {
     /// Whether [`write_eof`](Self::write_eof) is supported (contract EOF-7).
     #[must_use]
     pub fn can_write_eof(&self, id: StreamId) -> bool {
-        self.stream(id).is_some_and(|stream| stream.transport.can_write())
+        self.stream(id).is_some_and(|stream| stream.transport.can_write_eof())
     }
 
     #[inline]

@@ -6,6 +6,7 @@ use crate::addr::{Addr, Family};
 use crate::connect::Connector;
 use crate::name::{Name, Target};
 use crate::time::Instant;
+use crate::tls::Tls;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
@@ -26,7 +27,7 @@ use core::time::Duration;
 /// let _ = Connect::host("example.org", 80).stagger(Connect::STAGGER);
 /// # let _ = Connect::from(("example.org", 80));
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Connect {
     targets: Vec<Target>,
     local: Vec<Addr>,
@@ -34,6 +35,7 @@ pub struct Connect {
     stagger: Option<Duration>,
     interleave: Option<usize>,
     options: Vec<SocketOption>,
+    tls: Option<Tls>,
 }
 
 impl Connect {
@@ -54,7 +56,15 @@ impl Connect {
     }
 
     fn target(target: Target) -> Self {
-        Self { targets: vec![target], local: Vec::new(), family: None, stagger: None, interleave: None, options: Vec::new() }
+        Self {
+            targets: vec![target],
+            local: Vec::new(),
+            family: None,
+            stagger: None,
+            interleave: None,
+            options: Vec::new(),
+            tls: None,
+        }
     }
 
     /// Or to this address, which is tried after the others.
@@ -102,6 +112,19 @@ impl Connect {
     pub fn option(mut self, option: SocketOption) -> Self {
         self.options.push(option);
         self
+    }
+
+    /// Makes it secure: `connection_made` comes when the handshake is done (contract TLS-1).
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// See [`tls`](Self::tls).
+    #[must_use]
+    pub const fn get_tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// The addresses to connect to, as far as they were given.

@@ -3,6 +3,7 @@
 use crate::addr::Addr;
 use crate::error::{Call, Error, ErrorKind};
 use crate::name::Name;
+use crate::tls::TlsError;
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -14,13 +15,19 @@ pub struct OpenError {
     host: Option<Box<str>>,
     /// At least one.
     attempts: Vec<(Option<Addr>, Error)>,
+    detail: Box<str>,
 }
 
 impl OpenError {
     /// One attempt, one error. There is no address to name where a socket was taken over, or a name could not be looked up.
     #[must_use]
     pub fn new(addr: Option<Addr>, error: Error) -> Self {
-        Self { host: None, attempts: vec![(addr, error)] }
+        Self { host: None, attempts: vec![(addr, error)], detail: Box::default() }
+    }
+
+    /// There was a connection, but it could not be made secure.
+    pub(crate) fn of_tls(addr: Option<Addr>, error: &TlsError) -> Self {
+        Self { detail: error.detail().into(), ..Self::new(addr, error.error()) }
     }
 
     /// Several attempts to reach this host; without one there is another cause.
@@ -35,7 +42,7 @@ impl OpenError {
         // An address spelled out is named by its attempt.
         let unnamed = attempts.iter().all(|(addr, _)| addr.is_none());
         let host = host.filter(|name| unnamed || name.literal().is_none());
-        Self { host: host.map(|name| name.host().into()), attempts }
+        Self { host: host.map(|name| name.host().into()), attempts, detail: Box::default() }
     }
 
     /// The host, if it was given by name.
@@ -48,6 +55,12 @@ impl OpenError {
     #[must_use]
     pub fn error(&self) -> Error {
         self.attempts[self.attempts.len() - 1].1
+    }
+
+    /// What is known of the error beyond its kind, in words: of a handshake that failed; else empty.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// Every attempt, in order. An address of ours is named where that could not be bound, and none where there was no address to try.
@@ -69,6 +82,9 @@ impl fmt::Display for OpenError {
                 write!(f, "{addr}: ")?;
             }
             error.fmt(f)?;
+        }
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::option::SocketOption;
 use super::{addrs, names};
 use crate::addr::{Addr, Family};
 use crate::name::{Name, Target};
+use crate::tls::Tls;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
@@ -21,7 +22,7 @@ use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 /// let listen = Listen::on(v4).and(v6).and(v4).backlog(1024);
 /// assert_eq!(listen.addrs().count(), 2); // each distinct address is bound once
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Listen {
     targets: Vec<Target>,
     family: Option<Family>,
@@ -31,6 +32,7 @@ pub struct Listen {
     start: bool,
     cleanup_socket: bool,
     options: Vec<SocketOption>,
+    tls: Option<Tls>,
 }
 
 impl Listen {
@@ -64,6 +66,7 @@ impl Listen {
             start: true,
             cleanup_socket: true,
             options: vec![SocketOption::NoDelay(true)],
+            tls: None,
         }
     }
 
@@ -142,6 +145,20 @@ impl Listen {
     pub fn option(mut self, option: SocketOption) -> Self {
         self.options.push(option);
         self
+    }
+
+    /// Makes each connection secure (contract LOOP-14). Its protocol is made when it is accepted and called when the handshake is done; a handshake that fails is
+    /// reported, and nothing else comes of it (contract TLS-2).
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// See [`tls`](Self::tls).
+    #[must_use]
+    pub const fn get_tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// The addresses, each once, as far as they were given. A backend is given them all.

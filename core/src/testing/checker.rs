@@ -27,6 +27,7 @@ struct Lane {
     force_closed: bool,
     read_paused: bool,
     sending_file: bool,
+    upgrading: bool,
     edges: usize,
     size: usize,
 }
@@ -199,6 +200,10 @@ impl State {
             Event::Sendfile if lane.sending_file => Some("LOOP-29: two files at once"),
             Event::SendfileDone(_) if !lane.sending_file => Some("RUST-9: a file is over that was not sent"),
             Event::SendfileDone(_) => None,
+            Event::StartTlsDone if !lane.upgrading => Some("RUST-9: an upgrade is over that had not begun"),
+            Event::Data(_) | Event::GetBuffer(_) | Event::BufferUpdated(_) | Event::Eof if lane.upgrading => {
+                Some("TLS-18: delivered during an upgrade")
+            }
             Event::Lost(_) if lane.sending_file => Some("RUST-9: lost, and it was not told what became of the file"),
             Event::Data(_) | Event::GetBuffer(_) | Event::BufferUpdated(_) | Event::Eof if lane.sending_file => {
                 Some("LOOP-29: delivered while a file is sent")
@@ -266,6 +271,8 @@ impl State {
             Event::Wrote { size } | Event::Sent { size } => lane.size = size,
             Event::Sendfile => lane.sending_file = true,
             Event::SendfileDone(_) => lane.sending_file = false,
+            Event::StartTls => lane.upgrading = true,
+            Event::StartTlsDone => lane.upgrading = false,
             Event::ReadingPaused => lane.read_paused = true,
             Event::ReadingResumed => lane.read_paused = false,
             Event::Closing => lane.closing = true,
@@ -302,6 +309,7 @@ impl State {
             Event::Timer => String::from("timer"),
             Event::SendfileDone(Ok(sent)) => format!("sent({sent})"),
             Event::SendfileDone(Err(error)) => format!("sent({})", error.kind()),
+            Event::StartTlsDone => String::from("tls"),
             Event::OpenFailed => String::from("failed"),
             Event::Lost(reason) => match reason.error() {
                 Some(error) => format!("lost({})", error.kind()),
@@ -331,6 +339,7 @@ const fn is_callback(event: &Event<'_>) -> bool {
             | Event::ResumeWriting
             | Event::Timer
             | Event::SendfileDone(_)
+            | Event::StartTlsDone
             | Event::OpenFailed
             | Event::Lost(_)
     )
@@ -338,8 +347,15 @@ const fn is_callback(event: &Event<'_>) -> bool {
 
 /// Contract 17.2 to 17.4: what every endpoint has, and what only those of its kind have.
 const fn is_callback_of(id: EndpointId, event: &Event<'_>) -> bool {
-    let of_stream =
-        matches!(event, Event::Data(_) | Event::GetBuffer(_) | Event::BufferUpdated(_) | Event::Eof | Event::SendfileDone(_));
+    let of_stream = matches!(
+        event,
+        Event::Data(_)
+            | Event::GetBuffer(_)
+            | Event::BufferUpdated(_)
+            | Event::Eof
+            | Event::SendfileDone(_)
+            | Event::StartTlsDone
+    );
     let of_datagram = matches!(event, Event::Datagram(..) | Event::Error(_));
     match id {
         EndpointId::Stream(_) => !of_datagram,

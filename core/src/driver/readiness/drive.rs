@@ -86,6 +86,7 @@ impl<S, Y: ReadinessIo> Drive<S> for ReadinessDriver<S, Y> {
             return;
         }
         self.flush(key);
+        self.advance_layer(key);
         if self.has(key, HUNG_UP) {
             self.hung_up(key);
         }

@@ -3,7 +3,7 @@
 use super::{BLOCKED, CONNECTING, Conn, FLUSH, HUNG_UP, LISTENING, QUEUED, READ_CLOSED, READABLE, ReadinessDriver, ReadinessIo};
 use crate::driver::readiness::Interest;
 use crate::driver::{Attached, Drive, concerns_one_connection};
-use crate::endpoint::LENDS;
+use crate::endpoint::{LAYERED, LENDS};
 use crate::engine::{Engine, ReadResult};
 use crate::error::Error;
 use crate::flow::data::Data;
@@ -24,7 +24,7 @@ enum Read {
     AnswerFailed(Error),
     /// There were no bytes.
     Nothing(ReadResult),
-    /// The protocol lends memory to read into.
+    /// The protocol lends memory to read into, or what comes is not for it as it is.
     Lends,
     /// Nobody wants to know.
     Unwanted,
@@ -134,7 +134,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             *block = engine.pool().take_block();
         }
         let Some(stream) = engine.wanting(key) else { return Read::Unwanted };
-        if stream.common.has(LENDS) {
+        if stream.common.has(LENDS | LAYERED) {
             return Read::Lends;
         }
         let n = match io.recv(&mut conn.source, block) {
@@ -192,6 +192,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
                 self.engine.send_failed(key, error);
                 false
             }
+            Read::Lends | Read::Unwanted if self.engine.is_layered(key) => self.read_layered(key),
             Read::Lends => self.read_lent(key),
             Read::Nothing(result) => self.read_nothing(key, result),
             Read::Unwanted => {
@@ -223,6 +224,26 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             }
             other => self.read_nothing(key, other),
         }
+    }
+
+    /// As [`read`](Self::read), for the layer that stands above the connection.
+    fn read_layered(&mut self, key: Key) -> bool {
+        let wanted = self.engine.wants_read(key).is_some();
+        let Some(conn) = self.conns.get_mut(key).filter(|_| wanted) else { return false };
+        let more = match self.io.recv(&mut conn.source, &mut self.block) {
+            Ok(Some(n)) if n > 0 => {
+                let more = n >= self.block.len() || conn.flags & READ_CLOSED != 0;
+                if !more {
+                    conn.flags &= !READABLE;
+                }
+                self.engine.received_below(key, &self.block[..n.min(self.block.len())]);
+                self.flush(key);
+                more
+            }
+            other => self.read_nothing(key, other),
+        };
+        self.advance_layer(key);
+        more
     }
 
     /// A read that brought no bytes: it would have blocked, or it is the end, or an error.
@@ -332,7 +353,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         }
         match self.engine.transport(key) {
             // Connected, and not made yet: it is armed again then.
-            Some(transport) if !transport.is_made() => {}
+            Some(transport) if !transport.is_made() && !transport.is_layered() => {}
             // It would never be told of again.
             // Nothing is received while closing, so nobody would hear of it there.
             Some(transport) if transport.is_closing() => self.engine.send_failed(key, error),
@@ -342,10 +363,11 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     }
 
     fn arm(&mut self, key: Key) -> Result<(), Error> {
+        let reads = self.engine.wants_read(key).is_some();
         let wants = match self.engine.transport(key) {
             Some(transport) => {
                 let hang_up = !transport.can_read() && !transport.is_losing();
-                (transport.wants_read(), transport.wants_send() != Wants::Nothing, hang_up)
+                (reads, transport.wants_send() != Wants::Nothing, hang_up)
             }
             None => match self.engine.datagrams(key) {
                 Some(transport) => (transport.wants_receive(), transport.wants_send(), false),

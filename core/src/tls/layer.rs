@@ -1,0 +1,363 @@
+//! What stands between a connection and its protocol while the connection is secure.
+
+use super::nested::Nested;
+use super::{Session, Tls, TlsError};
+use crate::error::{Call, Error, ErrorKind};
+use crate::flow::data::WriteData;
+use crate::flow::pool::BufPool;
+use crate::key::Key;
+use crate::reason::Cause;
+use crate::status::WriteStatus;
+use crate::stream::StreamTransport;
+use crate::time::Instant;
+use alloc::boxed::Box;
+use bytes::BytesMut;
+use core::mem;
+use core::time::Duration;
+
+/// Where a layer stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// There is no connection yet.
+    Waiting,
+    Handshake,
+    /// The handshake is done, and the protocol is to be told.
+    Agreed,
+    Open,
+    /// Our closing word is said, and the peer's is awaited.
+    Shutdown,
+    Over,
+}
+
+/// How the connection below ended.
+#[derive(Debug)]
+enum End {
+    /// Without an error: the peer sends no more.
+    Finished,
+    Failed(Cause, TlsError),
+}
+
+/// What comes from below.
+pub(crate) enum Fact<'a> {
+    /// The connection is there.
+    Connected,
+    Received(&'a [u8]),
+    Finished,
+    /// It cannot be received from, or sent to, or the session cannot go on.
+    Failed(Cause, TlsError),
+    /// The deadline may have passed.
+    Time,
+}
+
+/// What has become of the layer: what is to be done before it goes on.
+pub(crate) enum Step {
+    /// Nothing, for now.
+    Rest,
+    /// Send what there is to send.
+    Send,
+    /// The handshake is done: tell it, then say so ([`Layer::told`]).
+    Agreed,
+    /// Hand on what was decrypted ([`Layer::take_plain`]).
+    Deliver,
+    /// Tell the end-of-file that is due.
+    Eof,
+    /// The connection has come to its end.
+    Over,
+    /// The connection has failed, with so many bytes dropped; if it is being opened still, its transport does not know yet.
+    Failed(TlsError, usize),
+    /// The handshake was given up, with so many bytes dropped.
+    GivenUp(usize),
+}
+
+/// The layer of one connection: a session, and what the contract says of it (13, and the differences below table 17.10).
+///
+/// It works on the connection's transport, which keeps the queue, the one hysteresis and the life: facts are noted by [`handle`](Self::handle), and
+/// everything that follows from them, and from the transport, is done by [`step`](Self::step).
+#[derive(Debug)]
+pub(crate) struct Layer {
+    session: Hidden,
+    state: State,
+    connected: bool,
+    /// Decrypted, and not delivered yet.
+    plain: BytesMut,
+    end: Option<End>,
+    handshake_limit: Duration,
+    shutdown_limit: Duration,
+    allow_truncation: bool,
+    deadline: Option<Instant>,
+    /// What will tell of it.
+    pub(crate) timer: Option<(Instant, Key)>,
+}
+
+struct Hidden(Box<dyn Session>);
+
+impl core::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Session")
+    }
+}
+
+impl Layer {
+    pub(crate) fn new(session: Box<dyn Session>, tls: &Tls) -> Self {
+        Self {
+            session: Hidden(session),
+            state: State::Waiting,
+            connected: false,
+            plain: BytesMut::new(),
+            end: None,
+            handshake_limit: tls.handshake_limit,
+            shutdown_limit: tls.shutdown_limit,
+            allow_truncation: tls.allow_truncation,
+            deadline: None,
+            timer: None,
+        }
+    }
+
+    // ---- from above ----
+
+    /// Encrypts, or keeps until that is possible (contract TLS-15).
+    pub(crate) fn write(&mut self, data: impl WriteData, stream: &mut StreamTransport, pool: &mut BufPool) -> WriteStatus {
+        if let Some(status) = stream.refuses_layered_write() {
+            return status;
+        }
+        if matches!(self.state, State::Waiting | State::Handshake) {
+            if !data.is_empty() {
+                stream.write_backlog(data, pool);
+            }
+        } else {
+            self.encrypt(data.as_slice(), stream, pool);
+        }
+        stream.layered_status()
+    }
+
+    fn encrypt(&mut self, plain: &[u8], stream: &mut StreamTransport, pool: &mut BufPool) {
+        if plain.is_empty() || self.end_is_failure() {
+            return;
+        }
+        let result = self.session.0.encrypt(plain, stream.layer_output(pool));
+        stream.settle_layer(pool);
+        if let Err(error) = result {
+            self.note_end(End::Failed(Cause::WriteFailed, error));
+        }
+    }
+
+    /// The protocol was told that the handshake is done.
+    pub(crate) fn told(&mut self) {
+        if self.state == State::Agreed {
+            self.state = State::Open;
+        }
+    }
+
+    /// What is to be delivered; not before [`Step::Deliver`].
+    pub(crate) fn take_plain(&mut self) -> BytesMut {
+        mem::take(&mut self.plain)
+    }
+
+    /// What is to be delivered, piece by piece.
+    pub(crate) const fn plain(&mut self) -> &mut BytesMut {
+        &mut self.plain
+    }
+
+    /// Memory to decrypt into.
+    pub(crate) fn give_plain(&mut self, plain: BytesMut) {
+        self.plain = plain;
+    }
+
+    pub(crate) fn has_memory(&self) -> bool {
+        self.plain.capacity() > 0
+    }
+
+    /// Memory that nothing is in.
+    pub(crate) fn take_memory(&mut self) -> Option<BytesMut> {
+        (self.plain.is_empty() && self.plain.capacity() > 0).then(|| mem::take(&mut self.plain))
+    }
+
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// The same on top of another one, which is open: its session encrypts what this one's has encrypted, and what it has decrypted comes to this one first.
+    #[must_use]
+    pub(crate) fn on(mut self, below: Self) -> Self {
+        self.session = Hidden(Box::new(Nested::new(below.session.0, self.session.0, below.plain)));
+        self
+    }
+
+    // ---- from below ----
+
+    /// Notes what came from below; [`step`](Self::step) draws the consequences.
+    pub(crate) fn handle(&mut self, fact: Fact<'_>, stream: &mut StreamTransport, pool: &mut BufPool, now: Instant) {
+        match fact {
+            Fact::Connected => self.connected = true,
+            Fact::Received(wire) => self.receive(wire, stream, pool),
+            Fact::Finished => self.note_end(End::Finished),
+            Fact::Failed(cause, error) => self.note_end(End::Failed(cause, error)),
+            Fact::Time if self.deadline.is_some_and(|deadline| deadline <= now) => {
+                let call = if self.state == State::Handshake { Call::Handshake } else { Call::Shutdown };
+                let error = TlsError::from(Error::new(call, ErrorKind::TimedOut));
+                self.end = Some(End::Failed(Cause::TimedOut, error));
+            }
+            Fact::Time => {}
+        }
+    }
+
+    fn receive(&mut self, wire: &[u8], stream: &mut StreamTransport, pool: &mut BufPool) {
+        if self.end.is_some() || self.state == State::Over {
+            return;
+        }
+        self.plain.reserve(wire.len());
+        let result = self.session.0.receive(wire, &mut self.plain, stream.layer_output(pool));
+        stream.settle_layer(pool);
+        if let Err(error) = result {
+            self.note_end(End::Failed(Cause::ReadFailed, error));
+        }
+    }
+
+    /// The first end counts.
+    fn note_end(&mut self, end: End) {
+        if self.end.is_none() {
+            self.end = Some(end);
+        }
+    }
+
+    const fn end_is_failure(&self) -> bool {
+        matches!(self.end, Some(End::Failed(..)))
+    }
+
+    // ---- what follows ----
+
+    /// Every transition: what follows next from where the layer and its transport stand. To be called until it [rests](Step::Rest), after every command and fact,
+    /// and what it says to be done each time.
+    pub(crate) fn step(&mut self, stream: &mut StreamTransport, pool: &mut BufPool, now: Instant) -> Step {
+        if stream.is_losing() || stream.is_over() {
+            self.enter(State::Over, None);
+            return Step::Rest;
+        }
+        match self.state {
+            State::Waiting if self.connected => {
+                self.enter(State::Handshake, Some(now.saturating_add(self.handshake_limit)));
+                self.receive(&[], stream, pool);
+                Step::Send
+            }
+            State::Handshake if stream.is_closing() => {
+                // Whoever closes during a handshake gives it up (contract TLS-14, TLS-21).
+                let dropped = stream.abort(pool);
+                self.enter(State::Over, None);
+                Step::GivenUp(dropped)
+            }
+            State::Handshake if self.session.0.is_handshaking() => match self.end.take() {
+                None => Step::Rest,
+                Some(end) => self.fail(end, stream, pool),
+            },
+            State::Handshake => {
+                self.enter(State::Agreed, None);
+                let backlog = stream.take_backlog();
+                for piece in backlog.iter().flat_map(|backlog| backlog.pieces()) {
+                    self.encrypt(piece, stream, pool);
+                }
+                Step::Agreed
+            }
+            State::Agreed | State::Open if stream.is_drained() => {
+                self.plain.clear();
+                if self.end_is_failure() {
+                    // There is nobody to say it to.
+                    return self.end(stream, pool);
+                }
+                self.session.0.close(stream.layer_output(pool));
+                stream.settle_layer(pool);
+                self.enter(State::Shutdown, Some(now.saturating_add(self.shutdown_limit)));
+                Step::Send
+            }
+            State::Open if stream.is_closing() => Step::Rest,
+            State::Open if !self.plain.is_empty() => {
+                if stream.wants_read() {
+                    Step::Deliver
+                } else {
+                    Step::Rest
+                }
+            }
+            State::Open if self.is_read_out() => {
+                stream.handle_eof();
+                if stream.is_eof_due() { Step::Eof } else { Step::Rest }
+            }
+            State::Open => match self.end.take() {
+                None => Step::Rest,
+                Some(end) => self.fail(end, stream, pool),
+            },
+            State::Shutdown => {
+                // What the peer still sends is not wanted any more (contract TLS-13).
+                self.plain.clear();
+                let answered = self.session.0.is_closed_by_peer() && !stream.has_to_send();
+                match self.end.take() {
+                    None if answered => self.end(stream, pool),
+                    None => Step::Rest,
+                    Some(End::Finished) => self.end(stream, pool),
+                    Some(end) => self.fail(end, stream, pool),
+                }
+            }
+            State::Waiting | State::Agreed | State::Over => Step::Rest,
+        }
+    }
+
+    fn enter(&mut self, state: State, deadline: Option<Instant>) {
+        self.state = state;
+        self.deadline = deadline;
+    }
+
+    /// The peer has said its closing word, or what we take for that, and all of its data was delivered.
+    fn is_read_out(&self) -> bool {
+        self.session.0.is_closed_by_peer() || self.allow_truncation && matches!(self.end, Some(End::Finished))
+    }
+
+    /// An orderly end.
+    fn end(&mut self, stream: &mut StreamTransport, pool: &mut BufPool) -> Step {
+        self.enter(State::Over, None);
+        stream.handle_layer_over(pool);
+        Step::Over
+    }
+
+    /// An end that is none.
+    fn fail(&mut self, end: End, stream: &mut StreamTransport, pool: &mut BufPool) -> Step {
+        let (cause, error) = match end {
+            End::Finished if self.state == State::Handshake => {
+                (Cause::ReadFailed, Error::new(Call::Handshake, ErrorKind::ConnectionReset).into())
+            }
+            End::Finished => (Cause::ReadFailed, Error::new(Call::Receive, ErrorKind::TlsTruncated).into()),
+            End::Failed(cause, error) => (cause, error),
+        };
+        self.enter(State::Over, None);
+        let dropped = if stream.is_made() { stream.handle_layer_error(cause, error.error(), pool) } else { 0 };
+        Step::Failed(error, dropped)
+    }
+
+    // ---- questions ----
+
+    /// Whether bytes of the peer's are wanted: not while decrypted ones wait for a reader that is paused (contract TLS-16).
+    pub(crate) fn wants_read(&self, stream: &StreamTransport) -> bool {
+        self.end.is_none()
+            && match self.state {
+                State::Handshake => !stream.is_closing(),
+                State::Open => stream.wants_read() && self.plain.is_empty(),
+                State::Shutdown => !self.session.0.is_closed_by_peer(),
+                State::Waiting | State::Agreed | State::Over => false,
+            }
+    }
+
+    /// Whether the handshake is not done yet, or nobody knows.
+    pub(crate) const fn is_shaking_hands(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Handshake | State::Agreed)
+    }
+
+    /// When it is to be told the [time](Fact::Time).
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(crate) fn session(&mut self) -> &mut (dyn Session + 'static) {
+        &mut *self.session.0
+    }
+
+    pub(crate) fn session_ref(&self) -> &dyn Session {
+        &*self.session.0
+    }
+}

@@ -1,0 +1,188 @@
+//! Handshakes: when the protocol is told, and what may go wrong.
+
+use crate::kit::{App, ECHO, Peer, QUIET, VERSIONS, harness, suspicious_client, talk, tls_client, tls_server, to};
+use plimsoll_core::tls::Tls;
+use plimsoll_core::{Call, Connect, ErrorKind, WriteStatus};
+use std::time::Duration;
+
+#[test]
+fn it_is_made_when_the_handshake_is_done_and_what_was_written_before_follows() {
+    //= TLS-1, TLS-15, LIFE-6
+    for version in VERSIONS {
+        for server in [false, true] {
+            let mut t = harness();
+            let (tls, mut peer) =
+                if server { (tls_server(version), Peer::client(version)) } else { (tls_client(version), Peer::server(version)) };
+            let id = t.open(to().tls(tls), ECHO);
+            assert_eq!(t.hub().write(id, "early"), WriteStatus::Accepted);
+            t.run();
+            assert_eq!((t.trace(id).as_str(), t.hub().write_buffer_size(id)), ("", 5));
+            assert_eq!(t.hub().tls_info(id), None);
+            peer.write(b"hello");
+            talk(&mut t, id, &mut peer);
+            assert_eq!(t.trace(id), "cm data(hello)");
+            assert_eq!(peer.received(), b"earlyhello");
+            assert_eq!(t.hub().write_buffer_size(id), 0);
+        }
+    }
+}
+
+#[test]
+fn flights_may_come_byte_by_byte() {
+    //= TLS-1, READ-1
+    for version in VERSIONS {
+        for server in [false, true] {
+            let mut t = harness();
+            let (tls, mut peer) =
+                if server { (tls_server(version), Peer::client(version)) } else { (tls_client(version), Peer::server(version)) };
+            let id = t.open(to().tls(tls), ECHO);
+            t.run();
+            peer.write(b"hello");
+            loop {
+                let ours = t.sent(id);
+                for byte in &ours {
+                    peer.input(&[*byte]);
+                }
+                let theirs = peer.output();
+                for byte in &theirs {
+                    t.feed(id, &[*byte]);
+                }
+                if ours.is_empty() && theirs.is_empty() {
+                    break;
+                }
+            }
+            assert_eq!((t.trace(id).as_str(), peer.received()), ("cm data(hello)", b"hello".to_vec()));
+        }
+    }
+}
+
+#[test]
+fn what_comes_with_the_last_flight_comes_after_connection_made() {
+    //= TLS-1, LIFE-7
+    let mut t = harness();
+    let app = App { made: |cx, _| cx.pause_reading(), ..QUIET };
+    let id = t.open(to().tls(tls_server(VERSIONS[1])), app);
+    let mut peer = Peer::client(VERSIONS[1]);
+    t.run();
+    t.feed(id, &peer.output());
+    peer.input(&t.sent(id));
+    peer.write(b"with the last flight");
+    t.feed(id, &peer.output());
+    assert_eq!(t.trace(id), "cm");
+    t.hub().resume_reading(id);
+    t.run();
+    assert_eq!(t.trace(id), "cm data(with the last flight)");
+}
+
+#[test]
+fn a_handshake_that_fails_is_an_opening_that_fails() {
+    //= TLS-2, RUST-9
+    let expect = |act: &dyn Fn(&mut plimsoll_core::testing::Harness<_>, plimsoll_core::StreamId), call, kind| {
+        let mut t = harness();
+        let id = t.open(to().tls(tls_client(VERSIONS[1])), QUIET);
+        t.run();
+        act(&mut t, id);
+        assert_eq!(t.trace(id), "failed");
+        let error = t.state().failed.pop().unwrap();
+        assert_eq!((error.error().call(), error.error().kind()), (call, kind), "{error}");
+        assert!(t.is_closed(id) && t.hub().is_closing(id));
+        assert_eq!(t.hub().write(id, "x"), WriteStatus::Discarded);
+        t.advance(Duration::from_secs(100));
+        assert_eq!(t.trace(id), "failed");
+    };
+    expect(&|t, id| t.feed(id, b"HTTP/1.1 400 Bad Request\r\n"), Call::Handshake, ErrorKind::TlsError);
+    expect(&|t, id| t.eof(id), Call::Handshake, ErrorKind::ConnectionReset);
+    expect(&|t, id| t.reset(id), Call::Receive, ErrorKind::ConnectionReset);
+    expect(&|t, id| t.feed(id, &[21, 3, 3, 0, 2, 2, 40]), Call::Handshake, ErrorKind::TlsError);
+}
+
+#[test]
+fn the_peer_is_told_why_we_refuse_it() {
+    //= TLS-2
+    let mut t = harness();
+    let id = t.open(to().tls(Tls::client(suspicious_client(), crate::kit::name())), QUIET);
+    let mut peer = Peer::server(VERSIONS[1]);
+    talk(&mut t, id, &mut peer);
+    assert_eq!(t.trace(id), "failed");
+    let error = t.state().failed.pop().unwrap();
+    assert_eq!(error.error().kind(), ErrorKind::TlsError);
+    assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+    assert!(matches!(peer.error, Some(rustls::Error::AlertReceived(_))));
+}
+
+#[test]
+fn a_handshake_has_a_limit() {
+    //= TLS-3, RUST-12
+    for (limit, tls) in [
+        (60, tls_client(VERSIONS[1])),
+        (60, tls_server(VERSIONS[1])),
+        (3, tls_client(VERSIONS[1]).handshake_limit(Duration::from_secs(3))),
+    ] {
+        let mut t = harness();
+        let id = t.open(to().tls(tls), QUIET);
+        t.run();
+        t.advance(Duration::from_millis(limit * 1000 - 1));
+        assert_eq!(t.trace(id), "");
+        t.advance(Duration::from_millis(1));
+        assert_eq!(t.trace(id), "failed");
+        assert_eq!(t.state().failed.pop().unwrap().error().kind(), ErrorKind::TimedOut);
+        assert!(t.is_closed(id));
+    }
+    // It ends with the handshake.
+    let (mut t, id, _) = crate::kit::connected(VERSIONS[1], QUIET);
+    t.advance(Duration::from_secs(1000));
+    assert_eq!(t.trace(id), "cm");
+}
+
+#[test]
+fn closing_during_a_handshake_gives_the_opening_up() {
+    //= TLS-14, LIFE-12
+    for abort in [false, true] {
+        let mut t = harness();
+        let id = t.open(to().tls(tls_client(VERSIONS[1])), QUIET);
+        t.hub().write(id, "never sent");
+        t.run();
+        if abort {
+            t.hub().abort(id)
+        } else {
+            t.hub().close(id)
+        }
+        t.advance(Duration::from_secs(100));
+        assert_eq!(t.trace(id), "");
+        assert!(t.is_closed(id) && t.state().failed.is_empty());
+    }
+}
+
+#[test]
+fn limits_of_zero_are_refused() {
+    //= TLS-5
+    for tls in [tls_client(VERSIONS[1]).handshake_limit(Duration::ZERO), tls_client(VERSIONS[1]).shutdown_limit(Duration::ZERO)] {
+        let mut t = harness();
+        let id = t.open(to().tls(tls), QUIET);
+        t.run();
+        assert_eq!(t.trace(id), "failed");
+        assert_eq!(t.state().failed.pop().unwrap().error().kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[test]
+fn both_ends_know_what_was_agreed_upon() {
+    //= INFO-5, TLS-1
+    for (version, name) in VERSIONS.into_iter().zip(["TLSv1.2", "TLSv1.3"]) {
+        for server in [false, true] {
+            let mut t = harness();
+            let (tls, mut peer) =
+                if server { (tls_server(version), Peer::client(version)) } else { (tls_client(version), Peer::server(version)) };
+            let id = t.open(to().tls(tls), QUIET);
+            talk(&mut t, id, &mut peer);
+            let info = t.hub().tls_info(id).unwrap();
+            assert_eq!((info.version, info.alpn.as_deref()), (Some(name), Some(&b"echo"[..])));
+            assert_eq!(info.server_name.as_deref(), Some("localhost"));
+            assert!(info.cipher.unwrap().starts_with("TLS") && info.cipher_bits.unwrap() >= 128);
+            assert_eq!(info.peer_certificates.len(), usize::from(!server));
+            assert!(!info.resumed);
+            assert!(t.hub().tls_session::<plimsoll_core::tls::RustlsSession>(id).is_some());
+            assert_eq!(t.hub().peer_addr(id), Connect::from(to()).addrs().next().cloned());
+        }
+    }
+}

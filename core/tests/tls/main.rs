@@ -1,0 +1,8 @@
+//! Secure connections: the engine on one end, and on the other rustls, or a session of which every byte is known.
+
+mod closing;
+mod handshake;
+mod kit;
+mod reading;
+mod upgrade;
+mod writing;

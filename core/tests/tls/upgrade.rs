@@ -1,0 +1,235 @@
+//! `start_tls` on live connections.
+
+use crate::kit::{App, Peer, QUIET, State, VERSIONS, connected, harness, talk, tls_client, tls_server, to};
+use core::num::NonZeroUsize;
+use plimsoll_core::testing::Harness;
+use plimsoll_core::{Buffered, BufferedProtocol, Cause, Context, ErrorKind, Resource, StreamId, WriteLimits, WriteStatus};
+use std::time::Duration;
+
+fn plain(app: App) -> (Harness<State>, StreamId) {
+    let mut t = harness();
+    let id = t.connect(app);
+    (t, id)
+}
+
+/// A server of a protocol that begins with a line.
+const UPGRADES: App = App {
+    data: |cx, data| {
+        if data == b"STARTTLS\r\n" {
+            cx.write("go ahead\r\n");
+            cx.hub.start_tls(cx.id, &tls_server(VERSIONS[1]), b"").unwrap();
+            cx.write("secret");
+        }
+    },
+    upgraded: |cx, _| {
+        cx.write(" words");
+    },
+    ..QUIET
+};
+
+#[test]
+fn what_was_written_before_goes_out_clear_and_the_rest_encrypted() {
+    //= TLS-18, TLS-19
+    for rest in [usize::MAX, 4] {
+        let (mut t, id) = plain(UPGRADES);
+        t.window(id, rest);
+        t.feed(id, b"STARTTLS\r\n");
+        t.window(id, usize::MAX);
+        assert_eq!(t.sent(id), b"go ahead\r\n");
+        let mut peer = Peer::client(VERSIONS[1]);
+        peer.write(b"hello");
+        talk(&mut t, id, &mut peer);
+        assert_eq!(peer.received(), b"secret words");
+        assert_eq!(t.trace(id), "cm data(STARTTLS\\r\\n) tls data(hello)");
+        assert!(t.hub().tls_info(id).is_some());
+        assert!(t.hub().start_tls(id, &tls_server(VERSIONS[1]), b"").is_ok(), "and once more");
+    }
+}
+
+#[test]
+fn a_client_upgrades_with_what_it_has_received_already() {
+    //= TLS-18, TLS-19
+    let (mut t, id) = plain(QUIET);
+    let mut peer = Peer::server(VERSIONS[1]);
+    t.hub().start_tls(id, &tls_client(VERSIONS[1]), b"").unwrap();
+    t.run();
+    peer.input(&t.sent(id));
+    let flight = peer.output();
+
+    // The same, with the flight in the application's hands; only its own hello is missing to that, so it is refused as one.
+    let (mut other, id) = plain(QUIET);
+    other.hub().start_tls(id, &tls_client(VERSIONS[1]), &flight).unwrap();
+    other.run();
+    assert_eq!(other.trace(id), "cm lost(TLS error)");
+
+    let (mut t, id) = plain(QUIET);
+    let mut peer = Peer::client(VERSIONS[1]);
+    let hello = peer.output();
+    t.hub().start_tls(id, &tls_server(VERSIONS[1]).allow_early(true), &hello[..20]).unwrap();
+    t.feed(id, &hello[20..]);
+    talk(&mut t, id, &mut peer);
+    assert_eq!(t.trace(id), "cm tls");
+}
+
+#[test]
+fn a_server_refuses_bytes_in_the_clear_behind_the_wish() {
+    //= TLS-19
+    let (mut t, id) = plain(QUIET);
+    let error = t.hub().start_tls(id, &tls_server(VERSIONS[1]), b"x").unwrap_err();
+    assert_eq!(error.error().kind(), ErrorKind::InvalidInput);
+    assert_eq!(t.hub().write(id, "unharmed"), WriteStatus::Accepted);
+    t.run();
+    assert_eq!((t.trace(id).as_str(), t.sent(id)), ("cm", b"unharmed".to_vec()));
+}
+
+#[test]
+fn a_paused_writer_is_resumed_across_the_upgrade() {
+    //= TLS-20, FLOW-8
+    let (mut t, id) = plain(QUIET);
+    // Room for the flights of the handshake, which count as well.
+    let limits = WriteLimits::new(600, 1000).unwrap();
+    t.hub().set_write_buffer_limits(id, limits);
+    t.window(id, 0);
+    t.hub().write(id, vec![b'x'; 2000]);
+    t.run();
+    t.hub().start_tls(id, &tls_client(VERSIONS[1]), b"").unwrap();
+    t.run();
+    assert_eq!(t.trace(id), "cm pause");
+    t.window(id, usize::MAX);
+    assert_eq!(t.trace(id), "cm pause resume");
+    let wire = t.sent(id);
+    assert!(wire[..2000] == [b'x'; 2000] && wire[2000] == 22, "a record of the handshake follows");
+    let mut peer = Peer::server(VERSIONS[1]);
+    peer.input(&wire[2000..]);
+    talk(&mut t, id, &mut peer);
+    assert_eq!(t.trace(id), "cm pause resume tls");
+    assert_eq!(t.hub().write_buffer_limits(id), Some(limits));
+}
+
+#[test]
+fn an_upgrade_that_fails_loses_the_connection_once() {
+    //= TLS-21, TLS-3
+    let (mut t, id) = plain(QUIET);
+    t.hub().start_tls(id, &tls_client(VERSIONS[1]), b"").unwrap();
+    t.hub().write(id, "12345");
+    t.feed(id, b"no TLS here, sorry");
+    assert_eq!(t.trace(id), "cm lost(TLS error)");
+    let reason = t.state().reasons.pop().unwrap();
+    assert_eq!((reason.cause(), reason.discarded()), (Cause::ReadFailed, 5));
+    assert!(reason.failure().is_some());
+
+    let (mut t, id) = plain(QUIET);
+    t.hub().start_tls(id, &tls_client(VERSIONS[1]), b"").unwrap();
+    t.advance(Duration::from_secs(60));
+    assert_eq!(t.trace(id), "cm lost(timed out)");
+
+    let (mut t, id) = plain(QUIET);
+    t.hub().start_tls(id, &tls_client(VERSIONS[1]), b"").unwrap();
+    t.eof(id);
+    assert_eq!(t.trace(id), "cm lost(connection reset by peer)");
+
+    for abort in [false, true] {
+        let (mut t, id) = plain(QUIET);
+        t.hub().start_tls(id, &tls_client(VERSIONS[1]), b"").unwrap();
+        t.run();
+        if abort {
+            t.hub().abort(id)
+        } else {
+            t.hub().close(id)
+        }
+        t.advance(Duration::from_secs(100));
+        assert_eq!(t.trace(id), "cm lost(None)");
+    }
+}
+
+#[test]
+fn an_upgrade_is_refused_where_there_is_nothing_to_upgrade() {
+    //= TLS-22, TLS-18
+    let (mut t, id) = plain(App { eof: true, ..QUIET });
+    let start =
+        |t: &mut Harness<State>, id| t.hub().start_tls(id, &tls_client(VERSIONS[1]), b"").map_err(|error| error.error().kind());
+    let opening = t.open(to(), QUIET);
+    assert_eq!(start(&mut t, opening), Err(ErrorKind::NotConnected));
+    t.hub().send_resource(id, Resource::new(plimsoll_core::Bytes::from_static(b"file")), ..).unwrap();
+    assert_eq!(start(&mut t, id), Err(ErrorKind::Busy));
+    t.run();
+    assert_eq!(start(&mut t, id), Ok(()));
+    assert_eq!(start(&mut t, id), Err(ErrorKind::Busy));
+    t.hub().close(id);
+    assert_eq!(start(&mut t, id), Err(ErrorKind::Closed));
+    t.run();
+    assert_eq!(start(&mut t, id), Err(ErrorKind::Closed));
+
+    let (mut t, id) = plain(App { eof: true, ..QUIET });
+    t.eof(id);
+    assert_eq!(start(&mut t, id), Err(ErrorKind::Closed));
+}
+
+/// Upgrades after two bytes of what it was lent.
+struct Lender([u8; 2]);
+
+impl BufferedProtocol<State> for Lender {
+    fn get_buffer(&mut self, _: Option<NonZeroUsize>) -> &mut [u8] {
+        &mut self.0
+    }
+
+    fn buffer_updated(&mut self, cx: &mut Context<'_, State>, n: usize) {
+        if self.0[..n] == *b"S\n" {
+            cx.hub.start_tls(cx.id, &tls_server(VERSIONS[1]), b"").unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_the_loop_still_holds_goes_to_the_handshake() {
+    //= TLS-19
+    // In the clear below, and encrypted below: the bytes behind the wish are not seen by the protocol either way.
+    let mut t = harness();
+    let id = t.connect(Buffered(Lender([0; 2])));
+    let mut peer = Peer::client(VERSIONS[1]);
+    let wish = [&b"S\n"[..], &peer.output()].concat();
+    t.feed(id, &wish);
+    peer.input(&t.sent(id));
+    t.feed(id, &peer.output());
+    assert_eq!(t.trace(id), "cm gb bu(S\\n) tls");
+}
+
+#[test]
+fn tls_goes_inside_tls() {
+    //= TLS-18
+    let app = App {
+        data: |cx, data| {
+            if data == b"inner" {
+                cx.hub.start_tls(cx.id, &tls_server(VERSIONS[1]), b"").unwrap();
+            } else {
+                cx.write(data);
+            }
+        },
+        ..QUIET
+    };
+    let (mut t, id, mut outer) = connected(VERSIONS[1], app);
+    outer.write(b"inner");
+    talk(&mut t, id, &mut outer);
+    let mut inner = Peer::client(VERSIONS[0]);
+    inner = Peer { tls: Peer::client(VERSIONS[1]).tls, ..inner };
+    let exchange = |t: &mut Harness<State>, outer: &mut Peer, inner: &mut Peer| loop {
+        let wire = inner.output();
+        outer.write(&wire);
+        talk(t, id, outer);
+        let back = outer.received();
+        inner.input(&back);
+        if wire.is_empty() && back.is_empty() {
+            break;
+        }
+    };
+    exchange(&mut t, &mut outer, &mut inner);
+    assert_eq!(t.trace(id), "cm data(inner) tls");
+    inner.write(b"twice encrypted");
+    exchange(&mut t, &mut outer, &mut inner);
+    assert_eq!(inner.received(), b"twice encrypted");
+    assert!(t.hub().tls_session::<plimsoll_core::tls::RustlsSession>(id).is_some());
+    inner.close();
+    exchange(&mut t, &mut outer, &mut inner);
+    assert!(inner.closed && outer.closed);
+    assert_eq!(t.trace(id), "cm data(inner) tls data(twice encrypted) eof lost(None)");
+}
