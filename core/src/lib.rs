@@ -12,6 +12,7 @@
 //!    wishes (`wants_*`) and events (`poll_event`) out. Payload bytes pass by them.
 //! 2. **[`Engine`]**: endpoints under generational ids, timers, the ready queue, the dispatch to protocols. It emits control operations ([`Op`]) and takes
 //!    results. Callbacks get a [`Context`]: who is called, the [`Hub`] of everything that can be done, the application's state.
+//!    Under a secure connection there is a layer with a [`tls::Session`].
 //! 3. **[`driver`]s**: the engine over the two kinds of kernel interface. A backend supplies calls that never block
 //!    ([`ReadinessIo`](driver::ReadinessIo)) or operations that own their memory ([`CompletionIo`](driver::CompletionIo)), and a way to wait.
 //!
@@ -60,6 +61,7 @@
 //! # Features
 //!
 //! - `std` (default): conversions to `std::io::Error`, and the inbox (`Remote`).
+//! - `rustls`: secure connections over rustls, see [`tls`]. It brings `std`, and atomics with compare-and-swap, as rustls does.
 //! - `testing`: the `testing` module, with which protocols are tested.
 //! - `proptest`, `arbitrary`: what peers do, drawn by these.
 //! - `portable-atomic`: for targets without compare-and-swap.

@@ -131,6 +131,7 @@ impl Observer for Watcher {
             Event::PauseWriting => Some(Step::Word("pause")),
             Event::ResumeWriting => Some(Step::Word("resume")),
             Event::Timer => Some(Step::Word("timer")),
+            Event::StartTlsDone => Some(Step::Word("tls")),
             Event::OpenFailed => Some(Step::Word("open_failed")),
             Event::Lost(reason) => {
                 log.lost += 1;

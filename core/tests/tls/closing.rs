@@ -1,9 +1,11 @@
 //! How secure connections end.
 
-use crate::kit::{App, ECHO, Peer, QUIET, State, VERSIONS, connected, talk};
+use crate::certs::VERSIONS;
+use crate::kit::{App, ECHO, QUIET, State, connected, talk};
+use crate::peer::Peer;
+use core::time::Duration;
 use plimsoll_core::testing::Harness;
 use plimsoll_core::{Cause, ErrorKind, Refusal, StreamId, WriteStatus};
-use std::time::Duration;
 
 fn cause(t: &mut Harness<State>) -> (Cause, Option<ErrorKind>) {
     let reason = t.state().reasons.pop().unwrap();
@@ -139,7 +141,7 @@ fn an_end_without_a_closing_word_is_an_error() {
 fn an_end_without_a_closing_word_can_be_allowed() {
     //= TLS-9
     let mut t = crate::kit::harness();
-    let id = t.open(crate::kit::to().tls(crate::kit::tls_client(VERSIONS[1]).allow_truncation(true)), QUIET);
+    let id = t.open(crate::kit::to().tls(crate::certs::tls_client(VERSIONS[1]).allow_truncation(true)), QUIET);
     let mut peer = Peer::server(VERSIONS[1]);
     talk(&mut t, id, &mut peer);
     peer.write(b"all");

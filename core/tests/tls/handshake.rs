@@ -1,9 +1,11 @@
 //! Handshakes: when the protocol is told, and what may go wrong.
 
-use crate::kit::{App, ECHO, Peer, QUIET, VERSIONS, harness, suspicious_client, talk, tls_client, tls_server, to};
+use crate::certs::{VERSIONS, suspicious_client, tls_client, tls_server};
+use crate::kit::{App, ECHO, QUIET, harness, talk, to};
+use crate::peer::Peer;
+use core::time::Duration;
 use plimsoll_core::tls::Tls;
-use plimsoll_core::{Call, Connect, ErrorKind, WriteStatus};
-use std::time::Duration;
+use plimsoll_core::{Call, ErrorKind, WriteStatus};
 
 #[test]
 fn it_is_made_when_the_handshake_is_done_and_what_was_written_before_follows() {
@@ -100,7 +102,7 @@ fn a_handshake_that_fails_is_an_opening_that_fails() {
 fn the_peer_is_told_why_we_refuse_it() {
     //= TLS-2
     let mut t = harness();
-    let id = t.open(to().tls(Tls::client(suspicious_client(), crate::kit::name())), QUIET);
+    let id = t.open(to().tls(Tls::client(suspicious_client(), crate::certs::name())), QUIET);
     let mut peer = Peer::server(VERSIONS[1]);
     talk(&mut t, id, &mut peer);
     assert_eq!(t.trace(id), "failed");
@@ -182,7 +184,7 @@ fn both_ends_know_what_was_agreed_upon() {
             assert_eq!(info.peer_certificates.len(), usize::from(!server));
             assert!(!info.resumed);
             assert!(t.hub().tls_session::<plimsoll_core::tls::RustlsSession>(id).is_some());
-            assert_eq!(t.hub().peer_addr(id), Connect::from(to()).addrs().next().cloned());
+            assert_eq!(t.hub().peer_addr(id), to().addrs().next().cloned());
         }
     }
 }

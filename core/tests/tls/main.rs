@@ -1,8 +1,10 @@
 //! Secure connections: the engine on one end, and on the other rustls, or a session of which every byte is known.
 
+mod certs;
 mod closing;
 mod handshake;
 mod kit;
+mod peer;
 mod reading;
 mod upgrade;
 mod writing;

@@ -1,6 +1,8 @@
 //! What is read: pauses, and protocols that lend memory.
 
-use crate::kit::{App, Peer, QUIET, State, VERSIONS, connected, harness, talk, tls_client, to};
+use crate::certs::{VERSIONS, tls_client};
+use crate::kit::{App, QUIET, State, connected, harness, talk, to};
+use crate::peer::Peer;
 use core::num::NonZeroUsize;
 use plimsoll_core::{Buffered, BufferedProtocol, Context};
 

@@ -1,6 +1,8 @@
 //! What is written: the size of it, and the marks.
 
-use crate::kit::{App, Peer, QUIET, VERSIONS, connected, harness, talk, tls_client, to};
+use crate::certs::{VERSIONS, tls_client};
+use crate::kit::{App, QUIET, connected, harness, talk, to};
+use crate::peer::Peer;
 use plimsoll_core::{WriteLimits, WriteStatus};
 
 #[test]
