@@ -1,5 +1,7 @@
 //! Whole loops in the simulator, an area of behaviour a file. One program, so that the engine and its drivers are built once for all of them.
 
+#[path = "../../../core/tests/tls/certs.rs"]
+mod certs;
 mod common;
 mod connect;
 mod datagrams;
@@ -7,10 +9,13 @@ mod ends;
 mod flow;
 mod names;
 mod own_protocol;
+#[path = "../../../core/tests/tls/peer.rs"]
+mod peer;
 mod pipes;
 mod processes;
 mod reentrancy;
 mod scheduling;
 mod servers;
 mod streams;
+mod tls;
 mod torture;

@@ -1,15 +1,9 @@
 //! Secure connections on the simulated kernel: both ends in one loop, and every fault that a byte of the stream can have.
 
-#[path = "../../core/tests/tls/certs.rs"]
-mod certs;
-mod common;
-#[path = "../../core/tests/tls/peer.rs"]
-mod peer;
-
-use certs::{VERSIONS, tls_client, tls_server};
-use common::{Cx, Notes, Script, Sim, echo, here, on_every_host, pattern, script, serve};
+use crate::certs::{VERSIONS, tls_client, tls_server};
+use crate::common::{Cx, Notes, Script, Sim, echo, here, on_every_host, pattern, script, serve};
+use crate::peer::Peer;
 use core::time::Duration;
-use peer::Peer;
 use plimsoll_conformance::sim::{Faults, Host};
 use plimsoll_core::{Addr, Connect, Data, ErrorKind, Listen, Protocol, Report, StreamId, WriteStatus};
 
