@@ -11,6 +11,7 @@ use crate::life::{Life, Phase};
 use crate::reason::{Cause, Ending, Side};
 use crate::status::{Refusal, StreamEvent, Wants, WriteStatus};
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 const WROTE_EOF: u8 = 1;
 const FIN_SENT: u8 = 1 << 1;
@@ -625,14 +626,14 @@ impl StreamTransport {
     }
 
     /// Queues plain bytes until the layer can take them.
-    pub(crate) fn write_backlog(&mut self, data: impl WriteData, pool: &mut BufPool) {
+    pub(crate) fn write_backlog(&mut self, data: &[u8], pool: &mut BufPool) {
         self.queue.get_or_insert_with(|| pool.take_queue()).push_backlog(data);
         self.settle_layer(pool);
     }
 
     /// Takes them out, for the layer.
-    pub(crate) fn take_backlog(&mut self) -> Option<Box<SendQueue>> {
-        self.queue.as_mut()?.take_backlog()
+    pub(crate) fn take_backlog(&mut self) -> Vec<u8> {
+        self.queue.as_mut().map(|queue| queue.take_backlog()).unwrap_or_default()
     }
 
     /// Where the layer puts what is to be sent; [`settle_layer`](Self::settle_layer) afterwards.

@@ -2,8 +2,8 @@
 
 use super::data::WriteData;
 use super::pool::BufPool;
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use bytes::{Buf, Bytes, BytesMut};
 
 /// How many pieces one vectored send, or one send in flight, takes at most.
@@ -42,7 +42,7 @@ pub struct SendQueue {
     /// With the backlog.
     len: usize,
     /// Plain bytes behind all others that wait for a handshake: they are not lent to anybody.
-    backlog: Option<Box<Self>>,
+    backlog: Vec<u8>,
 }
 
 impl SendQueue {
@@ -96,24 +96,21 @@ impl SendQueue {
     // ---- what waits for a handshake ----
 
     /// Queues bytes that are not to be sent as they are.
-    pub(crate) fn push_backlog(&mut self, data: impl WriteData) {
-        let backlog = self.backlog.get_or_insert_default();
-        let before = backlog.len;
-        backlog.push(data);
-        self.len += backlog.len - before;
+    pub(crate) fn push_backlog(&mut self, data: &[u8]) {
+        self.backlog.extend_from_slice(data);
+        self.len += data.len();
     }
 
     /// Takes those bytes out.
-    pub(crate) fn take_backlog(&mut self) -> Option<Box<Self>> {
-        let backlog = self.backlog.take()?;
-        self.len -= backlog.len;
-        Some(backlog)
+    pub(crate) fn take_backlog(&mut self) -> Vec<u8> {
+        self.len -= self.backlog.len();
+        core::mem::take(&mut self.backlog)
     }
 
     /// How many bytes may be sent as they are.
     #[inline]
     pub(crate) fn to_send(&self) -> usize {
-        self.len - self.backlog.as_ref().map_or(0, |backlog| backlog.len)
+        self.len - self.backlog.len()
     }
 
     /// Makes a piece of the tail: it is now shared, and what follows goes behind it.
@@ -157,7 +154,7 @@ impl SendQueue {
     #[must_use]
     pub fn as_one_slice(&self) -> Option<&[u8]> {
         match (self.pieces.len(), self.tail.is_empty()) {
-            _ if self.backlog.is_some() => None,
+            _ if !self.backlog.is_empty() => None,
             (0, _) => Some(&self.tail),
             (1, true) => self.pieces.front().map(|piece| &piece[self.sent..]),
             _ => None,
@@ -226,7 +223,7 @@ impl SendQueue {
     fn empty(&mut self) {
         self.len = 0;
         self.sent = 0;
-        self.backlog = None;
+        self.backlog = Vec::new();
         self.pieces.clear();
         self.tail.clear();
         self.pieces.shrink_to(KEPT_ROOM);
@@ -266,7 +263,6 @@ impl InFlight {
 mod tests {
     use super::*;
     use alloc::vec;
-    use alloc::vec::Vec;
 
     fn bytes_of(queue: &SendQueue) -> Vec<u8> {
         let mut pieces: [&[u8]; 64] = [&[]; 64];

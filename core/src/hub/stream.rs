@@ -81,8 +81,11 @@ impl<S> Hub<S> {
     pub fn write(&mut self, id: StreamId, data: impl WriteData) -> WriteStatus {
         let empty = data.is_empty();
         let Some((stream, pool)) = self.checked(id) else { return WriteStatus::Discarded };
-        let status =
-            if stream.common.has(LAYERED) { self.write_layered(id.key, data) } else { stream.transport.write(data, pool) };
+        let status = if stream.common.has(LAYERED) {
+            self.write_layered(id.key, data.as_slice())
+        } else {
+            stream.transport.write(data, pool)
+        };
         let unremarkable = status == WriteStatus::Accepted && self.current == Some(id.key) && self.observer.is_none();
         if !unremarkable && !empty {
             self.wrote(id.key, status);

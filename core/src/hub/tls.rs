@@ -3,7 +3,6 @@
 use super::{Hub, Work};
 use crate::endpoint::{Endpoint, LAYERED};
 use crate::error::{Call, Error, ErrorKind};
-use crate::flow::data::WriteData;
 use crate::key::{Key, StreamId};
 use crate::observer::Event;
 use crate::op::{Op, Role};
@@ -86,7 +85,7 @@ impl<S> Hub<S> {
 
     /// A write to a connection under a layer.
     #[cold]
-    pub(super) fn write_layered(&mut self, key: Key, data: impl WriteData) -> WriteStatus {
+    pub(super) fn write_layered(&mut self, key: Key, data: &[u8]) -> WriteStatus {
         let Some((stream, pool)) = self.stream_and_pool(key) else { return WriteStatus::Discarded };
         let Some((layer, transport)) = stream.layered() else { return WriteStatus::Discarded };
         let (status, failed) = (layer.write(data, transport, pool), layer.has_ended());

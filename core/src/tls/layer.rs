@@ -3,7 +3,6 @@
 use super::nested::Nested;
 use super::{Session, Tls, TlsError};
 use crate::error::{Call, Error, ErrorKind};
-use crate::flow::data::WriteData;
 use crate::flow::pool::BufPool;
 use crate::key::Key;
 use crate::reason::Cause;
@@ -116,7 +115,7 @@ impl Layer {
     // ---- from above ----
 
     /// Encrypts, or keeps until that is possible (contract TLS-15).
-    pub(crate) fn write(&mut self, data: impl WriteData, stream: &mut StreamTransport, pool: &mut BufPool) -> WriteStatus {
+    pub(crate) fn write(&mut self, data: &[u8], stream: &mut StreamTransport, pool: &mut BufPool) -> WriteStatus {
         if let Some(status) = stream.refuses_layered_write() {
             return status;
         }
@@ -125,7 +124,7 @@ impl Layer {
                 stream.write_backlog(data, pool);
             }
         } else {
-            self.encrypt(data.as_slice(), stream, pool);
+            self.encrypt(data, stream, pool);
         }
         stream.layered_status()
     }
@@ -252,9 +251,8 @@ impl Layer {
             State::Handshake => {
                 self.enter(State::Agreed, None);
                 let backlog = stream.take_backlog();
-                for piece in backlog.iter().flat_map(|backlog| backlog.pieces()) {
-                    self.encrypt(piece, stream, pool);
-                }
+                stream.settle_layer(pool);
+                self.encrypt(&backlog, stream, pool);
                 Step::Agreed
             }
             State::Agreed | State::Open if stream.is_drained() => {
