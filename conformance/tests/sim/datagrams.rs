@@ -439,7 +439,7 @@ fn an_address_is_shared_by_those_who_all_say_so() {
 
 #[test]
 fn sockets_of_the_application_are_taken_over_or_refused() {
-    //= LOOP-26, RUST-11, DIS-58
+    //= LOOP-26, RUST-11
     on_all(|sim| {
         let peer = sim.sim().datagram_peer(at(7));
         let bound = Resource::new(sim.sim().datagram_socket(at(9)));
