@@ -184,6 +184,12 @@ pub fn seeds(name: &str, count: u64, case: Case) -> Result<Figures, Failure> {
     Ok(figures)
 }
 
+/// The first of the seeds `0..count` that fails, without a look at why: all that is asked of a mutant.
+#[must_use]
+pub fn first_failure(count: u64, case: Case) -> Option<u64> {
+    (0..count).find(|&seed| run(&mut Seed::new(seed), case, &mut Figures::default()).is_err())
+}
+
 /// Runs a test by a fuzzer's input.
 ///
 /// # Errors

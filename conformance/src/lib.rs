@@ -20,12 +20,18 @@
 #![forbid(unsafe_code)]
 
 pub mod choices;
+#[cfg(feature = "loops")]
 pub mod diagrams;
 pub mod harness;
 pub mod machines;
 pub mod model;
+#[cfg(feature = "loops")]
 pub mod report;
+#[cfg(feature = "loops")]
 pub mod scenario;
+#[cfg(feature = "loops")]
 pub mod sim;
+#[cfg(feature = "loops")]
 pub mod simulate;
+#[cfg(feature = "loops")]
 pub mod trace;

@@ -362,4 +362,59 @@ mod tests {
         assert_eq!(slab.len(), 1);
         assert_eq!(slab.iter().count(), 1);
     }
+
+    #[test]
+    fn a_key_in_sixty_four_bits_is_its_generation_and_its_index() {
+        let key = Key::new(3, 5);
+        assert_eq!((key.index(), key.generation(), key.to_bits()), (3, 5, 0x5_0000_0003));
+        assert_eq!(Key::from_bits(0x5_0000_0003), key);
+    }
+
+    #[test]
+    fn a_slab_does_what_a_map_from_keys_would_do() {
+        //= RUST-10
+        let mut slab = Slab::default();
+        // Every key that was ever handed out, with what is under it.
+        let mut map: Vec<(Key, Option<u32>)> = Vec::new();
+        let mut random = 1u32;
+        for n in 0..400 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let pick = (random >> 8) as usize;
+            if map.is_empty() || pick % 5 < 2 {
+                let key = slab.insert(n).unwrap();
+                assert!(map.iter().all(|(old, _)| *old != key));
+                map.push((key, Some(n)));
+            } else if pick % 5 < 4 {
+                let at = pick / 5 % map.len();
+                assert_eq!(slab.remove(map[at].0), map[at].1.take());
+            } else {
+                let at = pick / 5 % map.len();
+                assert_eq!(slab.get_mut(map[at].0).map(|value| core::mem::replace(value, n)), map[at].1);
+                map[at].1 = map[at].1.map(|_| n);
+            }
+            for (key, value) in &map {
+                assert_eq!(slab.get(*key), value.as_ref());
+            }
+            let mut live: Vec<_> = map.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?))).collect();
+            live.sort_unstable();
+            assert_eq!((slab.len(), slab.is_empty()), (live.len(), live.is_empty()));
+            assert_eq!(slab.iter().collect::<Vec<_>>(), live);
+        }
+        assert!(map.len() > slab.entries.len(), "no slot was used twice");
+    }
+
+    #[test]
+    fn an_endpoint_is_of_one_kind() {
+        //= RUST-10
+        let key = |index| Key::new(index, 7);
+        let stream = StreamId::new(key(1), LoopTag(4));
+        let datagram = DatagramId::new(key(2), LoopTag(5));
+        let process = ProcessId::new(key(3), LoopTag(6));
+        let all = [EndpointId::from(stream), EndpointId::from(datagram), EndpointId::Process(process)];
+        assert_eq!(all.map(EndpointId::key), [key(1), key(2), key(3)]);
+        assert_eq!(all.map(EndpointId::tag), [LoopTag(4), LoopTag(5), LoopTag(6)]);
+        assert_eq!(all.map(EndpointId::stream), [Some(stream), None, None]);
+        assert_eq!(all.map(EndpointId::datagram), [None, Some(datagram), None]);
+        assert_eq!(all.map(EndpointId::process), [None, None, Some(process)]);
+    }
 }

@@ -231,4 +231,88 @@ mod tests {
         }
         assert!(timers.heap_len() <= 2 * SWEEP);
     }
+
+    #[test]
+    fn cancelled_entries_are_swept_out_when_they_are_more_than_a_hundred_and_more_than_half() {
+        let of = |set: u64, cancelled: usize| {
+            let mut timers = Timers::new();
+            let keys: Vec<_> = (0..set).map(|n| timers.set(at(n), ()).unwrap()).collect();
+            for key in &keys[..cancelled] {
+                timers.cancel(*key);
+            }
+            timers.heap_len()
+        };
+        assert_eq!((of(150, 1), of(150, 74), of(150, 75), of(150, 76)), (150, 150, 150, 74));
+        assert_eq!((of(100, 100), of(101, 50), of(101, 51)), (100, 101, 50));
+    }
+
+    /// A timer as a line of a list: its deadline and its number, none while it is parked.
+    type Line = (Key, Instant, Option<u64>, u32);
+
+    #[test]
+    fn timers_do_what_a_sorted_list_would_do() {
+        //= LOOP-31
+        let mut random = 7u32;
+        let mut pick = |below: u32| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 8) % below
+        };
+        for _ in 0..200 {
+            let (mut timers, mut list, mut keys, mut next, mut mark) = (Timers::new(), Vec::<Line>::new(), Vec::new(), 0, 0);
+            for n in 0..60u32 {
+                let deadline = at(u64::from(pick(6)));
+                let key = if keys.is_empty() { Key::new(0, 0) } else { keys[pick(keys.len() as u32) as usize] };
+                let line = list.iter_mut().find(|line| line.0 == key);
+                match pick(8) {
+                    0..=2 => {
+                        let key = timers.set(deadline, n).unwrap();
+                        keys.push(key);
+                        list.push((key, deadline, Some(next), n));
+                        next += 1;
+                    }
+                    3 => {
+                        assert_eq!(timers.reset(key, deadline), line.is_some());
+                        if let Some(line) = line {
+                            // Moved later it keeps its number.
+                            if deadline < line.1 || line.2.is_none() {
+                                line.2 = Some(next);
+                                next += 1;
+                            }
+                            line.1 = deadline;
+                        }
+                    }
+                    4 => {
+                        assert_eq!(timers.cancel(key), line.map(|line| line.3));
+                        list.retain(|line| line.0 != key);
+                    }
+                    5 => {
+                        timers.park(key);
+                        line.into_iter().for_each(|line| line.2 = None);
+                    }
+                    6 => {
+                        timers.unpark(key);
+                        for line in line.into_iter().filter(|line| line.2.is_none()) {
+                            line.2 = Some(next);
+                            next += 1;
+                        }
+                    }
+                    _ => mark = next,
+                }
+                assert_eq!(
+                    (timers.mark(), timers.get_mut(key).copied()),
+                    (next, list.iter().find(|line| line.0 == key).map(|line| line.3))
+                );
+                let first = list.iter().filter_map(|line| Some((line.1, line.2?, line.0))).min();
+                assert_eq!(timers.next_deadline(), first.map(|first| first.0));
+                assert_eq!(timers.is_empty(), first.is_none());
+                let now = at(u64::from(pick(6)));
+                let due = first.filter(|first| first.0 <= now && first.1 < mark).map(|first| first.2);
+                assert_eq!(timers.pop_due(now, mark), due);
+                if let Some(due) = due {
+                    timers.cancel(due);
+                    list.retain(|line| line.0 != due);
+                }
+            }
+        }
+    }
 }

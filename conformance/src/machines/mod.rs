@@ -2,6 +2,7 @@
 
 pub mod connect;
 pub mod datagram;
+#[cfg(feature = "loops")]
 pub mod engine;
 pub mod flow;
 pub mod gate;

@@ -3,7 +3,9 @@
 use super::How;
 use bytes::{Bytes, BytesMut};
 use core::cell::Cell;
-use plimsoll_core::{BufPool, Data, Hub, StreamId, StreamTransport, WriteStatus};
+use plimsoll_core::{BufPool, Data, StreamTransport, WriteStatus};
+#[cfg(feature = "loops")]
+use plimsoll_core::{Hub, StreamId};
 use std::sync::LazyLock;
 
 /// A prime, so that it is in step with no block size.
@@ -70,6 +72,7 @@ pub(crate) fn write(to: &mut StreamTransport, how: How, data: &[u8], pool: &mut 
 }
 
 /// Writes to a connection of a loop.
+#[cfg(feature = "loops")]
 pub(crate) fn write_to<S>(hub: &mut Hub<S>, id: StreamId, how: How, data: &[u8]) -> WriteStatus {
     write_as!(how, data, |form| hub.write(id, form))
 }

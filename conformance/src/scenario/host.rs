@@ -1,5 +1,6 @@
 //! What a loop must be able to do so that scenarios can be played on it.
 
+#[cfg(feature = "backends")]
 use super::host_real::Real;
 use super::host_sim::Simulated;
 use super::model::{Given, Kind, Link, Scenario, Through};
@@ -8,11 +9,15 @@ use crate::sim::{Failure, Syscall};
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use plimsoll_core::{Addr, Hub, Remote, Report, Resource, StreamId};
-use std::io;
 use std::rc::Rc;
+use std::{fs, io};
 
 /// The loops of this project, by name: three kinds of simulated kernels, and the backends.
+#[cfg(feature = "backends")]
 pub const NAMES: [&str; 5] = ["sim", "level", "completion", "mio", "polling"];
+/// The loops of this project, by name: three kinds of simulated kernels.
+#[cfg(not(feature = "backends"))]
+pub const NAMES: [&str; 3] = ["sim", "level", "completion"];
 
 /// Whether a host's kernel is simulated, so that seeds make a difference.
 #[must_use]
@@ -121,11 +126,18 @@ pub(crate) trait Host {
     fn descriptors(&self) -> u64;
 }
 
+/// How many descriptors this process has; 0 where the system does not say.
+pub(crate) fn open_descriptors() -> u64 {
+    fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64)
+}
+
 /// A host by its name, with this application.
 pub(crate) fn make(name: &str, scenario: &Rc<Scenario>, seed: u64) -> io::Result<Box<dyn Host>> {
     let stage = Stage::new(scenario);
     Ok(match name {
+        #[cfg(feature = "backends")]
         "mio" => Box::new(Real::<plimsoll_mio::Mio>::new(stage)?),
+        #[cfg(feature = "backends")]
         "polling" => Box::new(Real::<plimsoll_polling::Polling>::new(stage)?),
         name => {
             let simulated = Simulated::named(name, stage, seed);

@@ -1,6 +1,6 @@
 //! The backends as hosts, on real sockets.
 
-use super::host::{Host, PeerEnd};
+use super::host::{Host, PeerEnd, open_descriptors};
 use super::model::{Given, Kind, Link};
 use super::peer_real::{Places, RealPeer, name, socket};
 use super::stage::Stage;
@@ -238,9 +238,4 @@ impl<P: Selector> Drop for Real<P> {
         // The checker panics in its destructor; whoever asked for violations has them already.
         let _ = super::stage::caught(|| self.checker.assert_clean());
     }
-}
-
-/// How many descriptors this process has; 0 where the system does not say.
-pub(crate) fn open_descriptors() -> u64 {
-    fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64)
 }

@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod host;
+#[cfg(feature = "backends")]
 mod host_real;
 mod host_sim;
 pub mod judge;
@@ -18,6 +19,7 @@ mod parse_expect;
 mod parse_kind;
 mod parse_link;
 mod pattern;
+#[cfg(feature = "backends")]
 mod peer_real;
 mod perform;
 mod pipe_real;

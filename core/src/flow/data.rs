@@ -147,3 +147,81 @@ impl sealed::Queue for Data<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    /// Whether so many bytes of a block of that size were claimed, and not copied.
+    fn claims(size: usize, len: usize) -> bool {
+        let mut block = BytesMut::zeroed(size);
+        let place = block.as_ptr();
+        let bytes = Data::new(&mut block, len).into_bytes();
+        assert_eq!(bytes.len(), len);
+        assert_eq!(block.is_empty(), bytes.as_ptr() == place, "whoever lent it finds out");
+        block.is_empty()
+    }
+
+    #[test]
+    fn a_quarter_of_a_block_is_claimed_and_less_is_copied() {
+        assert!(!claims(64 * 1024, 16 * 1024 - 1));
+        assert!(claims(64 * 1024, 16 * 1024));
+        // Of small blocks 1 KiB: a copy of less costs nothing.
+        assert!(!claims(2048, 1023));
+        assert!(claims(2048, 1024));
+    }
+
+    #[test]
+    fn what_is_lent_is_the_front_of_the_block() {
+        let mut block = BytesMut::from("abcdef");
+        let data = Data::new(&mut block, 4);
+        assert_eq!((&*data, data.as_ref()), (&b"abcd"[..], &b"abcd"[..]));
+        assert_eq!(&*Data::new(&mut block, 9), b"abcdef");
+    }
+
+    /// How many pieces are queued when that was written behind a byte, and whether the last one is where it was.
+    fn queued(data: impl WriteData, place: *const u8) -> (usize, bool) {
+        let mut queue = SendQueue::new();
+        queue.push("a");
+        queue.push(data);
+        let last = queue.pieces().last().map(<[u8]>::as_ptr);
+        (queue.pieces().count(), last == Some(place))
+    }
+
+    #[test]
+    fn owned_bytes_of_one_kibibyte_are_queued_as_they_are() {
+        //= WRITE-5
+        for (len, expected) in [(1023, (1, false)), (1024, (2, true)), (5000, (2, true))] {
+            let bytes = Bytes::from(vec![7; len]);
+            let place = bytes.as_ptr();
+            assert_eq!(queued(bytes, place), expected);
+            let bytes = vec![7; len];
+            let place = bytes.as_ptr();
+            assert_eq!(queued(bytes, place), expected);
+            let bytes = BytesMut::zeroed(len);
+            let place = bytes.as_ptr();
+            assert_eq!(queued(bytes, place), expected);
+            let mut block = BytesMut::zeroed(2048);
+            let place = block.as_ptr();
+            if len <= 2048 {
+                assert_eq!(queued(Data::new(&mut block, len), place), expected);
+            }
+            let lent = vec![7; len];
+            assert_eq!(queued(&lent, lent.as_ptr()), (1, false));
+        }
+    }
+
+    #[test]
+    fn nothing_is_queued_of_nothing() {
+        //= WRITE-4, WRITE-7
+        let mut queue = SendQueue::new();
+        queue.push(BytesMut::new());
+        queue.push(Data::new(&mut BytesMut::from("abc"), 0));
+        let nothing = Vec::new();
+        queue.push(&nothing);
+        queue.push(nothing);
+        queue.push(Bytes::new());
+        assert_eq!((queue.len(), queue.pieces().count()), (0, 0));
+    }
+}

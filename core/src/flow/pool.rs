@@ -104,3 +104,85 @@ impl Default for BufPool {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    const SIZE: usize = 1024;
+
+    #[test]
+    fn a_block_has_its_size_and_is_used_again() {
+        let mut pool = BufPool::with_block_size(SIZE);
+        assert_eq!((BufPool::new().block_size(), pool.block_size()), (BufPool::BLOCK, SIZE));
+        assert_eq!(BufPool::with_block_size(0).take_block().len(), 1);
+        let mut block = pool.take_block();
+        assert_eq!(block.len(), SIZE);
+        let place = block.as_ptr();
+        block.clear();
+        pool.give_block(block);
+        let again = pool.take_block();
+        assert_eq!((again.as_ptr(), again.len(), pool.blocks.len()), (place, SIZE, 0));
+        pool.give_block(BytesMut::with_capacity(SIZE - 1));
+        assert!(pool.blocks.is_empty(), "too small for the next reader");
+    }
+
+    #[test]
+    fn sent_bytes_come_back_as_a_block_if_they_are_a_quarter_of_one_and_nobody_else_holds_them() {
+        let kept = |bytes: Bytes| {
+            let mut pool = BufPool::with_block_size(SIZE);
+            pool.give(bytes);
+            pool.blocks.pop().is_some_and(|block| block.is_empty() && block.capacity() >= SIZE)
+        };
+        let front = |len| BufPool::with_block_size(SIZE).take_block().split_to(len).freeze();
+        assert!(kept(front(SIZE / 4)));
+        assert!(!kept(front(SIZE / 4 - 1)));
+        let whole = front(SIZE);
+        assert!(kept(whole));
+        let held = front(SIZE);
+        let other = held.clone();
+        assert!(!kept(held), "{} bytes are still read elsewhere", other.len());
+        // What was never a block: of use if it is as large as one and not more than twice so.
+        assert!(!kept(Bytes::from(vec![0; SIZE / 4])));
+        assert!(kept(Bytes::from(vec![0; 2 * SIZE])));
+        assert!(!kept(Bytes::from(vec![0; 2 * SIZE + 1])));
+    }
+
+    #[test]
+    fn sixteen_of_each_are_kept() {
+        let mut pool = BufPool::with_block_size(SIZE);
+        for _ in 0..=KEPT {
+            pool.give_block(BytesMut::zeroed(SIZE));
+        }
+        assert_eq!(pool.blocks.len(), 16);
+        pool.blocks.clear();
+        for _ in 0..=KEPT {
+            pool.give(Bytes::from(vec![0; SIZE]));
+        }
+        assert_eq!(pool.blocks.len(), 16);
+        // One queue is kept apart: nearly every message borrows that one.
+        for _ in 0..KEPT + 2 {
+            pool.give_queue(Box::default());
+        }
+        assert_eq!((pool.queue.is_some(), pool.queues.len()), (true, 16));
+    }
+
+    #[test]
+    fn a_queue_comes_back_empty_and_goes_out_again() {
+        let mut pool = BufPool::new();
+        let mut queue = pool.take_queue();
+        queue.push("never sent");
+        let place = &raw const *queue;
+        pool.give_queue(queue);
+        let again = pool.take_queue();
+        assert_eq!((&raw const *again, again.len()), (place, 0));
+        assert_eq!(again.as_one_slice(), Some(&b""[..]));
+        pool.give_queue(again);
+        let other = Box::default();
+        let place = &raw const *other;
+        pool.give_queue(other);
+        let _ = pool.take_queue();
+        assert_eq!(&raw const *pool.take_queue(), place);
+    }
+}

@@ -46,7 +46,7 @@ pub fn deadline() -> Duration {
 /// # Errors
 /// What is wrong beside the lanes: the grammar was broken, a descriptor is left, or the host failed.
 pub fn run(host: &str, scenario: &Rc<Scenario>, seed: u64) -> Result<Record, String> {
-    let before = super::host_real::open_descriptors();
+    let before = super::host::open_descriptors();
     let simulated = super::host::is_simulated(host);
     let host = make(host, scenario, seed).map_err(|error| error.to_string())?;
     let (record, left) = caught(move || {
@@ -55,7 +55,7 @@ pub fn run(host: &str, scenario: &Rc<Scenario>, seed: u64) -> Result<Record, Str
         let left = play.end();
         Ok::<_, String>((result?, left?))
     })??;
-    let left = if simulated { left } else { super::host_real::open_descriptors().saturating_sub(before) };
+    let left = if simulated { left } else { super::host::open_descriptors().saturating_sub(before) };
     if left > 0 { Err(format!("{left} descriptors are left open")) } else { Ok(record) }
 }
 

@@ -1,0 +1,234 @@
+//! Mutation testing of plimsoll-core: what became of every mutant, and why those survive that do.
+//!
+//! `run.sh` changes the core in one place at a time (cargo-mutants does), has `tests/machines.rs`, `loops.rs` and `sims.rs` judge it, and writes the verdicts down:
+//! `verdicts.txt` has a line for each mutant, `survivors.txt` a reason for each that was not caught. Both name mutants without line numbers, so
+//! that they outlive edits; where a function has several of one kind, they are numbered from its top. `tests/list.rs` checks them.
+//!
+//! The crate is a crate of its own for the sake of speed: it has no dependency that opens a socket, so that a changed core means
+//! three small builds and no more.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::ops::AddAssign;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// The least that must be caught in a file that is listed, of a hundred that can be.
+pub const GOAL: usize = 95;
+
+/// A mutant, wherever it stands today.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "a line of a list")]
+pub struct Mutant {
+    /// The file, from the root of the tree.
+    pub file: String,
+    /// What is done to it, as cargo-mutants says it; ` (2)` is the second that it says this of.
+    pub change: String,
+}
+
+impl fmt::Display for Mutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\t{}", self.file, self.change)
+    }
+}
+
+/// What became of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "these are all")]
+pub enum Verdict {
+    /// A test failed, or did not come to its end.
+    Caught,
+    /// Every test passed.
+    Missed,
+    /// It does not compile.
+    Unviable,
+}
+
+impl Verdict {
+    const ALL: [(Self, &'static str); 3] = [(Self::Caught, "caught"), (Self::Missed, "missed"), (Self::Unviable, "unviable")];
+
+    fn name(self) -> &'static str {
+        Self::ALL.into_iter().find(|(verdict, _)| *verdict == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// Why a mutant survives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "these are all")]
+pub enum Why {
+    /// It does the same, whatever is done to it.
+    Equivalent,
+    /// It takes more time or memory, and nothing else.
+    Cost,
+    /// A test could tell, and none does yet.
+    Open,
+}
+
+impl Why {
+    const ALL: [(Self, &'static str); 3] = [(Self::Equivalent, "equivalent: "), (Self::Cost, "cost: "), (Self::Open, "open: ")];
+}
+
+/// `verdicts.txt`.
+pub type Verdicts = BTreeMap<Mutant, Verdict>;
+
+/// `survivors.txt`.
+pub type Survivors = BTreeMap<Mutant, Why>;
+
+/// Where the lists are.
+#[must_use]
+pub fn list(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Reads `verdicts.txt`.
+///
+/// # Errors
+/// The first line that cannot be read, or that is there already.
+pub fn verdicts(text: &str) -> Result<Verdicts, String> {
+    read(text, |word| Verdict::ALL.into_iter().find(|(_, name)| *name == word).map(|(verdict, _)| verdict))
+}
+
+/// Reads `survivors.txt`.
+///
+/// # Errors
+/// The first line that cannot be read, that gives no reason, or that is there already.
+pub fn survivors(text: &str) -> Result<Survivors, String> {
+    read(text, |reason| {
+        Why::ALL
+            .into_iter()
+            .find(|(_, kind)| reason.strip_prefix(kind).is_some_and(|why| !why.trim().is_empty()))
+            .map(|(why, _)| why)
+    })
+}
+
+fn read<T>(text: &str, value: impl Fn(&str) -> Option<T>) -> Result<BTreeMap<Mutant, T>, String> {
+    let mut all = BTreeMap::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+        let wrong = |what: &str| format!("line {number}: {what}: {line}");
+        let [file, change, last] = line.split('\t').collect::<Vec<_>>()[..] else { return Err(wrong("not three columns")) };
+        let value = value(last).ok_or_else(|| wrong("the last column is none of those that there are"))?;
+        if all.insert(Mutant { file: file.into(), change: change.into() }, value).is_some() {
+            return Err(wrong("twice"));
+        }
+    }
+    Ok(all)
+}
+
+/// The text of `verdicts.txt`.
+#[must_use]
+pub fn text(verdicts: &Verdicts) -> String {
+    let head = "# Made by `run.sh`: file, mutant, verdict.\n".into();
+    verdicts.iter().fold(head, |text, (mutant, verdict)| text + &format!("{mutant}\t{}\n", verdict.name()))
+}
+
+/// Takes over what a run found: `all` is cargo-mutants' list of the files that were mutated, `outcomes` what it says of the passes, in order.
+/// What is not a mutant of these files any more goes; what was not tried keeps its verdict.
+///
+/// # Errors
+/// What is not as cargo-mutants writes it.
+pub fn merge(old: &mut Verdicts, all: &Value, outcomes: &[Value]) -> Result<(), String> {
+    let mut names = BTreeMap::new();
+    let mut counts = BTreeMap::<Mutant, usize>::new();
+    for mutant in all.as_array().ok_or("the list of mutants is no list")? {
+        let text = |key: &str| mutant[key].as_str().ok_or_else(|| format!("a mutant without `{key}`"));
+        // `FILE:LINE:COLUMN: CHANGE`, in the order of lines.
+        let (file, name) = (text("file")?, text("name")?);
+        let (_, change) = name.split_once(": ").ok_or_else(|| format!("a name without a change: {name}"))?;
+        let mut mutant = Mutant { file: file.into(), change: change.into() };
+        let count = counts.entry(mutant.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            mutant.change += &format!(" ({count})");
+        }
+        names.insert(name.to_owned(), mutant);
+    }
+    let mut new = BTreeMap::new();
+    for outcome in outcomes.iter().flat_map(|outcomes| outcomes["outcomes"].as_array().into_iter().flatten()) {
+        let Some(name) = outcome["scenario"]["Mutant"]["name"].as_str() else { continue };
+        let verdict = match outcome["summary"].as_str() {
+            Some("CaughtMutant" | "Timeout") => Verdict::Caught,
+            Some("MissedMutant") => Verdict::Missed,
+            Some("Unviable") => Verdict::Unviable,
+            other => return Err(format!("{name}: {other:?} is no verdict")),
+        };
+        let mutant = names.get(name).ok_or_else(|| format!("{name} is not in the list"))?;
+        new.insert(mutant.clone(), verdict);
+    }
+    let files: BTreeSet<_> = names.values().map(|mutant| mutant.file.clone()).collect();
+    let known: BTreeSet<_> = names.into_values().collect();
+    old.retain(|mutant, _| !files.contains(&mutant.file) || known.contains(mutant));
+    old.append(&mut new);
+    Ok(())
+}
+
+/// How a file stands, or all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Score {
+    /// Caught.
+    pub caught: usize,
+    /// Not caught.
+    pub missed: usize,
+    /// Those of the missed that cannot be caught.
+    pub equivalent: usize,
+    /// What does not compile.
+    pub unviable: usize,
+}
+
+impl Score {
+    /// Whether enough are caught of those that can be.
+    #[must_use]
+    pub const fn is_enough(self) -> bool {
+        self.caught * 100 >= (self.caught + self.missed - self.equivalent) * GOAL
+    }
+}
+
+impl AddAssign for Score {
+    fn add_assign(&mut self, other: Self) {
+        self.caught += other.caught;
+        self.missed += other.missed;
+        self.equivalent += other.equivalent;
+        self.unviable += other.unviable;
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { caught, missed, equivalent, unviable } = *self;
+        let viable = caught + missed;
+        let percent = |of: usize| if of == 0 { 100.0 } else { caught as f64 * 100.0 / of as f64 };
+        write!(f, "{caught} of {viable} viable mutants caught, {:.1} %", percent(viable))?;
+        write!(f, " ({:.1} % without the {equivalent} equivalent ones); {unviable} do not compile", percent(viable - equivalent))
+    }
+}
+
+/// How each file stands.
+#[must_use]
+pub fn scores(verdicts: &Verdicts, survivors: &Survivors) -> BTreeMap<String, Score> {
+    let mut scores = BTreeMap::<String, Score>::new();
+    for (mutant, verdict) in verdicts {
+        let score = scores.entry(mutant.file.clone()).or_default();
+        match verdict {
+            Verdict::Caught => score.caught += 1,
+            Verdict::Unviable => score.unviable += 1,
+            Verdict::Missed => {
+                score.missed += 1;
+                score.equivalent += usize::from(survivors.get(mutant) == Some(&Why::Equivalent));
+            }
+        }
+    }
+    scores
+}
+
+/// What is wrong with the two lists together.
+#[must_use]
+pub fn problems(verdicts: &Verdicts, survivors: &Survivors) -> Vec<String> {
+    let missed = verdicts.iter().filter(|(_, verdict)| **verdict == Verdict::Missed).map(|(mutant, _)| mutant);
+    let silent =
+        missed.filter(|mutant| !survivors.contains_key(mutant)).map(|mutant| format!("survives without a reason: {mutant}"));
+    let stale = survivors.keys().filter(|mutant| verdicts.get(mutant) != Some(&Verdict::Missed));
+    let stale = stale.map(|mutant| format!("has a reason to survive and does not: {mutant}"));
+    let low = scores(verdicts, survivors).into_iter().filter(|(_, score)| !score.is_enough());
+    silent.chain(stale).chain(low.map(|(file, score)| format!("{file}: {score}"))).collect()
+}

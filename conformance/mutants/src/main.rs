@@ -1,0 +1,45 @@
+//! `plimsoll-mutants`: how every file stands. `plimsoll-mutants merge LIST OUTCOMES…`: takes over what cargo-mutants found; `run.sh` calls it.
+#![forbid(unsafe_code)]
+
+use plimsoll_mutants::{Score, list, merge, problems, scores, survivors, text, verdicts};
+use serde_json::Value;
+use std::process::ExitCode;
+use std::{env, fs};
+
+fn main() -> ExitCode {
+    match run(&env::args().skip(1).collect::<Vec<_>>()) {
+        Ok(clean) => ExitCode::from(u8::from(!clean)),
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<bool, String> {
+    let read = |name: &str| fs::read_to_string(name).map_err(|error| format!("{name}: {error}"));
+    let json = |name: &String| serde_json::from_str::<Value>(&read(name)?).map_err(|error| format!("{name}: {error}"));
+    let path = list("verdicts.txt");
+    let mut verdicts = verdicts(&fs::read_to_string(&path).unwrap_or_default())?;
+    let survivors = survivors(&fs::read_to_string(list("survivors.txt")).map_err(|error| error.to_string())?)?;
+    match args {
+        [] => {}
+        [command, all, outcomes @ ..] if command == "merge" => {
+            let outcomes = outcomes.iter().map(json).collect::<Result<Vec<_>, _>>()?;
+            merge(&mut verdicts, &json(all)?, &outcomes)?;
+            fs::write(&path, text(&verdicts)).map_err(|error| error.to_string())?;
+        }
+        _ => return Err("usage: plimsoll-mutants [merge LIST OUTCOMES…]".into()),
+    }
+    let mut sum = Score::default();
+    for (file, score) in scores(&verdicts, &survivors) {
+        println!("{file}: {score}");
+        sum += score;
+    }
+    println!("all: {sum}");
+    let problems = problems(&verdicts, &survivors);
+    for problem in &problems {
+        println!("{problem}");
+    }
+    Ok(problems.is_empty())
+}

@@ -1,0 +1,69 @@
+//! The lists of mutants: every survivor has its reason, and enough are caught of every file that is listed.
+
+use plimsoll_mutants::{Verdict, Why, list, merge, problems, scores, survivors, text, verdicts};
+use serde_json::json;
+use std::fs;
+
+#[test]
+fn every_survivor_has_a_reason_and_enough_are_caught() {
+    let read = |name| fs::read_to_string(list(name)).unwrap();
+    let verdicts = verdicts(&read("verdicts.txt")).unwrap();
+    let survivors = survivors(&read("survivors.txt")).unwrap();
+    assert!(verdicts.len() > 100, "{} verdicts", verdicts.len());
+    assert_eq!(text(&verdicts), read("verdicts.txt"), "sorted, and as `run.sh` writes it");
+    let problems = problems(&verdicts, &survivors);
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn what_is_wrong_with_the_lists_is_found() {
+    let twenty: String = (0..19).map(|n| format!("a.rs\tmutant {n}\tcaught\n")).collect::<String>() + "a.rs\tlast\tmissed\n";
+    let known = verdicts(&twenty).unwrap();
+    assert_eq!(problems(&known, &survivors("").unwrap()), ["survives without a reason: a.rs\tlast"]);
+    let explained = survivors("# why\na.rs\tlast\tcost: takes longer\n").unwrap();
+    assert!(problems(&known, &explained).is_empty(), "19 of 20 are enough");
+    let other = survivors("a.rs\tlast\tcost: takes longer\na.rs\tmutant 3\topen: no test yet\n").unwrap();
+    assert_eq!(problems(&known, &other), ["has a reason to survive and does not: a.rs\tmutant 3"]);
+
+    let low = verdicts("b.rs\tone\tcaught\nb.rs\ttwo\tmissed\nb.rs\tthree\tunviable\n").unwrap();
+    let hole = survivors("b.rs\ttwo\topen: no test yet\n").unwrap();
+    assert_eq!(problems(&low, &hole).len(), 1, "half is not enough");
+    let same = survivors("b.rs\ttwo\tequivalent: the same\n").unwrap();
+    assert!(problems(&low, &same).is_empty(), "what cannot be caught does not count");
+    let score = scores(&low, &same)["b.rs"];
+    assert_eq!((score.caught, score.missed, score.equivalent, score.unviable), (1, 1, 1, 1));
+}
+
+#[test]
+fn lines_that_say_nothing_are_refused() {
+    for line in ["a.rs\tone", "a.rs\tone\tfine", "a.rs\tone\tcaught\nb.rs\ttwo\tcaught\na.rs\tone\tmissed"] {
+        verdicts(line).unwrap_err();
+    }
+    for line in ["a.rs\tone\t", "a.rs\tone\tbecause", "a.rs\tone\tcost: ", "a.rs\tone\tequivalent:"] {
+        survivors(line).unwrap_err();
+    }
+    assert_eq!(survivors("a.rs\tone\topen: why\n").unwrap().into_values().collect::<Vec<_>>(), [Why::Open]);
+}
+
+#[test]
+fn a_run_replaces_what_it_tried_and_drops_what_is_no_mutant_any_more() {
+    let mut known = verdicts("a.rs\tgone\tmissed\na.rs\tswap in f\tcaught\na.rs\tkept\tcaught\nb.rs\tother\tmissed\n").unwrap();
+    let mutant = |line: u32, change: &str| json!({ "file": "a.rs", "name": format!("a.rs:{line}:7: {change}") });
+    let all = json!([mutant(1, "swap in f"), mutant(2, "swap in f"), mutant(3, "kept"), mutant(4, "new")]);
+    let outcome =
+        |line: u32, change: &str, summary: &str| json!({ "scenario": { "Mutant": mutant(line, change) }, "summary": summary });
+    let first = json!({ "outcomes": [
+        json!({ "scenario": "Baseline", "summary": "Success" }),
+        outcome(1, "swap in f", "MissedMutant"),
+        outcome(2, "swap in f", "MissedMutant"),
+        outcome(4, "new", "Unviable"),
+    ] });
+    let second = json!({ "outcomes": [outcome(2, "swap in f", "Timeout")] });
+    merge(&mut known, &all, &[first, second]).unwrap();
+    let now = verdicts(
+        "a.rs\tswap in f\tmissed\na.rs\tswap in f (2)\tcaught\na.rs\tkept\tcaught\na.rs\tnew\tunviable\nb.rs\tother\tmissed\n",
+    );
+    assert_eq!(known, now.unwrap());
+    assert!(known.values().any(|verdict| *verdict == Verdict::Unviable));
+    merge(&mut known, &json!([]), &[json!({ "outcomes": [outcome(9, "unknown", "Timeout")] })]).unwrap_err();
+}
