@@ -328,4 +328,42 @@ mod tests {
         queue.advance(3 * TAIL, &mut pool);
         assert!(queue.is_empty() && queue.pieces.is_empty() && queue.tail.is_empty());
     }
+
+    #[test]
+    fn small_writes_fill_a_block_to_its_end_and_large_ones_are_pieces_of_their_own() {
+        let shape = |writes: &[usize]| {
+            let mut queue = SendQueue::new();
+            writes.iter().for_each(|&len| queue.push(&[7; 2 * TAIL][..len]));
+            (queue.pieces.iter().map(Bytes::len).collect::<Vec<_>>(), queue.tail.len())
+        };
+        assert_eq!(shape(&[TAIL - 1, 1]), (vec![], TAIL));
+        assert_eq!(shape(&[TAIL, 1]), (vec![TAIL], 1));
+        assert_eq!(shape(&[2, TAIL - 1]), (vec![2], TAIL - 1));
+        assert_eq!(shape(&[1, TAIL, 3]), (vec![1, TAIL], 3));
+        assert_eq!(shape(&[TAIL + 1]), (vec![TAIL + 1], 0));
+    }
+
+    #[test]
+    fn little_room_is_kept_when_many_pieces_have_gone() {
+        let many = || {
+            let mut queue = SendQueue::new();
+            (0..1000).for_each(|_| queue.push(vec![7; OWNED_LEN]));
+            queue
+        };
+        let mut sent = many();
+        sent.advance(usize::MAX, &mut BufPool::new());
+        let mut dropped = many();
+        dropped.reset();
+        assert_eq!((sent.pieces.capacity(), dropped.pieces.capacity()), (64, 64));
+    }
+
+    #[test]
+    fn so_many_pieces_go_in_one_flight() {
+        let mut queue = SendQueue::new();
+        (0..MAX_PIECES + 1).for_each(|_| queue.push(vec![7; OWNED_LEN]));
+        queue.advance(1, &mut BufPool::new());
+        let flight = queue.in_flight();
+        assert_eq!((flight.pieces().len(), flight.len(), flight.is_empty()), (16, 16 * OWNED_LEN - 1, false));
+        assert_eq!((queue.share(2).len(), queue.share(0).len(), queue.pieces().count()), (2, 0, MAX_PIECES + 1));
+    }
 }
