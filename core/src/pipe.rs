@@ -248,3 +248,103 @@ impl WritePipe {
         self.0.write_buffer_limits()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Call, ErrorKind};
+    use alloc::format;
+    use alloc::string::String;
+
+    const BROKEN: Error = Error::new(Call::Send, ErrorKind::BrokenPipe);
+
+    /// Does the same to a pipe and to the transport that it is, and compares what they answer and what becomes of them.
+    macro_rules! both {
+        ($pipe:expr, $plain:expr, |$it:ident| $do:expr) => {{
+            let answer = |done: &dyn core::fmt::Debug| format!("{done:?}");
+            let first: String = {
+                let $it = &mut $pipe;
+                answer(&$do)
+            };
+            let second = {
+                let $it = &mut $plain;
+                answer(&$do)
+            };
+            assert_eq!(first, second, "{}", stringify!($do));
+            assert_eq!(format!("{:?}", $pipe.0), format!("{:?}", $plain), "{}", stringify!($do));
+        }};
+    }
+
+    /// Numbers below `n`, the same ones every time.
+    fn numbers() -> impl FnMut(u32) -> u32 {
+        let mut random = 11u32;
+        move |n| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 8) % n
+        }
+    }
+
+    #[test]
+    fn a_read_pipe_is_a_stream_transport_that_cannot_send() {
+        //= PIPE-1, PIPE-2, PIPE-4
+        let mut pick = numbers();
+        let pool = &mut BufPool::new();
+        for _ in 0..300 {
+            let (mut pipe, mut plain) = (ReadPipe::default(), StreamTransport::read_pipe());
+            for _ in 0..15 {
+                match pick(16) {
+                    0 | 1 => both!(pipe, plain, |it| it.handle_open()),
+                    2..=5 => both!(pipe, plain, |it| it.poll_event()),
+                    6 => both!(pipe, plain, |it| it.handle_eof()),
+                    7 => both!(pipe, plain, |it| it.pause_reading()),
+                    8 => both!(pipe, plain, |it| it.resume_reading()),
+                    9 => both!(pipe, plain, |it| it.hold_reading(Hold::Writer)),
+                    10 => both!(pipe, plain, |it| it.release_reading(Hold::Writer)),
+                    11 => both!(pipe, plain, |it| it.close(pool)),
+                    12 => both!(pipe, plain, |it| {
+                        it.fail(pool);
+                    }),
+                    13 => both!(pipe, plain, |it| {
+                        it.handle_read_error(BROKEN, pool);
+                    }),
+                    _ => both!(pipe, plain, |it| (it.wants_read(), it.is_closing(), it.is_over(), it.is_reading())),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_pipe_is_a_stream_transport_that_cannot_receive() {
+        //= PIPE-6, PIPE-7, PIPE-9, PIPE-10, PIPE-12
+        let mut pick = numbers();
+        let pool = &mut BufPool::new();
+        let limits = WriteLimits::new(2, 5).unwrap();
+        for _ in 0..400 {
+            let (mut pipe, mut plain) = (WritePipe::new(limits), StreamTransport::write_pipe(limits));
+            for _ in 0..20 {
+                match pick(20) {
+                    0 | 1 => both!(pipe, plain, |it| it.handle_open()),
+                    2..=5 => both!(pipe, plain, |it| it.poll_event()),
+                    6 | 7 => both!(pipe, plain, |it| it.write("four", pool)),
+                    8 => both!(pipe, plain, |it| it.write_eof()),
+                    9 => both!(pipe, plain, |it| it.close(pool)),
+                    10 => both!(pipe, plain, |it| it.abort(pool)),
+                    11 => both!(pipe, plain, |it| it.fail(pool)),
+                    12 => both!(pipe, plain, |it| it.set_write_buffer_limits(WriteLimits::new(0, 1).unwrap())),
+                    13 | 14 => both!(pipe, plain, |it| it.handle_sent(3, pool)),
+                    15 => both!(pipe, plain, |it| it.handle_write_error(BROKEN, pool)),
+                    16 => both!(pipe, plain, |it| it.handle_hang_up(pool)),
+                    17 => both!(pipe, plain, |it| it.in_flight()),
+                    18 => both!(pipe, plain, |it| {
+                        let mut out: [&[u8]; 2] = [&[]; 2];
+                        (it.gather(&mut out), format!("{out:?}"))
+                    }),
+                    _ => {
+                        both!(pipe, plain, |it| (it.wants_send(), it.is_closing(), it.is_over()));
+                        both!(pipe, plain, |it| (it.is_writing_paused(), it.write_buffer_size(), it.write_buffer_limits()));
+                    }
+                }
+            }
+        }
+    }
+}
