@@ -3,9 +3,11 @@
 #
 #     conformance/mutants/run.sh core/src/flow/queue.rs core/src/life.rs
 #
-# A first pass lets the models of the machines judge; what they let pass, the unit tests of the core and all that runs on the simulated
-# kernels. FIRST=units or FIRST=rest begins with these instead, where a file has no model. It works in a copy below `target`, which is kept, so that a mutant costs what one changed function costs to build.
-# TREE=NAME names another copy, so that two runs can go on side by side.
+# Judges are asked one after another, about what those before them let pass: `machines` (the models of the machines), `units` (the tests beside
+# the code), `rest` (whole loops on simulated kernels). JUDGES="units rest" asks others, where a file has no model.
+#
+# It works in a copy below `target`, which is kept, so that a mutant costs what one changed function costs to build. TREE=NAME names another
+# copy, so that two runs can go on side by side. A run that was stopped is taken over by MERGE=yes and the same files.
 set -eu
 cd "$(dirname "$0")/../.."
 here=conformance/mutants
@@ -18,43 +20,50 @@ files=()
 for file in "$@"; do files+=(--file "$file"); done
 [ $# -gt 0 ] || files=(--file 'core/src/**')
 
-rm -rf "$out"
-mkdir -p "$tree" "$out"
-# Sources that have gone must go there too; what is built stays.
-find "$tree" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
-git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -T - -c | tar -x -C "$tree"
-# The copy has the times of the originals, and the last mutant was built after them.
-touch "$tree/core/src/lib.rs"
-(cd "$tree" && nice cargo test --quiet --profile mutants --no-run -p plimsoll-mutants --no-default-features --test machines &&
-    nice cargo test --quiet --profile mutants --no-run -p plimsoll-core -p plimsoll-mutants --lib --test loops --test sims)
+judge() { # JUDGE: the packages whose tests it is, and which of them
+    case $1 in
+        machines) packages=(plimsoll-mutants) tests=(--no-default-features --test=machines) ;;
+        units) packages=(plimsoll-core) tests=(--lib) ;;
+        rest) packages=(plimsoll-core plimsoll-mutants) tests=(--lib --test=loops --test=sims) ;;
+        *) echo "there is no judge $1" >&2 && exit 2 ;;
+    esac
+}
 
-pass() { # NAME, what judges, which mutants
-    local name=$1 judges=$2
+pass() { # NUMBER JUDGE MUTANTS…
+    local number=$1
+    judge "$2"
     shift 2
+    echo "judged by ${tests[*]}"
+    # As it is, so that what is built for a mutant is what it changes.
+    (cd "$tree" && nice cargo test --quiet --profile mutants --no-run "${packages[@]/#/--package=}" "${tests[@]}")
     # Seconds of processor time, not of a clock: a mutant that loops for ever is told from a machine that is busy.
     (
         ulimit -t 60 -v 12000000
-        nice -n "${NICE:-10}" cargo mutants --dir "$tree" --in-place --config "$here/mutants.toml" --package plimsoll-core --baseline skip \
-            --profile mutants --timeout 900 --build-timeout 900 --no-shuffle --colors never --output "$out/$name" $judges "$@"
-    ) || case $? in 2 | 3) ;; *) exit 1 ;; esac
+        nice cargo mutants --dir "$tree" --in-place --config "$here/mutants.toml" --package plimsoll-core "${packages[@]/#/--test-package=}" \
+            "${tests[@]/#/--cargo-arg=}" --profile mutants --baseline skip --timeout 900 --build-timeout 900 --no-shuffle --colors never \
+            --output "$out/$number" "$@"
+    ) || case $? in 2 | 3) ;; *) exit 1 ;; esac # 2 and 3: some were missed, some took too long
 }
 
-cargo mutants --dir "$tree" --config "$here/mutants.toml" --package plimsoll-core --list --json "${files[@]}" >"$out/all.json"
-machines="--test-package plimsoll-mutants --no-default-features --cargo-arg=--test=machines"
-units="--test-package plimsoll-core --cargo-arg=--lib"
-rest="--test-package plimsoll-core,plimsoll-mutants --cargo-arg=--lib --cargo-arg=--test=loops --cargo-arg=--test=sims"
-case ${FIRST:-machines} in
-    machines) passes=("$machines" "$rest") ;;
-    units) passes=("$units" "$rest") ;;
-    rest) passes=("$rest") ;;
-esac
-left=()
-for at in "${!passes[@]}"; do
-    pass "$at" "${passes[$at]}" "${files[@]}" "${left[@]}"
-    missed="$out/$at/mutants.out/missed.txt"
-    [ -s "$missed" ] || break
-    # Names as they are, with line and column, so that only these are tried again.
+if [ -z "${MERGE:-}" ]; then
+    rm -rf "$out"
+    mkdir -p "$tree" "$out"
+    # Sources that have gone must go there too; what is built stays.
+    find "$tree" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
+    git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -T - -c | tar -x -C "$tree"
+    # The copy has the times of the originals, and the last mutant was built after them.
+    touch "$tree/core/src/lib.rs"
+    cargo mutants --dir "$tree" --config "$here/mutants.toml" --package plimsoll-core --list --json "${files[@]}" >"$out/all.json"
+    number=0
     left=()
-    while read -r name; do left+=(--re "^$(sed 's/[][\.*^$+?(){}|]/\\&/g' <<<"$name")\$"); done <"$missed"
-done
+    for judge in ${JUDGES:-machines units rest}; do
+        number=$((number + 1))
+        pass "$number" "$judge" "${files[@]}" "${left[@]}"
+        missed="$out/$number/mutants.out/missed.txt"
+        [ -s "$missed" ] || break
+        # Names as they are, with line and column, so that only these are tried again.
+        left=()
+        while read -r name; do left+=(--re "^$(sed 's/[][\.*^$+?(){}|]/\\&/g' <<<"$name")\$"); done <"$missed"
+    done
+fi
 cargo run --quiet -p plimsoll-mutants -- merge "$out/all.json" "$out"/*/mutants.out/outcomes.json

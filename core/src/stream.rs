@@ -671,3 +671,6 @@ impl StreamTransport {
         self.broken(cause, error, pool)
     }
 }
+
+#[cfg(test)]
+mod tests;
