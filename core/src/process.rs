@@ -370,3 +370,39 @@ impl Subprocess {
         self.status
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_ended_by_itself_or_by_a_signal() {
+        //= PROC-9
+        let of = |status: ExitStatus| (status.returncode(), status.code(), status.signal(), status.success());
+        assert_eq!(of(ExitStatus::exited(0)), (0, Some(0), None, true));
+        assert_eq!(of(ExitStatus::exited(1)), (1, Some(1), None, false));
+        assert_eq!(of(ExitStatus::exited(255)), (255, Some(255), None, false));
+        assert_eq!(of(ExitStatus::signaled(9)), (-9, None, Some(9), false));
+    }
+
+    #[test]
+    fn a_pipe_that_is_not_there_does_not_end() {
+        //= PROC-5, PROC-7
+        let mut child = Subprocess::new([PipeFd::Stdin, PipeFd::Stderr]);
+        child.handle_spawned(1);
+        assert!(child.poll_made());
+        child.handle_pipe_lost(PipeFd::Stdout, None);
+        assert!(!child.has_happened());
+        child.handle_exited(ExitStatus::exited(0));
+        assert_eq!(child.poll_happened(), Some(ProcessEvent::Exited(ExitStatus::exited(0))));
+        child.handle_told();
+        for fd in [PipeFd::Stderr, PipeFd::Stdin] {
+            assert!(!child.is_losing(), "{fd} is still there");
+            child.handle_pipe_lost(fd, None);
+            assert_eq!(child.poll_happened(), Some(ProcessEvent::PipeLost(fd, None)));
+            assert_eq!(child.poll_lost(), None, "it is being told");
+            child.handle_told();
+        }
+        assert!(child.is_losing());
+    }
+}
