@@ -7,7 +7,8 @@
 # the code), `rest` (whole loops on simulated kernels). JUDGES="units rest" asks others, where a file has no model.
 #
 # It works in a copy below `target`, which is kept, so that a mutant costs what one changed function costs to build. TREE=NAME names another
-# copy, so that two runs can go on side by side. A run that was stopped is taken over by MERGE=yes and the same files.
+# copy, so that two runs can go on side by side. LEFT=yes tries only what is not known to be caught. A run that was stopped is taken over by
+# MERGE=yes and the same files.
 set -eu
 cd "$(dirname "$0")/../.."
 here=conformance/mutants
@@ -55,15 +56,17 @@ if [ -z "${MERGE:-}" ]; then
     touch "$tree/core/src/lib.rs"
     cargo mutants --dir "$tree" --config "$here/mutants.toml" --package plimsoll-core --list --json "${files[@]}" >"$out/all.json"
     number=0
-    left=()
+    names=()
+    [ -z "${LEFT:-}" ] || cargo run --quiet -p plimsoll-mutants -- left "$out/all.json" >"$out/left"
     for judge in ${JUDGES:-machines units rest}; do
+        # Names as they are, with line and column, so that only these are tried.
+        if [ -f "$out/left" ]; then
+            [ -s "$out/left" ] || break
+            mapfile -t names < <(sed 's/[][\.*^$+?(){}|]/\\&/g; s/.*/--re=^&$/' "$out/left")
+        fi
         number=$((number + 1))
-        pass "$number" "$judge" "${files[@]}" "${left[@]}"
-        missed="$out/$number/mutants.out/missed.txt"
-        [ -s "$missed" ] || break
-        # Names as they are, with line and column, so that only these are tried again.
-        left=()
-        while read -r name; do left+=(--re "^$(sed 's/[][\.*^$+?(){}|]/\\&/g' <<<"$name")\$"); done <"$missed"
+        pass "$number" "$judge" "${files[@]}" "${names[@]}"
+        cp "$out/$number/mutants.out/missed.txt" "$out/left"
     done
 fi
 cargo run --quiet -p plimsoll-mutants -- merge "$out/all.json" "$out"/*/mutants.out/outcomes.json

@@ -383,6 +383,7 @@ mod tests {
             if map.is_empty() || pick % 5 < 2 {
                 let key = slab.insert(n).unwrap();
                 assert!(map.iter().all(|(old, _)| *old != key));
+                assert_eq!(key.generation() % 2, 1, "so that zero never names anything");
                 map.push((key, Some(n)));
             } else if pick % 5 < 4 {
                 let at = pick / 5 % map.len();

@@ -122,17 +122,12 @@ pub fn text(verdicts: &Verdicts) -> String {
     verdicts.iter().fold(head, |text, (mutant, verdict)| text + &format!("{mutant}\t{}\n", verdict.name()))
 }
 
-/// Takes over what a run found: `all` is cargo-mutants' list of the files that were mutated, `outcomes` what it says of the passes, in order.
-/// What is not a mutant of these files any more goes; what was not tried keeps its verdict.
-///
-/// # Errors
-/// What is not as cargo-mutants writes it.
-pub fn merge(old: &mut Verdicts, all: &Value, outcomes: &[Value]) -> Result<(), String> {
+/// Which mutant each name of cargo-mutants' list is: `FILE:LINE:COLUMN: CHANGE`, in the order of lines.
+fn named(all: &Value) -> Result<BTreeMap<String, Mutant>, String> {
     let mut names = BTreeMap::new();
     let mut counts = BTreeMap::<Mutant, usize>::new();
     for mutant in all.as_array().ok_or("the list of mutants is no list")? {
         let text = |key: &str| mutant[key].as_str().ok_or_else(|| format!("a mutant without `{key}`"));
-        // `FILE:LINE:COLUMN: CHANGE`, in the order of lines.
         let (file, name) = (text("file")?, text("name")?);
         let (_, change) = name.split_once(": ").ok_or_else(|| format!("a name without a change: {name}"))?;
         let mut mutant = Mutant { file: file.into(), change: change.into() };
@@ -143,6 +138,25 @@ pub fn merge(old: &mut Verdicts, all: &Value, outcomes: &[Value]) -> Result<(), 
         }
         names.insert(name.to_owned(), mutant);
     }
+    Ok(names)
+}
+
+/// The names in cargo-mutants' list of those that are not known to be caught, nor not to compile.
+///
+/// # Errors
+/// What is not as cargo-mutants writes it.
+pub fn left(verdicts: &Verdicts, all: &Value) -> Result<Vec<String>, String> {
+    let done = |mutant: &Mutant| matches!(verdicts.get(mutant), Some(Verdict::Caught | Verdict::Unviable));
+    Ok(named(all)?.into_iter().filter(|(_, mutant)| !done(mutant)).map(|(name, _)| name).collect())
+}
+
+/// Takes over what a run found: `all` is cargo-mutants' list of the files that were mutated, `outcomes` what it says of the passes, in order.
+/// What is not a mutant of these files any more goes; what was not tried keeps its verdict.
+///
+/// # Errors
+/// What is not as cargo-mutants writes it.
+pub fn merge(old: &mut Verdicts, all: &Value, outcomes: &[Value]) -> Result<(), String> {
+    let names = named(all)?;
     let mut new = BTreeMap::new();
     for outcome in outcomes.iter().flat_map(|outcomes| outcomes["outcomes"].as_array().into_iter().flatten()) {
         let Some(name) = outcome["scenario"]["Mutant"]["name"].as_str() else { continue };

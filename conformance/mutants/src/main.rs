@@ -1,7 +1,8 @@
-//! `plimsoll-mutants`: how every file stands. `plimsoll-mutants merge LIST OUTCOMES…`: takes over what cargo-mutants found; `run.sh` calls it.
+//! `plimsoll-mutants`: how every file stands. `run.sh` calls the others: `merge LIST OUTCOMES…` takes over what cargo-mutants found, `left LIST` prints
+//! which mutants of a list are not known to be caught.
 #![forbid(unsafe_code)]
 
-use plimsoll_mutants::{Score, list, merge, problems, scores, survivors, text, verdicts};
+use plimsoll_mutants::{Score, left, list, merge, problems, scores, survivors, text, verdicts};
 use serde_json::Value;
 use std::process::ExitCode;
 use std::{env, fs};
@@ -29,7 +30,11 @@ fn run(args: &[String]) -> Result<bool, String> {
             merge(&mut verdicts, &json(all)?, &outcomes)?;
             fs::write(&path, text(&verdicts)).map_err(|error| error.to_string())?;
         }
-        _ => return Err("usage: plimsoll-mutants [merge LIST OUTCOMES…]".into()),
+        [command, all] if command == "left" => {
+            left(&verdicts, &json(all)?)?.iter().for_each(|name| println!("{name}"));
+            return Ok(true);
+        }
+        _ => return Err("usage: plimsoll-mutants [merge LIST OUTCOMES… | left LIST]".into()),
     }
     let mut sum = Score::default();
     for (file, score) in scores(&verdicts, &survivors) {

@@ -1,6 +1,6 @@
 //! The lists of mutants: every survivor has its reason, and enough are caught of every file that is listed.
 
-use plimsoll_mutants::{Verdict, Why, list, merge, problems, scores, survivors, text, verdicts};
+use plimsoll_mutants::{Verdict, Why, left, list, merge, problems, scores, survivors, text, verdicts};
 use serde_json::json;
 use std::fs;
 
@@ -65,5 +65,6 @@ fn a_run_replaces_what_it_tried_and_drops_what_is_no_mutant_any_more() {
     );
     assert_eq!(known, now.unwrap());
     assert!(known.values().any(|verdict| *verdict == Verdict::Unviable));
+    assert_eq!(left(&known, &all).unwrap(), ["a.rs:1:7: swap in f"], "what was missed is tried again");
     merge(&mut known, &json!([]), &[json!({ "outcomes": [outcome(9, "unknown", "Timeout")] })]).unwrap_err();
 }
