@@ -23,9 +23,9 @@ for file in "$@"; do files+=(--file "$file"); done
 
 judge() { # JUDGE: the packages whose tests it is, and which of them
     case $1 in
-        machines) packages=(plimsoll-mutants) tests=(--no-default-features --test=machines) ;;
+        machines) packages=(plimsoll-mutants) tests=(--features=machines --test=machines) ;;
         units) packages=(plimsoll-core) tests=(--lib) ;;
-        rest) packages=(plimsoll-core plimsoll-mutants) tests=(--lib --test=loops --test=sims) ;;
+        rest) packages=(plimsoll-core plimsoll-mutants) tests=(--features=plimsoll-mutants/loops --lib --test=loops --test=sims) ;;
         *) echo "there is no judge $1" >&2 && exit 2 ;;
     esac
 }

@@ -10,6 +10,9 @@
 //! - [`simulate`]: random runs of whole loops on it;
 //! - [`trace`]: whether every requirement of `CONTRACT.md` is shown by a scenario or a test.
 //!
+//! All of it is there by default. Without the feature `backends` there are no hosts with real sockets, and without `loops` there are the machines and
+//! their models alone: what a mutant of the core is judged by, in seconds (the crate in `mutants`).
+//!
 //! ```
 //! use plimsoll_conformance::{harness, machines};
 //!

@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// The least that must be caught in a file that is listed, of a hundred that can be.
+/// The least that must be caught in a file, of a hundred that can be.
 pub const GOAL: usize = 95;
 
 /// A mutant, wherever it stands today.
@@ -43,10 +43,13 @@ pub enum Verdict {
     Missed,
     /// It does not compile.
     Unviable,
+    /// Nobody has looked yet.
+    Untried,
 }
 
 impl Verdict {
-    const ALL: [(Self, &'static str); 3] = [(Self::Caught, "caught"), (Self::Missed, "missed"), (Self::Unviable, "unviable")];
+    const ALL: [(Self, &'static str); 4] =
+        [(Self::Caught, "caught"), (Self::Missed, "missed"), (Self::Unviable, "unviable"), (Self::Untried, "untried")];
 
     fn name(self) -> &'static str {
         Self::ALL.into_iter().find(|(verdict, _)| *verdict == self).map_or("", |(_, name)| name)
@@ -151,7 +154,7 @@ pub fn left(verdicts: &Verdicts, all: &Value) -> Result<Vec<String>, String> {
 }
 
 /// Takes over what a run found: `all` is cargo-mutants' list of the files that were mutated, `outcomes` what it says of the passes, in order.
-/// What is not a mutant of these files any more goes; what was not tried keeps its verdict.
+/// What is not a mutant of these files any more goes; what was not tried keeps its verdict, or has none.
 ///
 /// # Errors
 /// What is not as cargo-mutants writes it.
@@ -172,6 +175,9 @@ pub fn merge(old: &mut Verdicts, all: &Value, outcomes: &[Value]) -> Result<(), 
     let files: BTreeSet<_> = names.values().map(|mutant| mutant.file.clone()).collect();
     let known: BTreeSet<_> = names.into_values().collect();
     old.retain(|mutant, _| !files.contains(&mutant.file) || known.contains(mutant));
+    for mutant in known {
+        old.entry(mutant).or_insert(Verdict::Untried);
+    }
     old.append(&mut new);
     Ok(())
 }
@@ -188,10 +194,12 @@ pub struct Score {
     pub equivalent: usize,
     /// What does not compile.
     pub unviable: usize,
+    /// What was not tried.
+    pub untried: usize,
 }
 
 impl Score {
-    /// Whether enough are caught of those that can be.
+    /// Whether enough are caught of those that can be, as far as they were tried.
     #[must_use]
     pub const fn is_enough(self) -> bool {
         self.caught * 100 >= (self.caught + self.missed - self.equivalent) * GOAL
@@ -204,16 +212,22 @@ impl AddAssign for Score {
         self.missed += other.missed;
         self.equivalent += other.equivalent;
         self.unviable += other.unviable;
+        self.untried += other.untried;
     }
 }
 
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { caught, missed, equivalent, unviable } = *self;
+        let Self { caught, missed, equivalent, unviable, untried } = *self;
         let viable = caught + missed;
         let percent = |of: usize| if of == 0 { 100.0 } else { caught as f64 * 100.0 / of as f64 };
         write!(f, "{caught} of {viable} viable mutants caught, {:.1} %", percent(viable))?;
-        write!(f, " ({:.1} % without the {equivalent} equivalent ones); {unviable} do not compile", percent(viable - equivalent))
+        write!(
+            f,
+            " ({:.1} % without the {equivalent} equivalent ones); {unviable} do not compile",
+            percent(viable - equivalent)
+        )?;
+        if untried > 0 { write!(f, "; {untried} were not tried yet") } else { Ok(()) }
     }
 }
 
@@ -226,6 +240,7 @@ pub fn scores(verdicts: &Verdicts, survivors: &Survivors) -> BTreeMap<String, Sc
         match verdict {
             Verdict::Caught => score.caught += 1,
             Verdict::Unviable => score.unviable += 1,
+            Verdict::Untried => score.untried += 1,
             Verdict::Missed => {
                 score.missed += 1;
                 score.equivalent += usize::from(survivors.get(mutant) == Some(&Why::Equivalent));

@@ -89,6 +89,18 @@ fn is_as_before(transport: &StreamTransport, before: &str) -> bool {
     format!("{transport:?}") == before
 }
 
+/// Asks for an event, and whether what can be asked beforehand tells which.
+fn poll(transport: &mut StreamTransport) {
+    let (owed, edge, eof) = (transport.is_pause_owed(), transport.is_edge_due(), transport.is_eof_due());
+    match transport.poll_event() {
+        Some(StreamEvent::PauseWriting) => assert!(owed && edge && !transport.is_pause_owed()),
+        Some(StreamEvent::ResumeWriting) => assert!(edge && !owed),
+        Some(StreamEvent::Eof) => assert!(eof && !edge),
+        Some(StreamEvent::Made) => {}
+        Some(StreamEvent::Lost(_)) | None => assert!(!edge && !eof),
+    }
+}
+
 #[test]
 fn the_short_ways_of_a_driver_lead_where_the_long_ones_do() {
     let mut pick = numbers();
@@ -108,7 +120,7 @@ fn the_short_ways_of_a_driver_lead_where_the_long_ones_do() {
             for (transport, pool) in both.iter_mut().zip(&mut pools) {
                 match what {
                     0..=1 => transport.handle_open(),
-                    2..=4 => _ = transport.poll_event(),
+                    2..=4 => poll(transport),
                     5..=6 => _ = transport.write(&b"abcdef"[..n], pool),
                     7 => _ = transport.write_eof(),
                     8 => transport.close(pool),
