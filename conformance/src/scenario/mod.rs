@@ -22,6 +22,7 @@ mod pattern;
 #[cfg(feature = "backends")]
 mod peer_real;
 mod perform;
+#[cfg(feature = "backends")]
 mod pipe_real;
 pub mod play;
 pub(crate) mod report;
