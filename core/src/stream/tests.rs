@@ -155,7 +155,7 @@ fn the_short_ways_of_a_driver_lead_where_the_long_ones_do() {
 #[test]
 fn what_ended_it_is_known_before_it_is_told() {
     //= LIFE-4
-    let reset = Error::new(Call::Recv, ErrorKind::ConnectionReset);
+    let reset = Error::new(Call::Receive, ErrorKind::ConnectionReset);
     let (mut transport, mut pool) = open();
     assert_eq!(transport.error(), None);
     transport.handle_read_error(reset, &mut pool);
