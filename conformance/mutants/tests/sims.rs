@@ -2,10 +2,36 @@
 
 #[path = "../../tests/bad_input_machine.rs"]
 mod bad_input_machine;
+#[path = "../../tests/sim/common.rs"]
+mod common;
 #[path = "../../tests/engine_found.rs"]
 mod engine_found;
-#[path = "../../tests/sim/main.rs"]
-mod sim;
+#[path = "../../tests/sim/connect.rs"]
+mod sim_connect;
+#[path = "../../tests/sim/datagrams.rs"]
+mod sim_datagrams;
+#[path = "../../tests/sim/ends.rs"]
+mod sim_ends;
+#[path = "../../tests/sim/flow.rs"]
+mod sim_flow;
+#[path = "../../tests/sim/names.rs"]
+mod sim_names;
+#[path = "../../tests/sim/own_protocol.rs"]
+mod sim_own_protocol;
+#[path = "../../tests/sim/pipes.rs"]
+mod sim_pipes;
+#[path = "../../tests/sim/processes.rs"]
+mod sim_processes;
+#[path = "../../tests/sim/reentrancy.rs"]
+mod sim_reentrancy;
+#[path = "../../tests/sim/scheduling.rs"]
+mod sim_scheduling;
+#[path = "../../tests/sim/servers.rs"]
+mod sim_servers;
+#[path = "../../tests/sim/streams.rs"]
+mod sim_streams;
+#[path = "../../tests/sim/torture.rs"]
+mod sim_torture;
 
 #[path = "../../../core/tests/bad_input.rs"]
 mod core_bad_input;
