@@ -5,7 +5,7 @@ use crate::backend::{
     Addr, CloseReason, Command, Connect, Context, Data, DatagramId, DatagramProtocol, EndpointId, HubExt, Listen, OpenError,
     ProcessId, Stdio, SubprocessProtocol,
 };
-use crate::kit::{Rig, State, Tap, any_port, socket_path};
+use crate::kit::{PATIENCE, Rig, State, Tap, any_port, socket_path};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::fs::File;
@@ -36,6 +36,20 @@ fn has_children() -> bool {
     !matches!(found, Err(rustix::io::Errno::CHILD))
 }
 
+/// Waits until it is as it was.
+#[track_caller]
+fn eventually<T: PartialEq + std::fmt::Debug>(what: &str, before: &T, mut now: impl FnMut() -> T) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let now = now();
+        if now == *before {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{what}: {now:?}, not {before:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Does so many of something on a loop of its own, in batches, and looks at what is left while the loop goes on, and after it.
 fn nothing_is_left(what: &str, all: usize, mut batch: impl FnMut(&mut Rig, usize)) {
     let begin = Instant::now();
@@ -48,16 +62,15 @@ fn nothing_is_left(what: &str, all: usize, mut batch: impl FnMut(&mut Rig, usize
         rig.state().log.clear();
         rig.state().made.clear();
     }
-    rig.settle();
-    // Threads end by themselves, and may take their time: the resolver's wait for more.
-    assert_eq!(left().0, idle.0, "{what}");
+    let open = |rig: &mut Rig| {
+        rig.settle();
+        left().0
+    };
+    eventually(what, &idle.0, || open(&mut rig));
     assert!(!has_children(), "{what}");
     drop(rig);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while left() != before {
-        assert!(Instant::now() < deadline, "{what}: {:?}, not {before:?}", left());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    // Threads end by themselves, and those of the resolver may still be looking something up.
+    eventually(what, &before, left);
     println!("{all} {what}: {:?}", begin.elapsed());
 }
 
@@ -316,7 +329,7 @@ fn children(rig: &mut Rig) {
     }
     rig.until(|state| state.count == told);
     // Those that were given up are waited for in silence.
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while has_children() {
         assert!(Instant::now() < deadline, "a child is left");
         rig.event_loop.run_once(Some(Duration::from_millis(1))).unwrap();
