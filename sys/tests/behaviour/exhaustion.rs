@@ -1,6 +1,6 @@
 //! No descriptors left. It lowers the limit of the whole process, so it has one of its own.
 
-use crate::backend::ErrorKind;
+use crate::backend::{ErrorKind, HubExt};
 use crate::kit::{Rig, Tap, any_port, connect, patient};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
@@ -105,5 +105,9 @@ fn accepting_rests_for_a_second_and_recovers() {
     assert_eq!(rig.state().refusals[0].error().kind(), ErrorKind::DescriptorLimit);
     let error = rig.event_loop.listen(any_port(), |_, _| Tap::new("server")).unwrap_err();
     assert!(error.to_string().contains("too many open files"), "{error}");
+    let hub = rig.event_loop.hub();
+    assert_eq!(hub.watch(&last).unwrap_err().kind(), ErrorKind::DescriptorLimit);
+    assert_eq!(hub.on_signal(10, |_, _| {}).unwrap_err().kind(), ErrorKind::DescriptorLimit);
+    assert!(!hub.remove_signal(10));
     drop(full);
 }
