@@ -2,19 +2,55 @@
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use plimsoll_core::tls::Tls;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::server::WantsServerCert;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, SupportedProtocolVersion, WantsVerifier};
 use std::sync::{Arc, OnceLock};
 
 pub(crate) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
-fn identity() -> &'static (CertificateDer<'static>, Vec<u8>) {
-    static IDENTITY: OnceLock<(CertificateDer<'static>, Vec<u8>)> = OnceLock::new();
+struct Identity {
+    certificate: CertificateDer<'static>,
+    key: Vec<u8>,
+    /// Of the certificate and of the key.
+    pem: [String; 2],
+}
+
+fn identity() -> &'static Identity {
+    static IDENTITY: OnceLock<Identity> = OnceLock::new();
     IDENTITY.get_or_init(|| {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-        (made.cert.der().clone(), made.signing_key.serialize_der())
+        let pem = [made.cert.pem(), made.signing_key.serialize_pem()];
+        Identity { certificate: made.cert.der().clone(), key: made.signing_key.serialize_der(), pem }
     })
+}
+
+/// The certificate and its key in files, for peers that read them; they stay for as long as the temporary directory does.
+pub(crate) fn pem_files() -> (&'static str, &'static str) {
+    static FILES: OnceLock<[String; 2]> = OnceLock::new();
+    let [certificate, key] = FILES.get_or_init(|| {
+        let mut parts = ["cert", "key"].into_iter().zip(&identity().pem);
+        [(); 2].map(|()| {
+            let (name, pem) = parts.next().unwrap();
+            let path = std::env::temp_dir().join(format!("plimsoll-{}-{name}.pem", std::process::id()));
+            std::fs::write(&path, pem).unwrap();
+            String::from(path.to_str().unwrap())
+        })
+    });
+    (certificate, key)
+}
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// That certificate is one's own root.
+pub(crate) fn roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add(identity().certificate.clone()).unwrap();
+    roots
 }
 
 pub(crate) fn name() -> ServerName<'static> {
@@ -22,16 +58,14 @@ pub(crate) fn name() -> ServerName<'static> {
 }
 
 fn key() -> PrivateKeyDer<'static> {
-    PrivatePkcs8KeyDer::from(identity().1.clone()).into()
+    PrivatePkcs8KeyDer::from(identity().key.clone()).into()
 }
 
 pub(crate) fn client(version: &'static SupportedProtocolVersion) -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    roots.add(identity().0.clone()).unwrap();
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[version])
         .unwrap()
-        .with_root_certificates(roots)
+        .with_root_certificates(roots())
         .with_no_client_auth();
     config.alpn_protocols = vec![b"echo".to_vec()];
     config
@@ -39,7 +73,7 @@ pub(crate) fn client(version: &'static SupportedProtocolVersion) -> ClientConfig
 
 /// Trusts nobody.
 pub(crate) fn suspicious_client() -> ClientConfig {
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(RootCertStore::empty())
@@ -47,12 +81,16 @@ pub(crate) fn suspicious_client() -> ClientConfig {
 }
 
 pub(crate) fn server(version: &'static SupportedProtocolVersion) -> ServerConfig {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![identity().0.clone()], key())
-        .unwrap();
+    server_with(version, ConfigBuilder::<ServerConfig, _>::with_no_client_auth)
+}
+
+/// A server that asks for what is said there of its clients.
+pub(crate) fn server_with(
+    version: &'static SupportedProtocolVersion,
+    clients: impl FnOnce(ConfigBuilder<ServerConfig, WantsVerifier>) -> ConfigBuilder<ServerConfig, WantsServerCert>,
+) -> ServerConfig {
+    let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[version]).unwrap();
+    let mut config = clients(builder).with_single_cert(vec![identity().certificate.clone()], key()).unwrap();
     config.alpn_protocols = vec![b"echo".to_vec()];
     config
 }

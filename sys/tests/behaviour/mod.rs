@@ -1,6 +1,8 @@
 //! How a loop behaves with real sockets, whichever poller it has: each backend's tests include this, after a module `backend` that makes the loop.
 
 mod adopting;
+#[path = "../../../core/tests/tls/certs.rs"]
+mod certs;
 mod datagrams;
 mod info;
 mod iteration;
@@ -17,6 +19,7 @@ mod processes;
 mod resets;
 mod signals;
 mod threads;
+mod tls;
 mod unix;
 mod watching;
 
