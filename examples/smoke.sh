@@ -75,6 +75,11 @@ for backend in mio polling; do
     case $said in *"data received: Hello World!"*) ;; *) fail "udp_echo_client says: $said" ;; esac
     echo "udp_echo_server and udp_echo_client on $backend: $(echo "$said" | sed -n 2p)"
 
+    serve "tls_echo_server-$backend" "$bin/tls_echo_server" --backend "$backend" 127.0.0.1:0
+    said=$(ROOTS="$dir/tls_echo_server-$backend" "$bin/tls_client" --backend "$backend" "localhost:$port") || fail "tls_client fails"
+    case $said in *"data received: Hello World!"*) ;; *) fail "tls_client says: $said" ;; esac
+    echo "tls_echo_server and tls_client on $backend: $(echo "$said" | sed -n 1p)"
+
     serve "unix_echo-$backend" "$bin/unix_echo" --backend "$backend" server "$dir/socket"
     said=$("$bin/unix_echo" --backend "$backend" client "$dir/socket") || fail "unix_echo fails"
     case $said in *"data received: Hello World!"*) ;; *) fail "unix_echo says: $said" ;; esac

@@ -12,5 +12,6 @@ mod nested;
 mod peers;
 mod processes;
 mod proxy;
+mod tls;
 mod udp;
 mod unix;

@@ -29,8 +29,13 @@ impl Program {
 
     /// Starts an example that looks for programs there.
     pub(crate) fn with_path(path: &str, name: &str, backend: &str) -> Self {
+        Self::with_env("PATH", path, name, backend, &[])
+    }
+
+    /// Starts an example with this in its environment.
+    pub(crate) fn with_env(variable: &str, value: &str, name: &str, backend: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(path_of(name));
-        command.args(["--backend", backend]).env("PATH", path);
+        command.args(["--backend", backend]).args(arguments).env(variable, value);
         Self::start(command).unwrap()
     }
 
