@@ -81,6 +81,9 @@ def payload(data, key, stream, at):
         return {"text": data.decode()}
     if stream[at:at + len(data)] == data:
         return {key: [at, len(data)]}
+    # What a child wrote nobody here has sent.
+    if (run := run_at(data, 0)) and run[1] == len(data):
+        return {"pattern": list(run)}
     return {"hex": data.hex()} if len(data) < 1000 else {"pieces": altered(data, key, stream, at)}
 
 

@@ -15,6 +15,7 @@ import threading
 import time
 import warnings
 
+import children
 import pipes
 from lanes import Record, event_pattern
 
@@ -45,6 +46,7 @@ def error_class(error):
         (ConnectionAbortedError, "aborted"),
         (TimeoutError, "timed-out"),
         (PermissionError, "permission-denied"),
+        (FileNotFoundError, "not-found"),
         (Failure, "callback-failed"),
         (ValueError, "invalid"),
     ]
@@ -182,6 +184,7 @@ class Player:
         self.family = socket.AF_UNIX if kind == "unix" else socket.AF_INET
         self.kind = kind
         self.is_pipe = kind in ("read-pipe", "write-pipe")
+        self.children = children.Children(self) if kind == "process" else None
         self.folder = None
         self.files = 0
         self.record = Record()
@@ -189,7 +192,7 @@ class Player:
         self.link = scenario["link"]
         self.by = self.link.get("by", "accept")
         app = scenario.get("app", {})
-        names = [""] + list(self.link.get("also", []))
+        names = [""] + list(children.NAMES if self.children else self.link.get("also", []))
         self.lives = [Live(n, name, app.get(name, {}) if name else app) for n, name in enumerate(names)]
         self.server = None
         self.timers = {}
@@ -296,10 +299,12 @@ class Player:
                 live.peer.close()
         for task in self.tasks:
             task.cancel()
-        for live in self.lives:
+        if self.children:
+            self.children.close()
+        for live in self.lives[:1] if self.children else self.lives:
             if live.transport and not live.lost:
                 try:
-                    live.transport.close() if self.kind == "read-pipe" else live.transport.abort()
+                    live.transport.close() if self.kind in ("read-pipe", "process") else live.transport.abort()
                 except Exception:  # noqa: BLE001 - CPython forgets its loop when it is lost
                     pass
         if self.server:
@@ -316,6 +321,9 @@ class Player:
             live.peer = None
         for _ in range(20):
             await asyncio.sleep(0)
+        # A child takes its time to die.
+        while self.children and self.lives[0].made and not self.lives[0].lost:
+            await asyncio.sleep(0.001)
         # uvloop closes descriptors only when libuv says so.
         for _ in range(10):
             if len(os.listdir("/proc/self/fd")) <= self.base:
@@ -378,12 +386,12 @@ class Player:
                     sock.listen(16)
                     sock.setblocking(False)
                     self.listener = sock
-        if self.by in ("accept", "server") and self.link.get("open") != "steps" and not self.is_pipe:
+        if self.by in ("accept", "server") and self.link.get("open") != "steps" and not self.is_pipe and not self.children:
             await self.listen()
         if self.by == "server" or self.link.get("open") == "steps":
             return
-        for live in self.lives:
-            if self.by == "accept" and not self.is_pipe:
+        for live in self.lives[:1] if self.children else self.lives:
+            if self.by == "accept" and not self.is_pipe and not self.children:
                 self.connect_peer(live)
                 await self.until(lambda: live.made)
             else:
@@ -496,7 +504,10 @@ class Player:
         def factory():
             return self.protocol(live)
 
-        if self.is_pipe:
+        if self.children:
+            callbacks = [Callbacks(self, live) for live in self.lives]
+            await self.children.start(lambda: children.protocol(callbacks, error_class))
+        elif self.is_pipe:
             pipe, live.peer = pipes.pair(self.kind, self.link.get("through", "pipe"), self.place)
             self.kept.append(pipe)
             connect = self.loop.connect_read_pipe if self.kind == "read-pipe" else self.loop.connect_write_pipe
@@ -533,7 +544,7 @@ class Player:
                 live.lost = True
                 self.record.push(live.app, ["done", error_class(error)])
             else:
-                if self.by != "accept":
+                if self.by != "accept" or self.children:
                     self.record.push(live.app, ["done", "ok"])
 
         live.opening = self.loop.create_task(opening())
@@ -598,7 +609,11 @@ class Player:
                 answer = "WriteAfterEof"
             elif isinstance(error, RuntimeError) and "is closed" in str(error):
                 answer = "Closed"
-            elif isinstance(error, AttributeError) and self.is_pipe or isinstance(error, NotImplementedError):
+            elif isinstance(error, ProcessLookupError):
+                answer = "ProcessGone"
+            elif isinstance(error, OSError) and error.errno == errno.EINVAL:
+                answer = "InvalidInput"
+            elif isinstance(error, AttributeError) and (self.is_pipe or self.children) or isinstance(error, NotImplementedError):
                 answer = "Unsupported"
             else:
                 answer = type(error).__name__
@@ -620,6 +635,9 @@ class Player:
         transport = live.transport
         if transport is None:
             return "not open"
+        if verb in ("kill", "terminate", "signal"):
+            getattr(transport, "send_signal" if verb == "signal" else verb)(*args)
+            return "Done"
         if verb in ("write", "write_spoilt"):
             return self.write(live, transport, [self.payload(args[0])], verb)
         if verb == "writelines":
@@ -675,6 +693,8 @@ class Player:
             return "none" if address is None else word if address == own else "other"
 
         ends = live.ends or (None, None)
+        if self.children and live is self.lives[0]:
+            return children.probe(transport, what)
         if what == "closing":
             return [transport.is_closing()]
         if what == "reading":
@@ -859,7 +879,9 @@ class Player:
         return len(data)
 
     async def peer(self, live, verb, args):
-        if verb == "connect":
+        if verb == "go":
+            self.children.go()
+        elif verb == "connect":
             self.connect_peer(live)
             await asyncio.sleep(0)
         elif verb == "send":

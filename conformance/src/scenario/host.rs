@@ -1,5 +1,6 @@
 //! What a loop must be able to do so that scenarios can be played on it.
 
+use super::child::Std;
 #[cfg(feature = "backends")]
 use super::host_real::Real;
 use super::host_sim::Simulated;
@@ -8,7 +9,7 @@ use super::stage::Stage;
 use crate::sim::{Failure, Syscall};
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Addr, Hub, Remote, Report, Resource, StreamId};
+use plimsoll_core::{Addr, Command, Hub, Remote, Report, Resource, StreamId};
 use std::rc::Rc;
 use std::{fs, io};
 
@@ -47,6 +48,9 @@ pub fn plays(name: &str, scenario: &Scenario) -> Result<(), String> {
     if scenario.link.through != Through::Pipe && is_simulated(name) {
         return Err("its pipes are nothing but pipes".into());
     }
+    if scenario.link.stdio.contains(&Std::File) && is_simulated(name) {
+        return Err("it has no files".into());
+    }
     match scenario.needs.iter().find(|need| !can(name, need)) {
         Some(need) => Err(format!("it has no `{need}`")),
         None => Ok(()),
@@ -76,6 +80,9 @@ pub(crate) trait PeerEnd {
     fn unread(&self) -> Option<usize>;
 }
 
+/// The readers of what stands for stdin, stdout and stderr, where that is a file.
+pub(crate) type Files = [Option<Box<dyn PeerEnd>>; 3];
+
 /// A loop on which a scenario is played, and the world around it.
 pub(crate) trait Host {
     /// The verbs and the application, outside of callbacks.
@@ -104,6 +111,10 @@ pub(crate) trait Host {
     fn pipe(&mut self, id: StreamId) -> Option<&'static str>;
     /// What is given to the loop as a connection, and its other end, if it has one.
     fn given(&mut self, what: Given, link: &Link) -> io::Result<(Resource, Option<Box<dyn PeerEnd>>)>;
+    /// The child of the scenario, ready to be started, and who reads the files that it writes.
+    fn command(&mut self, scenario: &Scenario) -> io::Result<(Command, Files)>;
+    /// A child that waits for it goes on.
+    fn go(&mut self);
     /// An address that never answers.
     fn silent(&mut self) -> io::Result<Addr>;
     /// Reaches the loop from other threads.

@@ -1,19 +1,20 @@
 //! The backends as hosts, on real sockets.
 
-use super::host::{Host, PeerEnd, open_descriptors};
-use super::model::{Given, Kind, Link};
+use super::child::Std;
+use super::host::{Files, Host, PeerEnd, open_descriptors};
+use super::model::{Given, Kind, Link, Scenario};
 use super::peer_real::{Places, RealPeer, name, socket};
 use super::stage::Stage;
 use core::cell::{Cell, RefCell};
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use plimsoll_core::testing::TraceChecker;
-use plimsoll_core::{Addr, Hub, Remote, Report, Resource, StreamId};
+use plimsoll_core::{Addr, Command, Hub, Remote, Report, Resource, Stdio, StreamId};
 use plimsoll_sys::{EventLoop, HubExt, PipeKind, Selector};
 use rustix::process::{Resource as ResourceLimit, Rlimit, getrlimit, setrlimit};
 use socket2::Socket;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
@@ -49,6 +50,8 @@ pub(crate) struct Real<P: Selector> {
     reports: Rc<RefCell<Vec<Report>>>,
     listener: Option<Socket>,
     places: Places,
+    /// Where a child waits to be told to go on.
+    go: Option<File>,
     /// Sockets that keep addresses taken.
     kept: Vec<Socket>,
     full: Option<Full>,
@@ -72,6 +75,7 @@ impl<P: Selector> Real<P> {
             reports,
             listener: None,
             places: Places::default(),
+            go: None,
             kept: Vec::new(),
             full: None,
             spare: Vec::new(),
@@ -185,6 +189,47 @@ impl<P: Selector> Host for Real<P> {
         Ok((Resource::new(ours), peer))
     }
 
+    fn command(&mut self, scenario: &Scenario) -> io::Result<(Command, Files)> {
+        let mut files = Files::default();
+        if scenario.link.absent {
+            return Ok((Command::new("/nowhere/at-all"), files));
+        }
+        let go = self.places.next_path();
+        super::pipe_real::fifo(&go)?;
+        // Open for both, it never ends: a child that opens it does not wait for us, nor we for it.
+        self.go = Some(File::options().read(true).write(true).open(&go)?);
+        let places = &mut self.places;
+        let script = super::child::shell(&scenario.child, &mut || places.next_path())?;
+        let mut command = Command::new("/bin/sh").arg("-c").arg(script).arg(go.into_os_string().into_encoded_bytes());
+        for (n, std) in scenario.link.stdio.into_iter().enumerate() {
+            let stdio = match std {
+                Std::Pipe => Stdio::Piped,
+                Std::Null => Stdio::Null,
+                Std::Inherit => Stdio::Inherit,
+                Std::Joined => Stdio::Stdout,
+                Std::File => {
+                    let path = self.places.next_path();
+                    let file = File::create(&path)?;
+                    files[n] = Some(super::pipe_real::reader(File::open(&path)?.into())?);
+                    Stdio::Given(Resource::new(OwnedFd::from(file)))
+                }
+            };
+            command = match n {
+                0 => command.stdin(stdio),
+                1 => command.stdout(stdio),
+                _ => command.stderr(stdio),
+            };
+        }
+        Ok((command, files))
+    }
+
+    fn go(&mut self) {
+        if let Some(mut go) = self.go.as_ref() {
+            // There is room for a line.
+            let _ = go.write_all(b"\n");
+        }
+    }
+
     fn silent(&mut self) -> io::Result<Addr> {
         // One connection fits into its queue, and nobody takes it out: further requests are dropped.
         let link = self.event_loop.state().scenario.link.clone();
@@ -224,6 +269,7 @@ impl<P: Selector> Host for Real<P> {
         self.event_loop.close();
         self.listener = None;
         self.kept.clear();
+        self.go = None;
         self.full = None;
         self.spare.clear();
     }

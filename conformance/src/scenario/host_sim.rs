@@ -1,13 +1,14 @@
 //! The simulated kernels as hosts.
 
-use super::host::{Host, PeerEnd, Seen};
-use super::model::{Given, Kind, Link};
+use super::child::Std;
+use super::host::{Files, Host, PeerEnd, Seen};
+use super::model::{Given, Kind, Link, Scenario};
 use super::stage::Stage;
 use crate::sim::{self, Failure, Faults, Peer, PeerListener, Sim, SimLoop, SocketVisitor, Syscall};
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Addr, Hub, Remote, Report, Resource, SocketOption, StreamId};
+use plimsoll_core::{Addr, Command, Hub, Remote, Report, Resource, SocketOption, Stdio, StreamId};
 use std::io;
 use std::rc::Rc;
 
@@ -170,6 +171,22 @@ impl Host for Simulated {
             Given::Unconnected => (Resource::new(sim.connecting_socket(SILENT)), None),
             Given::Datagram => (Resource::new(sim.datagram_socket(at)), None),
         })
+    }
+
+    fn command(&mut self, scenario: &Scenario) -> io::Result<(Command, Files)> {
+        let name = if scenario.link.absent { "absent" } else { "child" };
+        self.sim().program("child", super::child::simulated(&scenario.child));
+        let [stdin, stdout, stderr] = scenario.link.stdio.map(|std| match std {
+            Std::Pipe => Stdio::Piped,
+            Std::Joined => Stdio::Stdout,
+            Std::Inherit => Stdio::Inherit,
+            Std::Null | Std::File => Stdio::Null,
+        });
+        Ok((Command::new(name).stdin(stdin).stdout(stdout).stderr(stderr), Files::default()))
+    }
+
+    fn go(&mut self) {
+        self.sim().go();
     }
 
     fn silent(&mut self) -> io::Result<Addr> {

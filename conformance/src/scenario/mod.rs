@@ -3,6 +3,7 @@
 //! `FORMAT.md` says how they are written. [`load`] reads a folder of them, [`play::run`] plays one on one of the [`host::NAMES`], [`oracle`] has them
 //! played by CPython, and [`cli`] is the command.
 
+mod child;
 pub mod cli;
 pub mod host;
 #[cfg(feature = "backends")]
@@ -15,6 +16,7 @@ pub(crate) mod node;
 pub mod oracle;
 mod parse;
 mod parse_check;
+mod parse_child;
 mod parse_expect;
 mod parse_kind;
 mod parse_link;
@@ -22,12 +24,14 @@ mod pattern;
 #[cfg(feature = "backends")]
 mod peer_real;
 mod perform;
+mod perform_process;
 #[cfg(feature = "backends")]
 mod pipe_real;
 pub mod play;
 pub(crate) mod report;
 pub mod schema;
 mod stage;
+mod stage_process;
 pub mod timeline;
 pub mod torture;
 pub mod torture_cli;

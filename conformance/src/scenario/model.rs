@@ -1,5 +1,6 @@
 //! A scenario, as the parser leaves it: nothing in it is left to be checked.
 
+use super::child::{ChildStep, Std};
 use super::pattern::Expect;
 use crate::sim::{Failure, Syscall};
 use core::net::IpAddr;
@@ -23,6 +24,8 @@ pub struct Scenario {
     /// Departures of other loops.
     pub departs: BTreeMap<String, Vec<Departure>>,
     pub(crate) link: Link,
+    /// What the child does, of a process.
+    pub(crate) child: Vec<ChildStep>,
     /// The connections; the first has no name.
     pub(crate) connections: Vec<Connection>,
     /// The protocols that connections are handed to later, by name.
@@ -109,6 +112,8 @@ pub enum Kind {
     ReadPipe,
     /// The writing end of a pipe, or of something that can be written like one.
     WritePipe,
+    /// A child process.
+    Process,
 }
 
 impl Kind {
@@ -120,12 +125,13 @@ impl Kind {
             Self::Unix => "unix",
             Self::ReadPipe => "read-pipe",
             Self::WritePipe => "write-pipe",
+            Self::Process => "process",
         }
     }
 
     /// The kind of that name.
     pub(crate) fn named(word: &str) -> Option<Self> {
-        [Self::Tcp, Self::Unix, Self::ReadPipe, Self::WritePipe].into_iter().find(|kind| kind.word() == word)
+        [Self::Tcp, Self::Unix, Self::ReadPipe, Self::WritePipe, Self::Process].into_iter().find(|kind| kind.word() == word)
     }
 
     /// Whether bytes go in one direction only.
@@ -213,6 +219,10 @@ pub(crate) struct Link {
     pub(crate) there: There,
     /// What its pipes are made of.
     pub(crate) through: Through,
+    /// What the standard descriptors of the child are.
+    pub(crate) stdio: [Std; 3],
+    /// There is no such program.
+    pub(crate) absent: bool,
     pub(crate) given: Given,
     /// What is given is the accepting end.
     pub(crate) accepted: bool,
@@ -227,12 +237,17 @@ pub(crate) struct Link {
 impl Link {
     /// Whether the connection has to be opened by a step or before the first one, and says when it is.
     pub(crate) const fn completes(&self) -> bool {
-        matches!(self.way, Way::Connect | Way::Adopt)
+        matches!(self.way, Way::Connect | Way::Adopt) || self.is_process()
     }
 
     /// Whether the runner makes what the loop gets: both of its ends.
     pub(crate) const fn hands_over(&self) -> bool {
         matches!(self.way, Way::Adopt) || self.kind.is_pipe()
+    }
+
+    /// Whether it is a child process: nobody connects.
+    pub(crate) const fn is_process(&self) -> bool {
+        matches!(self.kind, Kind::Process)
     }
 
     /// Whether the kernel's buffers are given.
@@ -371,6 +386,10 @@ pub(crate) enum Act {
     Start,
     CloseClients,
     AbortClients,
+    Kill,
+    Terminate,
+    Signal(i32),
+    Go,
     WaitClosed,
     CallSoon(String),
     CallLater(u64, String),

@@ -187,6 +187,9 @@ fn bytes(value: &Value, streams: &Streams) -> Option<Vec<u8>> {
         text.as_str()?.as_bytes().to_vec()
     } else if let Some(pieces) = value.get("pieces") {
         pieces.as_array()?.iter().map(|piece| bytes(piece, streams)).collect::<Option<Vec<_>>>()?.concat()
+    } else if let Some(run) = value.get("pattern") {
+        let (from, len) = range(run)?;
+        pattern(from, len)
     } else if let Some(repeat) = value.get("repeat") {
         let (byte, len) = range(repeat)?;
         vec![u8::try_from(byte).ok()?; len]

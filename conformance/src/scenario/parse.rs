@@ -24,7 +24,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Scenario, Problem> {
     let root = source.parse()?;
     let keys = source.keys(&root, "a scenario")?;
     // A misspelt key is said to be unknown, not to be missing.
-    for known in ["id", "about", "covers", "needs", "link", "app", "protocol", "job", "steps", "expect", "departs"] {
+    for known in ["id", "about", "covers", "needs", "link", "child", "app", "protocol", "job", "steps", "expect", "departs"] {
         keys.get(known);
     }
     keys.end(source)?;
@@ -38,6 +38,14 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Scenario, Problem> {
             list.extend(entries.iter().map(|entry| entry.0.clone()));
         }
     }
+    let child = match keys.get("child") {
+        Some(node) if link.is_process() => super::parse_child::steps(source, node)?,
+        Some(node) => return Err(source.problem(node.line, "`child` goes with the kind `process`")),
+        None if link.is_process() && !link.absent => {
+            return Err(source.problem(link_node.line, "a process lacks `child`: what it does"));
+        }
+        None => Vec::new(),
+    };
     let reader = Reader { source, names: &names };
     let connections = reader.connections(keys.get("app"))?;
     let protocols = reader.protocols(keys.get("protocol"))?;
@@ -52,6 +60,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Scenario, Problem> {
         needs,
         departs: departs(source, keys.get("departs"), &names, &link.kinds)?,
         link,
+        child,
         connections,
         protocols,
         jobs,
@@ -366,6 +375,7 @@ impl Reader<'_> {
             (_, "threadsafe", _, [names]) => Act::Threadsafe(source.list(names)?.iter().map(job).collect::<Result<_, _>>()?),
             (_, "wake", _, [names]) => Act::Wake(source.list(names)?.iter().map(job).collect::<Result<_, _>>()?),
             (_, "flood", _, [n, name]) => Act::Flood(source.count(n)?, job(name)?),
+            (_, "signal", _, [n]) => Act::Signal(i32::try_from(source.count(n)?).unwrap_or(i32::MAX)),
             (_, "fault", _, [fault]) => self.fault(fault)?,
             (_, "advance", _, [n]) => Act::Advance(source.count(n)? as u64),
             (_, word, [], []) => match word {
@@ -389,6 +399,9 @@ impl Reader<'_> {
                 "start" => Act::Start,
                 "close_clients" => Act::CloseClients,
                 "abort_clients" => Act::AbortClients,
+                "kill" => Act::Kill,
+                "terminate" => Act::Terminate,
+                "go" => Act::Go,
                 "wait_closed" => Act::WaitClosed,
                 _ => Act::Report,
             },
@@ -415,13 +428,7 @@ impl Reader<'_> {
     }
 
     fn payload(&self, node: &Node) -> Result<Payload, Problem> {
-        if let Value::Text(text) = &node.value {
-            return Ok(Payload::Text(text.clone()));
-        }
-        match self.source.single(node, "text, or `{ pattern = n }`")? {
-            ("pattern", n) => Ok(Payload::Pattern(self.source.count(n)?)),
-            (other, node) => Err(self.source.problem(node.line, format!("`{other}` is no payload; there is `pattern`"))),
-        }
+        payload(self.source, node)
     }
 
     /// A list of payloads, or so many pieces of so many bytes.
@@ -482,6 +489,16 @@ impl Reader<'_> {
         }
         let (event, amount) = self.source.single(node, "an event, or `{ event = count }`")?;
         Ok(Act::Wait { event: event.into(), amount: self.source.count(amount)? })
+    }
+}
+
+pub(crate) fn payload(source: &Source<'_>, node: &Node) -> Result<Payload, Problem> {
+    if let Value::Text(text) = &node.value {
+        return Ok(Payload::Text(text.clone()));
+    }
+    match source.single(node, "text, or `{ pattern = n }`")? {
+        ("pattern", n) => Ok(Payload::Pattern(source.count(n)?)),
+        (other, node) => Err(source.problem(node.line, format!("`{other}` is no payload; there is `pattern`"))),
     }
 }
 

@@ -57,12 +57,16 @@ impl Walk<'_> {
                 (Actor::Peer(n), Act::Connect) if link.way != Way::Server || opened[n] => {
                     return wrong("`connect` goes with `link.by = \"server\"`, once a connection".into());
                 }
+                (Actor::App(_), Act::Open) if link.is_process() => opened.fill(true),
                 (Actor::App(n), Act::Open) | (Actor::Peer(n), Act::Connect) => opened[n] = true,
                 (Actor::App(n), Act::Turn(commands)) if !opened[n] && commands.iter().any(|own| matches!(own.act, Act::Open)) => {
-                    if link.opens || link.way != Way::Connect {
+                    if link.opens || link.way != Way::Connect && !link.is_process() {
                         return wrong("`open` in a `turn` goes with `link.by = \"connect\"` and `link.open = \"steps\"`".into());
                     }
                     opened[n] = true;
+                    if link.is_process() {
+                        opened.fill(true);
+                    }
                 }
                 (Actor::App(n) | Actor::Peer(n), act) if !opened[n] && !matches!(act, Act::Settle | Act::Wait { .. }) => {
                     return wrong("this connection was not opened yet".into());
@@ -124,6 +128,14 @@ impl Walk<'_> {
     fn reactions(&mut self) -> Result<(), Problem> {
         let scenario = self.scenario;
         let of_connections = scenario.connections.iter().map(|connection| &connection.behaviour);
+        for (connection, own) in scenario.connections.iter().enumerate() {
+            let mut named = own.behaviour.on.keys();
+            if let Some(callback) = named.find(|callback| super::parse_kind::never_called(&scenario.link, connection, callback)) {
+                return Err(self
+                    .source
+                    .problem(1, format!("`app.{}` never gets `{callback}`", own.name).replace("app.`", "app`")));
+            }
+        }
         for behaviour in of_connections.chain(scenario.protocols.values()) {
             for reaction in behaviour.on.values() {
                 for command in reaction.first.iter().chain(&reaction.each) {

@@ -1,5 +1,6 @@
 //! What cannot be done with an endpoint of a kind: a read pipe is not written, and nobody sends into the end that reads.
 
+use super::child::Std;
 use super::model::{Act, Actor, Command, Kind, Link};
 
 /// Why a command makes no sense on one of the kinds of the file.
@@ -10,11 +11,50 @@ pub(crate) fn refusal(link: &Link, command: &Command) -> Option<String> {
             (Kind::WritePipe, Actor::App(_)) => of_writer(&command.act),
             (Kind::ReadPipe, Actor::Peer(_)) if !link.through.is_two_way() => of_peer_that_writes(&command.act),
             (Kind::WritePipe, Actor::Peer(_)) if !link.through.is_two_way() => of_peer_that_reads(&command.act),
+            (Kind::Process, Actor::App(0)) => of_process(&command.act),
+            (Kind::Process, Actor::App(1)) => of_writer(&command.act),
+            (Kind::Process, Actor::App(_)) => of_reader(command),
+            (Kind::Process, Actor::Peer(0)) => {
+                (!matches!(command.act, Act::Go)).then_some("what the child does says `child`; here it is only told to `go` on")
+            }
+            (Kind::Process, Actor::Peer(n)) => (link.stdio[n - 1] != Std::File || !matches!(command.act, Act::RecvEof))
+                .then_some("there is somebody only where a descriptor is a file, and he reads it: `recv-eof`"),
+            (_, Actor::App(_) | Actor::Peer(_))
+                if matches!(command.act, Act::Kill | Act::Terminate | Act::Signal(_) | Act::Go)
+                    || is_of_process(&command.act) =>
+            {
+                Some("there is no child")
+            }
             (Kind::ReadPipe | Kind::WritePipe, Actor::Server) => Some("a pipe has no server"),
             _ => None,
         };
         why.map(|why| format!("{why} (kind `{}`)", kind.word()))
     })
+}
+
+/// Why a protocol never gets this callback: the numbers are those of the connections.
+pub(crate) fn never_called(link: &Link, connection: usize, callback: &str) -> bool {
+    let has: &[&str] = match (link.kind, connection) {
+        (Kind::Process, 0) => &["cm", "exited", "lost"],
+        (Kind::Process, 1) => &["pause", "resume", "lost"],
+        (Kind::Process, _) => &["data", "lost"],
+        _ => return callback == "exited",
+    };
+    !has.contains(&callback)
+}
+
+fn of_process(act: &Act) -> Option<&'static str> {
+    let has = match act {
+        Act::Open | Act::GiveUp | Act::Close | Act::Kill | Act::Terminate | Act::Signal(_) => true,
+        Act::Turn(_) | Act::Wait { .. } | Act::Settle | Act::Fail | Act::Raise => true,
+        Act::Probe(what) => what == "closing" || is_of_process(act),
+        _ => false,
+    };
+    (!has).then_some("a child is not a connection; its pipes are: `app.stdin`, `app.stdout`, `app.stderr`")
+}
+
+fn is_of_process(act: &Act) -> bool {
+    matches!(act, Act::Probe(what) if ["pid", "returncode", "pipes"].contains(&what.as_str()))
 }
 
 fn of_reader(command: &Command) -> Option<&'static str> {

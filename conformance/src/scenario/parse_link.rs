@@ -3,6 +3,7 @@
 use super::Problem;
 use super::model::{At, Given, Kind, Link, There, Through, Way};
 use super::node::{Keys, Node, Source, Value};
+use super::parse_child;
 use super::words::{KINDS, KINDS_NOT_YET, LISTENERS, ROLES, SOCKETS, THROUGH, WAYS};
 use core::net::IpAddr;
 
@@ -22,7 +23,9 @@ pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String
     };
     let yes = |node: Option<&Node>, unless: bool| node.map_or(Ok(unless), |node| source.flag(node));
     let start = yes(only("start", &[Way::Server])?, true)?;
-    let opens = match only("open", &[Way::Connect, Way::Server, Way::Adopt])? {
+    let opening =
+        if kinds == [Kind::Process] { keys.get("open") } else { only("open", &[Way::Connect, Way::Server, Way::Adopt])? };
+    let opens = match opening {
         None => true,
         Some(node) if matches!(&node.value, Value::Text(text) if text == "steps") => false,
         Some(node) => return Err(source.problem(node.line, "`open` is \"steps\" or absent")),
@@ -46,6 +49,24 @@ pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String
     let backlog = only("backlog", &[Way::Server])?.map(|node| source.count(node)).transpose()?;
     let reuse_port = yes(only("reuse_port", &[Way::Server])?, false)?;
     let through = through(source, &keys, &kinds)?;
+    let process = kinds.contains(&Kind::Process);
+    let stdio = parse_child::stdio(source, &keys, &kinds)?;
+    let absent = match keys.get("program") {
+        None => false,
+        Some(node) if process && source.text(node)? == "absent" => true,
+        Some(node) => return Err(source.problem(node.line, "`program` is \"absent\", of a process, or not said")),
+    };
+    if process {
+        let wrong = ["by", "socket", "role", "also", "sndbuf", "rcvbuf"].into_iter().find_map(|key| keys.get(key));
+        if let Some(node) = wrong {
+            return Err(
+                source.problem(node.line, "a child is started: there is nothing more to say of how, and its pipes have names")
+            );
+        }
+        if kinds.len() > 1 {
+            return Err(source.problem(node.line, "what is played with a child is played with nothing else"));
+        }
+    }
     if kinds.iter().any(|kind| kind.is_pipe()) {
         let wrong = matches!(way, Way::Connect | Way::Server).then(|| keys.get("by"));
         if let Some(node) = wrong.flatten().or_else(|| keys.get("socket")).or_else(|| keys.get("role")) {
@@ -54,13 +75,30 @@ pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String
             );
         }
     }
-    let also = names(source, &keys)?;
+    let also = if process { parse_child::NAMES.map(Into::into).into() } else { names(source, &keys)? };
     let size = |key: &str| keys.get(key).map(|node| source.count(node)).transpose();
     let (sndbuf, rcvbuf) = (size("sndbuf")?, size("rcvbuf")?);
     let backlog = backlog.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
     let kind = kinds[0];
-    let link =
-        Link { kinds, kind, way, sndbuf, rcvbuf, start, opens, there, through, given, accepted, local, on, backlog, reuse_port };
+    let link = Link {
+        kinds,
+        kind,
+        way,
+        sndbuf,
+        rcvbuf,
+        start,
+        opens,
+        there,
+        through,
+        stdio,
+        absent,
+        given,
+        accepted,
+        local,
+        on,
+        backlog,
+        reuse_port,
+    };
     if link.is_sized() && (!link.on.is_empty() || link.backlog.is_some() || link.reuse_port) {
         return Err(source.problem(node.line, "buffers do not go with options of the server: its socket is made beforehand"));
     }

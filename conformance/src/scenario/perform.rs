@@ -2,6 +2,7 @@
 
 use super::lane::{Arg, Event};
 use super::model::{Act, Actor, Command, Mark};
+use super::perform_process::of_process;
 use super::stage::{Player, Stage, raise};
 use core::time::Duration;
 use plimsoll_core::{Addr, Hub, Refusal, StreamId, WriteLimits, WriteStatus};
@@ -20,6 +21,7 @@ const fn word_of(status: WriteStatus) -> &'static str {
 pub(crate) fn perform(hub: &mut Hub<Stage>, stage: &mut Stage, command: &Command) {
     stage.announce(command);
     let (verb, answer) = match command.actor {
+        Actor::App(0) if stage.scenario.link.is_process() => of_process(hub, stage, &command.act),
         Actor::App(connection) => of_connection(hub, stage, connection, &command.act),
         Actor::Server => of_server(hub, stage, &command.act),
         Actor::Loop => of_loop(hub, stage, &command.act),
@@ -36,7 +38,7 @@ pub(crate) fn perform(hub: &mut Hub<Stage>, stage: &mut Stage, command: &Command
     }
 }
 
-type Answer = (&'static str, Option<&'static str>);
+pub(crate) type Answer = (&'static str, Option<&'static str>);
 
 fn of_connection(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, act: &Act) -> Answer {
     if matches!(act, Act::Open) {

@@ -66,6 +66,11 @@ pub(crate) fn pair(places: &mut Places, link: &Link) -> io::Result<(OwnedFd, Opt
     }
 }
 
+/// Somebody who reads a file, or whatever that is.
+pub(crate) fn reader(end: OwnedFd) -> io::Result<Box<dyn PeerEnd>> {
+    PipePeer::boxed(end, false)
+}
+
 /// A FIFO at this place.
 pub(crate) fn fifo(path: &Path) -> io::Result<()> {
     // Not every system has the call that rustix knows.

@@ -1,8 +1,10 @@
 //! The schema of the files, made from the tables that the parser reads with.
 
+use super::parse_child::STDIO;
 use super::words::{
-    ACTORS, APP, APP_EVENTS, CALLBACKS, CLASSES, EventShape, FOLDERS, HOOK_EVENTS, HOST_EVENTS, KINDS, LISTENERS, LOOP_EVENTS,
-    NEEDS, OTHERS, PEER_EVENTS, PROBES, REPORTS, ROLES, SERVER_EVENTS, SERVER_PROBES, SOCKETS, Shape, THROUGH, Verb, WAYS,
+    ACTORS, APP, APP_EVENTS, CALLBACKS, CHILD, CLASSES, EventShape, FOLDERS, HOOK_EVENTS, HOST_EVENTS, KINDS, LISTENERS,
+    LOOP_EVENTS, NEEDS, OTHERS, PEER_EVENTS, PROBES, REPORTS, ROLES, SERVER_EVENTS, SERVER_PROBES, SOCKETS, Shape, THROUGH, Verb,
+    WAYS,
 };
 use crate::sim::Syscall;
 use serde_json::{Value, json};
@@ -43,6 +45,7 @@ pub fn schema() -> Value {
     let departs: serde_json::Map<String, Value> =
         OTHERS.iter().map(|&who| (who.into(), json!({ "anyOf": [departure, list(&departure)] }))).collect();
     let through: Vec<&str> = THROUGH.iter().map(|(word, _)| *word).collect();
+    let child: Vec<&str> = CHILD.iter().map(|step| step.0).collect();
     let needs: Vec<&str> = NEEDS.iter().map(|need| need.0).collect();
     let properties = json!({
         "id": { "type": "string", "pattern": format!("^({})/[a-z0-9-]+$", FOLDERS.join("|")) },
@@ -60,12 +63,17 @@ pub fn schema() -> Value {
             "listener": { "enum": LISTENERS },
             "socket": { "enum": SOCKETS },
             "role": { "enum": ROLES },
+            "stdin": { "enum": STDIO },
+            "stdout": { "enum": STDIO },
+            "stderr": { "enum": STDIO },
+            "program": { "const": "absent" },
             "through": { "enum": through },
             "local": text,
             "on": list(&text),
             "backlog": count,
             "reuse_port": { "type": "boolean" },
         }), &["kind"]),
+        "child": list(&json!({ "type": "array", "minItems": 1, "prefixItems": [{ "enum": child }] })),
         "app": app,
         "protocol": { "type": "object", "additionalProperties": { "$ref": "#/$defs/behaviour" } },
         "job": { "type": "object", "additionalProperties": commands("step") },

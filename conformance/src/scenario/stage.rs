@@ -1,13 +1,13 @@
 //! The application on the stage: protocols that write down what they are called with, and do what the scenario says.
 
 use super::lane::{Arg, Event, Record};
-use super::model::{Act, Command, Kind, Scenario};
+use super::model::{Act, Command, Kind, Reaction, Scenario};
 use super::perform::perform;
 use core::num::NonZeroUsize;
 use core::panic::AssertUnwindSafe;
 use plimsoll_core::{
-    Addr, Buffered, BufferedProtocol, CloseReason, Connect, Context, Data, ErrorKind, Hub, OpenError, Protocol, Resource, Role,
-    ServerId, StreamId, TimerId,
+    Addr, Buffered, BufferedProtocol, CloseReason, Connect, Context, Data, EndpointId, ErrorKind, Hub, OpenError, ProcessId,
+    Protocol, Resource, Role, ServerId, StreamId, TimerId,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -22,6 +22,9 @@ pub(crate) struct Stage {
     pub(crate) record: Record,
     pub(crate) connections: Vec<Live>,
     pub(crate) server: Option<ServerId>,
+    /// What `open` starts, and what was started.
+    pub(crate) command: Option<plimsoll_core::Command>,
+    pub(crate) process: Option<ProcessId>,
     /// What `open` connects to.
     pub(crate) target: Option<Connect>,
     /// What `call_later` last set, by the name of the job.
@@ -49,6 +52,8 @@ impl Stage {
             record: Record::default(),
             connections,
             server: None,
+            command: None,
+            process: None,
             target: None,
             timers: BTreeMap::new(),
             accepted: 0,
@@ -77,7 +82,7 @@ impl Stage {
             connection,
             name: name.map(Into::into),
             memory: vec![0; behaviour.buffer.unwrap_or(0)],
-            lends_nothing: behaviour.on.get("gb").is_some_and(super::model::Reaction::is_raise),
+            lends_nothing: behaviour.on.get("gb").is_some_and(Reaction::is_raise),
         };
         (player, behaviour.buffer.is_some())
     }
@@ -90,8 +95,12 @@ impl Stage {
         }
     }
 
-    /// Begins to connect.
+    /// Begins to connect, or to start a child.
     pub(crate) fn connect(&mut self, hub: &mut Hub<Self>, connection: usize) {
+        if let Some(command) = self.command.take() {
+            self.spawn(hub, command);
+            return;
+        }
         let Some(to) = self.target.clone() else { return };
         let id = match self.player(connection, None) {
             (player, true) => hub.connect(to, Buffered(player)),
@@ -120,7 +129,7 @@ impl Stage {
         self.record.timeline.bind(&self.lane(connection), id, hub.write_buffer_limits(id));
     }
 
-    fn lane(&self, connection: usize) -> String {
+    pub(crate) fn lane(&self, connection: usize) -> String {
         self.scenario.lane_of(super::model::Actor::App(connection))
     }
 
@@ -132,6 +141,46 @@ impl Stage {
     pub(crate) fn note(&mut self, connection: usize, event: Event) {
         let lane = self.lane(connection);
         self.record.push(&lane, event);
+    }
+}
+
+/// A callback of a connection, or of a protocol that it was handed to: noted, and the scenario's reaction carried out.
+pub(crate) fn called<Id: Copy + Into<EndpointId>>(
+    cx: &mut Context<'_, Stage, Id>,
+    connection: usize,
+    protocol: Option<&str>,
+    word: &'static str,
+    event: Event,
+) {
+    cx.state.note(connection, event);
+    let key = (connection, protocol.unwrap_or_default().to_owned(), word);
+    let calls = cx.state.calls.entry(key).or_default();
+    *calls += 1;
+    let first = *calls == 1;
+    let scenario = cx.state.scenario.clone();
+    let Some(reaction) = scenario.behaviour(connection, protocol).on.get(word) else { return };
+    let commands: &[Command] = if first { &reaction.first } else { &[] };
+    for command in commands.iter().chain(&reaction.each) {
+        match command.act {
+            Act::Fail => {
+                cx.state.announce(command);
+                cx.fail("the scenario says so");
+            }
+            Act::Raise => {
+                cx.state.announce(command);
+                raise();
+            }
+            _ => perform(cx.hub, cx.state, command),
+        }
+    }
+}
+
+/// `connection_made` has returned: that is the completion of an opening (contract RUST-9), unless it failed.
+pub(crate) fn opened<Id>(cx: &mut Context<'_, Stage, Id>, connection: usize) {
+    let scenario = cx.state.scenario.clone();
+    let fails = |reaction: &Reaction| reaction.first.iter().chain(&reaction.each).any(|command| matches!(command.act, Act::Fail));
+    if scenario.link.completes() && !scenario.behaviour(connection, None).on.get("cm").is_some_and(fails) {
+        cx.state.note(connection, Event::new("done").word("ok"));
     }
 }
 
@@ -169,42 +218,15 @@ impl Player {
     }
 
     fn called(&self, cx: &mut Cx<'_>, word: &'static str, event: Event) {
-        cx.state.note(self.connection, event);
-        let key = (self.connection, self.name.clone().unwrap_or_default(), word);
-        let calls = cx.state.calls.entry(key).or_default();
-        *calls += 1;
-        let first = *calls == 1;
-        let scenario = cx.state.scenario.clone();
-        let Some(reaction) = scenario.behaviour(self.connection, self.name.as_deref()).on.get(word) else { return };
-        let commands: &[Command] = if first { &reaction.first } else { &[] };
-        for command in commands.iter().chain(&reaction.each) {
-            match command.act {
-                Act::Fail => {
-                    cx.state.announce(command);
-                    cx.fail("the scenario says so");
-                }
-                Act::Raise => {
-                    cx.state.announce(command);
-                    raise();
-                }
-                _ => perform(cx.hub, cx.state, command),
-            }
-        }
+        called(cx, self.connection, self.name.as_deref(), word, event);
     }
 
     fn made(&self, cx: &mut Cx<'_>) {
         cx.state.connections[self.connection].id = Some(cx.id);
         let lane = cx.state.lane(self.connection);
         cx.state.record.timeline.bind(&lane, cx.id, cx.hub.write_buffer_limits(cx.id));
-        let opens = cx.state.scenario.link.completes();
         self.called(cx, "cm", self.event("cm"));
-        let failed =
-            cx.state.scenario.behaviour(self.connection, None).on.get("cm").is_some_and(|reaction| {
-                reaction.first.iter().chain(&reaction.each).any(|command| matches!(command.act, Act::Fail))
-            });
-        if opens && !failed {
-            cx.state.note(self.connection, Event::new("done").word("ok"));
-        }
+        opened(cx, self.connection);
     }
 
     fn eof(&self, cx: &mut Cx<'_>) -> bool {

@@ -4,11 +4,11 @@ use super::model::Through;
 
 /// Folders that scenarios may stand in: areas of the contract, and `reentry`, the matrix of its section 17.8.
 pub(crate) const FOLDERS: &[&str] =
-    &["rust", "life", "read", "write", "flow", "eof", "close", "buf", "pipe", "info", "loop", "thread", "reentry"];
+    &["rust", "life", "read", "write", "flow", "eof", "close", "buf", "pipe", "proc", "info", "loop", "thread", "reentry"];
 
 /// Kinds of endpoints that there are, and those that there will be.
-pub(crate) const KINDS: &[&str] = &["tcp", "unix", "read-pipe", "write-pipe"];
-pub(crate) const KINDS_NOT_YET: &[&str] = &["udp", "udp-connected", "unix-dgram", "process", "tls"];
+pub(crate) const KINDS: &[&str] = &["tcp", "unix", "read-pipe", "write-pipe", "process"];
+pub(crate) const KINDS_NOT_YET: &[&str] = &["udp", "udp-connected", "unix-dgram", "tls"];
 
 /// What a pipe may be made of (`link.through`), and what cannot be one.
 pub(crate) const THROUGH: &[(&str, Through)] = &[
@@ -109,6 +109,8 @@ const fn verb(
 }
 
 const WRITTEN: &[&str] = &["Accepted", "Paused", "Discarded", "WriteAfterEof", "Unsupported"];
+/// What sending a signal answers.
+const SIGNALLED: &[&str] = &["Done", "ProcessGone", "InvalidInput"];
 use Place::{Anywhere, Callback, Steps, Turns};
 
 /// What the application does with a connection.
@@ -129,6 +131,9 @@ pub(crate) const APP: &[Verb] = &[
         "sets the marks",
     ),
     verb("set_protocol", &[Shape::Protocol], Anywhere, &[], "hands the connection to another protocol"),
+    verb("kill", &[], Anywhere, SIGNALLED, "kills the child"),
+    verb("terminate", &[], Anywhere, SIGNALLED, "asks the child to end"),
+    verb("signal", &[Shape::Count], Anywhere, SIGNALLED, "sends the child this signal"),
     verb("probe", &[Shape::Probe], Anywhere, &[], "records what the transport answers"),
     verb("fail", &[], Callback, &[], "the callback fails: the connection is force-closed"),
     verb("raise", &[], Callback, &[], "the callback panics, or raises"),
@@ -150,6 +155,7 @@ pub(crate) const PEER: &[Verb] = &[
     verb("eof", &[], Steps, &[], "finishes its sending half"),
     verb("close", &[], Steps, &[], "closes"),
     verb("reset", &[], Steps, &[], "resets the connection (needs `reset`)"),
+    verb("go", &[], Steps, &[], "a child that does `await` goes on"),
 ];
 
 /// What the application does with its server.
@@ -213,11 +219,14 @@ pub(crate) const PROBES: &[&str] = &[
     "peer_addr",
     "nodelay",
     "pipe",
+    "pid",
+    "returncode",
+    "pipes",
 ];
 pub(crate) const SERVER_PROBES: &[&str] = &["serving", "sockets"];
 
 /// The callbacks of a protocol.
-pub(crate) const CALLBACKS: &[&str] = &["cm", "data", "gb", "bu", "eof", "pause", "resume", "lost"];
+pub(crate) const CALLBACKS: &[&str] = &["cm", "data", "gb", "bu", "eof", "pause", "resume", "exited", "lost"];
 
 /// What may stand in the lanes: the event, and the shape of what follows its name.
 pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
@@ -227,6 +236,7 @@ pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
     ("eof", EventShape::Alone),
     ("pause", EventShape::Alone),
     ("resume", EventShape::Alone),
+    ("exited", EventShape::Any),
     ("lost", EventShape::Class),
     ("done", EventShape::Class),
     ("probe", EventShape::Any),
@@ -283,11 +293,26 @@ pub(crate) const CLASSES: &[&str] = &[
     "descriptor-limit",
     "out-of-memory",
     "permission-denied",
+    "not-found",
     "other",
 ];
 
 /// Classes of reports in the lane `hook`.
 pub(crate) const REPORTS: &[&str] = &["failed", "application", "discarded", "dropped", "accept", "skipped", "option", "other"];
+
+/// The steps of a child, and what they take.
+pub(crate) const CHILD: &[(&str, &str)] = &[
+    ("write", "stdout or stderr, and a payload"),
+    ("read", "nothing behind its name"),
+    ("drain", "nothing behind its name"),
+    ("cat", "nothing behind its name"),
+    ("close", "stdin, stdout or stderr"),
+    ("ignore", "the number of a signal"),
+    ("exit", "a code"),
+    ("die", "the number of a signal"),
+    ("await", "nothing behind its name"),
+    ("leave", "a list of steps"),
+];
 
 /// Loops beside plimsoll that a file may say something of.
 pub(crate) const OTHERS: &[&str] = &["asyncio", "uvloop"];

@@ -27,6 +27,14 @@ pub enum Step {
     Fork(Duration),
     /// Is not ended by this signal from now on; by SIGKILL it is.
     Ignore(i32),
+    /// Waits for a line of its stdin, or for the end of it.
+    ReadLine,
+    /// Waits until it is told to go on: [`Sim::go`](super::Sim::go).
+    Await,
+    /// Leaves a child of its own behind, which takes these steps and has all of its descriptors.
+    Leave(Vec<Step>),
+    /// Ends itself by this signal.
+    Die(u8),
     /// Ends, with this code; so it does with 0 behind the last step.
     Exit(u8),
 }
@@ -44,6 +52,8 @@ pub(crate) struct Child {
     /// The descriptor that tells of its end.
     watcher: SockId,
     status: Option<ExitStatus>,
+    /// Nobody waits for it: it is a child of a child.
+    orphan: bool,
 }
 
 impl Net {
@@ -74,19 +84,34 @@ impl Net {
             ends[fd as usize] = Some(their);
         }
         let watcher = self.new_socket(Kind::Child(Key::from_bits(0)), UnixAddr::UNNAMED, Owner::Process);
-        let child = Child { steps, at: 0, ends, joined, ignored: Vec::new(), watcher, status: None };
+        let child = Child { steps, at: 0, ends, joined, ignored: Vec::new(), watcher, status: None, orphan: false };
         let child = self.children.insert(child).unwrap_or(Key::from_bits(0));
         if let Some(socket) = self.sockets.get_mut(watcher) {
             socket.kind = Kind::Child(child);
         }
+        self.adopt_ends(child, ends);
+        self.go_on(child);
+        let pid = 1000 + child.index() as u32;
+        Ok((pid, watcher, ours))
+    }
+
+    /// These are a child's: it hears of what happens to them.
+    fn adopt_ends(&mut self, child: Key, ends: [Option<SockId>; 3]) {
         for end in ends.into_iter().flatten() {
             if let Some(Socket { kind: Kind::Pipe(PipeEnd { child: of, .. }), .. }) = self.sockets.get_mut(end) {
                 *of = Some(child);
             }
         }
-        self.go_on(child);
-        let pid = 1000 + child.index() as u32;
-        Ok((pid, watcher, ours))
+    }
+
+    /// One child that waits for it goes on, or the next that comes to wait.
+    pub(crate) fn child_goes(&mut self) {
+        self.told_to_go += 1;
+        let waits = |child: &Child| child.status.is_none() && matches!(child.steps.get(child.at), Some(Step::Await));
+        let waiting = self.children.iter().find(|(_, child)| waits(child)).map(|(key, _)| key);
+        if let Some(key) = waiting {
+            self.go_on(key);
+        }
     }
 
     /// Its next step comes when the kernel gets to it.
@@ -118,7 +143,7 @@ impl Net {
                     return;
                 }
             }
-            Step::Cat | Step::Drain => {
+            Step::Cat | Step::Drain | Step::ReadLine => {
                 self.child_reads(key);
                 return;
             }
@@ -136,6 +161,27 @@ impl Net {
                         self.clock.push(at, Happening::Dies { sock: copy });
                     }
                 }
+            }
+            Step::Await => {
+                if self.told_to_go == 0 {
+                    return;
+                }
+                self.told_to_go -= 1;
+                child.at += 1;
+            }
+            Step::Leave(steps) => {
+                child.at += 1;
+                let (ignored, watcher) = (child.ignored.clone(), child.watcher);
+                let ends = ends.map(|end| end.and_then(|end| self.duplicate_pipe_end(end, Owner::Peer)));
+                let orphan = Child { steps, at: 0, ends, joined, ignored, watcher, status: None, orphan: true };
+                if let Some(orphan) = self.children.insert(orphan) {
+                    self.adopt_ends(orphan, ends);
+                    self.go_on(orphan);
+                }
+            }
+            Step::Die(signal) => {
+                self.child_ends(key, ExitStatus::signaled(signal));
+                return;
             }
             Step::Ignore(signal) => {
                 child.at += 1;
@@ -155,6 +201,10 @@ impl Net {
         let copies = match child.steps.get(child.at) {
             Some(Step::Cat) => true,
             Some(Step::Drain) => false,
+            Some(Step::ReadLine) => {
+                self.child_reads_line(key);
+                return;
+            }
             _ => return,
         };
         let [stdin, stdout, _] = child.ends;
@@ -177,6 +227,22 @@ impl Net {
         }
     }
 
+    fn child_reads_line(&mut self, key: Key) {
+        let Some(stdin) = self.children.get(key).map(|child| child.ends[0]) else { return };
+        let mut byte = [0];
+        loop {
+            match stdin.map_or(Ok(Some(0)), |stdin| self.read_pipe(stdin, &mut byte)) {
+                Ok(None) => return,
+                Ok(Some(1)) if byte != *b"\n" => {}
+                Ok(Some(_)) | Err(_) => break,
+            }
+        }
+        if let Some(child) = self.children.get_mut(key) {
+            child.at += 1;
+            self.go_on(key);
+        }
+    }
+
     /// A signal arrives; a zombie takes it too.
     pub(crate) fn child_signalled(&mut self, key: Key, signal: i32) {
         let Some(child) = self.children.get_mut(key) else { return };
@@ -189,10 +255,15 @@ impl Net {
         let Some(child) = self.children.get_mut(key) else { return };
         child.status = Some(status);
         let watcher = child.watcher;
+        let orphan = child.orphan;
         for end in core::mem::take(&mut child.ends).into_iter().flatten() {
             self.close(end);
         }
-        self.wake(watcher);
+        if orphan {
+            self.children.remove(key);
+        } else {
+            self.wake(watcher);
+        }
     }
 
     /// The child of a descriptor.

@@ -91,6 +91,8 @@ pub(crate) struct Net {
     pub(crate) pipes: Slab<Pipe>,
     /// Children that are not reaped.
     pub(crate) children: Slab<Child>,
+    /// How often children were told to go on that did not wait for it yet.
+    pub(crate) told_to_go: usize,
     /// What can be started, by name; of those of one name the last.
     pub(crate) programs: Vec<(String, Vec<Step>)>,
     pub(crate) pollers: Vec<Poller>,
@@ -129,6 +131,7 @@ impl Net {
             sockets: Slab::new(),
             pipes: Slab::new(),
             children: Slab::new(),
+            told_to_go: 0,
             programs: Vec::new(),
             pollers: Vec::new(),
             rings: Vec::new(),

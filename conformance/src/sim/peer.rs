@@ -138,6 +138,11 @@ impl Sim {
         self.net().programs.push((name.into(), steps.into_iter().collect()));
     }
 
+    /// A child that does [`Step::Await`] goes on, or the next that comes to it.
+    pub fn go(&self) {
+        self.net().child_goes();
+    }
+
     /// How many children run, or have ended and were not reaped.
     #[must_use]
     pub fn children(&self) -> usize {

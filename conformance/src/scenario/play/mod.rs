@@ -129,6 +129,14 @@ impl Play {
             if let Some(server) = stage.server {
                 hub.server_close(server);
             }
+            if let Some(process) = stage.process {
+                hub.close(process);
+                // It takes its time to die; one that was never there is not lost.
+                let _ = self.until(GLANCE, |play| {
+                    let stage = play.stage();
+                    stage.connections[0].lost || stage.record.amount("app", "cm") == 0
+                });
+            }
             for _ in 0..QUIET {
                 self.turn(Duration::ZERO);
             }
@@ -202,10 +210,12 @@ impl Play {
                 }
                 self.turn(Duration::ZERO);
                 let opens = commands.iter().any(|command| matches!(command.act, Act::Open));
+                let opens = opens && !self.scenario.link.is_process();
                 if let (Actor::App(index), true, There::Peer) = (actor, opens, self.scenario.link.there) {
                     return self.meets(index);
                 }
             }
+            (Actor::Peer(_), Act::Go) => self.host.go(),
             (Actor::Peer(index), act) => return self.peer(index, act),
             (Actor::Loop, Act::Threadsafe(jobs)) => {
                 self.spawn(jobs.clone(), Duration::ZERO);

@@ -21,6 +21,13 @@ impl Play {
                 };
                 self.stage().target = Some(connect_to(at.map_err(|error| error.to_string())?, &link));
             }
+            Way::Accept if link.is_process() => {
+                let (command, files) = self.host.command(&self.scenario.clone()).map_err(|error| error.to_string())?;
+                for (peer, file) in self.peers[1..].iter_mut().zip(files) {
+                    *peer = file;
+                }
+                self.stage().command = Some(command);
+            }
             Way::Accept if link.hands_over() => {}
             Way::Accept => self.listen()?,
             Way::Server if link.opens => self.listen()?,
@@ -29,8 +36,9 @@ impl Play {
         if !link.opens || link.way == Way::Server {
             return Ok(());
         }
-        for index in 0..self.peers.len() {
-            let opened = if link.way == Way::Connect || link.hands_over() { self.connect(index) } else { self.accept(index) };
+        let count = if link.is_process() { 1 } else { self.peers.len() };
+        for index in 0..count {
+            let opened = if link.completes() || link.hands_over() { self.connect(index) } else { self.accept(index) };
             opened.map_err(|Stuck| "it never came about".to_owned())?;
         }
         if link.way == Way::Accept {
@@ -142,10 +150,12 @@ impl Play {
             let (hub, stage) = self.host.hub();
             stage.connect(hub, index);
             self.turn(Duration::ZERO);
-            if link.there != There::Peer {
+            if link.there != There::Peer || link.is_process() && !link.opens {
                 return Ok(());
             }
-            self.meets(index)?;
+            if !link.is_process() {
+                self.meets(index)?;
+            }
         }
         let opened = if link.completes() { "done" } else { "cm" };
         if link.opens { self.until(Duration::from_secs(1), |play| play.amount(Actor::App(index), opened) > 0) } else { Ok(()) }
