@@ -3,9 +3,8 @@
 use super::model::Payload;
 use crate::sim::Step;
 use plimsoll_core::PipeFd;
-use std::fs;
-use std::io;
-use std::path::PathBuf;
+#[cfg(feature = "backends")]
+use std::{fs, io, path::PathBuf};
 
 /// What a standard descriptor of the child is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +57,23 @@ pub(crate) fn simulated(steps: &[ChildStep]) -> Vec<Step> {
     steps.iter().map(step).collect()
 }
 
+/// Whether it repeats what it hears.
+pub(crate) fn echoes(steps: &[ChildStep]) -> bool {
+    steps.iter().any(|step| matches!(step, ChildStep::Cat))
+}
+
+/// All that it and what it leaves behind writes to a descriptor, in the order of the script.
+pub(crate) fn says(steps: &[ChildStep], to: PipeFd, joined: bool) -> Vec<u8> {
+    let said = |step: &ChildStep| match step {
+        ChildStep::Write(fd, payload) if (if joined { PipeFd::Stdout } else { *fd }) == to => payload.bytes(),
+        ChildStep::Leave(steps) => says(steps, to, joined),
+        _ => Vec::new(),
+    };
+    steps.iter().flat_map(said).collect()
+}
+
 /// The script for the shell: `$0` is where it hears that it is to go on. What is more than a text is put into a file.
+#[cfg(feature = "backends")]
 pub(crate) fn shell(steps: &[ChildStep], place: &mut impl FnMut() -> PathBuf) -> io::Result<String> {
     let mut lines = Vec::new();
     for (n, step) in steps.iter().enumerate() {
@@ -95,6 +110,7 @@ pub(crate) fn shell(steps: &[ChildStep], place: &mut impl FnMut() -> PathBuf) ->
     Ok(lines.join("\n"))
 }
 
+#[cfg(feature = "backends")]
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -4,6 +4,7 @@
 //! sent to him in that order, that every connection that was made is lost, that no descriptor is left, that nothing panics, spins or hangs, and that
 //! somebody who comes afterwards is served.
 
+use super::child;
 use super::host_sim::Simulated;
 use super::lane::{Event, Record, Streams};
 use super::model::Scenario;
@@ -145,7 +146,7 @@ fn run(host: &str, scenario: &Rc<Scenario>, case: Option<&Case>) -> Result<Vec<S
         if !play.broken().is_empty() {
             return Err(play.broken().join("\n"));
         }
-        heard_is_said(play.record())?;
+        heard_is_said(play.record(), child::echoes(&scenario.child))?;
         if !play.serves() {
             return Err("nobody is served any more".into());
         }
@@ -161,7 +162,7 @@ fn run(host: &str, scenario: &Rc<Scenario>, case: Option<&Case>) -> Result<Vec<S
 }
 
 /// Everybody hears the beginning of what was said to him. Who is connected to whom may be another than in the file, if a connection failed.
-fn heard_is_said(record: &Record) -> Result<(), String> {
+fn heard_is_said(record: &Record, echoes: bool) -> Result<(), String> {
     for (lane, events) in &record.lanes {
         let heard: Vec<&[u8]> = events.iter().filter_map(Event::bytes).collect();
         let begins = |mut said: &[u8]| {
@@ -171,7 +172,9 @@ fn heard_is_said(record: &Record) -> Result<(), String> {
                 rest.is_some()
             })
         };
-        let told = |streams: &Streams| begins(if lane.starts_with("app") { &streams.sent } else { &streams.written });
+        // A child that echoes says what was written to it.
+        let from_peer = lane.starts_with("app") && !echoes;
+        let told = |streams: &Streams| begins(if from_peer { &streams.sent } else { &streams.written });
         if !heard.is_empty() && !record.streams.values().any(told) {
             return Err(format!("{lane} heard what nobody said: {} bytes", heard.concat().len()));
         }

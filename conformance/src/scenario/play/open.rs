@@ -1,13 +1,14 @@
 //! How the connections of a scenario come about.
 
 use super::{GLANCE, Play, QUIET, Stuck};
+use crate::scenario::child::{self, Std};
 use crate::scenario::host::Seen;
 use crate::scenario::lane::Event;
 use crate::scenario::model::{Actor, At, Link, There, Way};
 use crate::scenario::stage::{Stage, class};
 use core::net::SocketAddr;
 use core::time::Duration;
-use plimsoll_core::{Addr, Connect, Hub, Listen, ListenError, Protocol, ServerId, SocketOption};
+use plimsoll_core::{Addr, Connect, Hub, Listen, ListenError, PipeFd, Protocol, ServerId, SocketOption};
 
 impl Play {
     pub(super) fn open(&mut self) -> Result<(), String> {
@@ -27,6 +28,11 @@ impl Play {
                     *peer = file;
                 }
                 self.stage().command = Some(command);
+                let joined = link.stdio[PipeFd::Stderr as usize] == Std::Joined;
+                for fd in [PipeFd::Stdout, PipeFd::Stderr] {
+                    let said = child::says(&self.scenario.child, fd, joined);
+                    self.stage().record.streams(&fd.to_string()).sent = said;
+                }
             }
             Way::Accept if link.hands_over() => {}
             Way::Accept => self.listen()?,
