@@ -37,7 +37,7 @@ pub(crate) enum ChildStep {
     /// Waits until the peer says `go`.
     Await,
     /// Leaves a child of its own behind that does this, and has all of its descriptors.
-    Leave(Vec<ChildStep>),
+    Leave(Vec<Self>),
 }
 
 /// The script for a simulated child.

@@ -32,7 +32,7 @@ pub enum Step {
     /// Waits until it is told to go on: [`Sim::go`](super::Sim::go).
     Await,
     /// Leaves a child of its own behind, which takes these steps and has all of its descriptors.
-    Leave(Vec<Step>),
+    Leave(Vec<Self>),
     /// Ends itself by this signal.
     Die(u8),
     /// Ends, with this code; so it does with 0 behind the last step.
