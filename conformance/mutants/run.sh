@@ -21,11 +21,11 @@ files=()
 for file in "$@"; do files+=(--file "$file"); done
 [ $# -gt 0 ] || files=(--file 'core/src/**')
 
-judge() { # JUDGE: the packages whose tests it is, and which of them
+judge() { # JUDGE: the packages whose tests it is, which of them, and how long they may take
     case $1 in
-        machines) packages=(plimsoll-mutants) tests=(--features=machines --test=machines) ;;
-        units) packages=(plimsoll-core) tests=(--lib) ;;
-        rest) packages=(plimsoll-core plimsoll-mutants) tests=(--features=plimsoll-mutants/loops --lib --test=loops --test=sims) ;;
+        machines) seconds=20 packages=(plimsoll-mutants) tests=(--features=machines --test=machines) ;;
+        units) seconds=20 packages=(plimsoll-core) tests=(--lib) ;;
+        rest) seconds=90 packages=(plimsoll-core plimsoll-mutants) tests=(--features=plimsoll-mutants/loops --lib --test=loops --test=sims) ;;
         *) echo "there is no judge $1" >&2 && exit 2 ;;
     esac
 }
@@ -39,7 +39,7 @@ pass() { # NUMBER JUDGE MUTANTS…
     (cd "$tree" && nice cargo test --quiet --profile mutants --no-run "${packages[@]/#/--package=}" "${tests[@]}")
     # Seconds of processor time, not of a clock: a mutant that loops for ever is told from a machine that is busy.
     (
-        ulimit -t 60 -v 12000000
+        ulimit -t "$seconds" -v 12000000
         nice cargo mutants --dir "$tree" --in-place --config "$here/mutants.toml" --package plimsoll-core "${packages[@]/#/--test-package=}" \
             "${tests[@]/#/--cargo-arg=}" --profile mutants --baseline skip --timeout 900 --build-timeout 900 --no-shuffle --colors never \
             --output "$out/$number" "$@"

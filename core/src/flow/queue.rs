@@ -366,4 +366,17 @@ mod tests {
         assert_eq!((flight.pieces().len(), flight.len(), flight.is_empty()), (16, 16 * OWNED_LEN - 1, false));
         assert_eq!((queue.share(2).len(), queue.share(0).len(), queue.pieces().count()), (2, 0, MAX_PIECES + 1));
     }
+
+    #[test]
+    fn what_waits_for_a_handshake_counts_and_is_not_sent() {
+        let mut queue = SendQueue::new();
+        queue.push("ab");
+        queue.push_backlog(b"xy");
+        queue.push_backlog(b"z");
+        assert_eq!((queue.len(), queue.to_send(), bytes_of(&queue)), (5, 2, b"ab".to_vec()));
+        assert_eq!((queue.take_backlog(), queue.len(), queue.to_send()), (b"xyz".to_vec(), 2, 2));
+        queue.push_backlog(b"dropped");
+        queue.reset();
+        assert_eq!((queue.len(), queue.to_send(), queue.take_backlog()), (0, 0, vec![]));
+    }
 }
