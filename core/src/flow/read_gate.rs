@@ -146,4 +146,20 @@ mod tests {
         assert!(!gate.release(Hold::User));
         assert!(gate.is_open());
     }
+
+    #[test]
+    fn lifting_one_reason_never_lifts_another() {
+        //= READ-7, READ-9
+        let all = [Hold::User, Hold::NotOpen, Hold::Eof, Hold::Closing, Hold::Writer, Hold::Edges, Hold::File];
+        for one in all {
+            let mut gate = ReadGate::held(one);
+            assert!(!gate.is_open());
+            for other in all {
+                assert_eq!((gate.is_held(other), gate.is_eof_owed()), (other == one, false));
+            }
+            for other in all.into_iter().filter(|other| *other != one) {
+                assert!(gate.hold(other) && gate.release(other) && gate.is_held(one));
+            }
+        }
+    }
 }
