@@ -120,6 +120,7 @@ mod tests {
         //= FLOW-1, FLOW-3, FLOW-4, FLOW-5
         assert_eq!(WriteLimits::default(), WriteLimits::new(16_384, 65_536).unwrap());
         assert_eq!(WriteLimits::from_high(10), WriteLimits::new(2, 10));
+        assert_eq!(WriteLimits::from_high(400), WriteLimits::new(100, 400));
         assert_eq!(WriteLimits::from_high(0), WriteLimits::new(0, 0));
         assert_eq!(WriteLimits::from_low(3), WriteLimits::new(3, 12));
     }
