@@ -4,7 +4,7 @@ use super::child::Std;
 #[cfg(feature = "backends")]
 use super::host_real::Real;
 use super::host_sim::Simulated;
-use super::model::{Given, Kind, Link, Scenario, Through};
+use super::model::{Given, Link, Scenario, Through};
 use super::stage::Stage;
 use crate::sim::{Failure, Syscall};
 use core::net::{Ipv4Addr, SocketAddr};
@@ -42,9 +42,6 @@ pub fn can(name: &str, need: &str) -> bool {
 /// # Errors
 /// What the host has not.
 pub fn plays(name: &str, scenario: &Scenario) -> Result<(), String> {
-    if scenario.kind() == Kind::Unix && is_simulated(name) {
-        return Err("it has no Unix sockets".into());
-    }
     if scenario.link.through != Through::Pipe && is_simulated(name) {
         return Err("its pipes are nothing but pipes".into());
     }

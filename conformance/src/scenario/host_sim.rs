@@ -19,6 +19,8 @@ const SILENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9)
 pub(crate) struct Simulated {
     sim_loop: SimLoop<Stage>,
     listener: Option<PeerListener>,
+    /// Listeners that have no room, with the connections that take it.
+    kept: Vec<(PeerListener, Peer)>,
     port: u16,
     closed: bool,
 }
@@ -41,6 +43,10 @@ impl Simulated {
             rough(&mut faults, &mut fastrand::Rng::with_seed(seed));
         }
         let link = &stage.scenario.link;
+        if link.kind == Kind::Unix {
+            // What was sent in one piece lies in front of the other end in one piece, and is read so.
+            faults.short_recv = 0;
+        }
         faults.send_space = link.sndbuf.map_or(faults.send_space, |bytes| bytes..=bytes);
         faults.receive_space = link.rcvbuf.map_or(faults.receive_space, |bytes| bytes..=bytes);
         let world = Sim::new(seed, faults);
@@ -48,16 +54,19 @@ impl Simulated {
         let observer = stage.record.timeline.observer(None);
         let mut sim_loop = SimLoop::within(&world, host, stage);
         sim_loop.set_observer(observer);
-        Self { sim_loop, listener: None, port: 7000, closed: false }
+        Self { sim_loop, listener: None, kept: Vec::new(), port: 7000, closed: false }
     }
 
     pub(crate) fn sim(&self) -> &Sim {
         self.sim_loop.sim()
     }
 
-    fn next_address(&mut self) -> SocketAddr {
+    fn next_address(&mut self) -> Addr {
         self.port += 1;
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        match self.sim_loop.state().scenario.link.kind {
+            Kind::Unix => Addr::unix(format!("/scenario/{}", self.port)),
+            _ => SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)).into(),
+        }
     }
 }
 
@@ -98,23 +107,33 @@ impl Host for Simulated {
 
     fn listener(&mut self, _: &Link) -> io::Result<(Resource, Addr)> {
         let at = self.next_address();
-        Ok((Resource::new(self.sim().bound_socket(at, true)), at.into()))
+        Ok((Resource::new(self.sim().bound_socket(at.clone(), true)), at))
+    }
+
+    fn place(&mut self) -> Addr {
+        match self.sim_loop.state().scenario.link.kind {
+            Kind::Unix => self.next_address(),
+            _ => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
+        }
     }
 
     fn listen_peer(&mut self, _: &Link) -> io::Result<Addr> {
-        let at = self.next_address();
-        self.listener = Some(self.sim().listen_peer(at));
-        Ok(at.into())
+        self.taken()
     }
 
     fn nobody(&mut self) -> io::Result<Addr> {
-        Ok(self.next_address().into())
+        let at = self.next_address();
+        if at.as_unix().is_some() {
+            // As on the other hosts: there is a file, and nobody listens.
+            drop(self.sim().bound_socket(at.clone(), false));
+        }
+        Ok(at)
     }
 
     fn taken(&mut self) -> io::Result<Addr> {
         let at = self.next_address();
-        self.listener = Some(self.sim().listen_peer(at));
-        Ok(at.into())
+        self.listener = Some(self.sim().listen_peer(at.clone()));
+        Ok(at)
     }
 
     fn accept_peer(&mut self) -> Option<Box<dyn PeerEnd>> {
@@ -124,7 +143,11 @@ impl Host for Simulated {
     }
 
     fn connect_peer(&mut self, to: &Addr, _: &Link) -> Option<Box<dyn PeerEnd>> {
-        let peer = self.sim().connect_peer(to.inet()?);
+        let peer = match to {
+            Addr::Inet(to) => self.sim().connect_peer(*to),
+            Addr::Unix(to) => self.sim().connect_unix_peer(to.clone()).ok()?,
+            _ => return None,
+        };
         peer.stall();
         Some(Box::new(SimPeer(peer)))
     }
@@ -163,11 +186,15 @@ impl Host for Simulated {
         }
         Ok(match what {
             Given::Connected => {
-                let (socket, peer) = sim.socket_pair();
+                let (socket, peer) = match at {
+                    Addr::Unix(at) => sim.unix_pair(at),
+                    _ => sim.socket_pair(),
+                };
                 peer.stall();
                 (Resource::new(socket), Some(Box::new(SimPeer(peer))))
             }
             Given::Listening | Given::Bound => (Resource::new(sim.bound_socket(at, what == Given::Listening)), None),
+            Given::Unconnected if at.as_unix().is_some() => (Resource::new(sim.bound_socket(at, false)), None),
             Given::Unconnected => (Resource::new(sim.connecting_socket(SILENT)), None),
             Given::Datagram => (Resource::new(sim.datagram_socket(at)), None),
         })
@@ -190,7 +217,14 @@ impl Host for Simulated {
     }
 
     fn silent(&mut self) -> io::Result<Addr> {
-        Ok(SILENT.into())
+        if self.sim_loop.state().scenario.link.kind != Kind::Unix {
+            return Ok(SILENT.into());
+        }
+        // One connection fits into its queue, and nobody takes it out.
+        let at = self.next_address();
+        let full = self.sim().full_listener(at.as_unix().ok_or(io::ErrorKind::Other)?.clone());
+        self.kept.push(full);
+        Ok(at)
     }
 
     fn remote(&self) -> Remote<Stage> {
@@ -231,6 +265,7 @@ impl Host for Simulated {
     fn close(&mut self) {
         self.closed = true;
         self.listener = None;
+        self.kept.clear();
         self.sim_loop.close();
     }
 
@@ -274,7 +309,8 @@ impl PeerEnd for SimPeer {
     }
 
     fn ends(&self) -> Option<(Addr, Addr)> {
-        Some((self.0.addr().into(), self.0.remote().into()))
+        let ends = self.0.ends();
+        Some((ends.local?, ends.peer?))
     }
 
     fn unread(&self) -> Option<usize> {

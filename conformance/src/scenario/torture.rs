@@ -7,7 +7,7 @@
 use super::child;
 use super::host_sim::Simulated;
 use super::lane::{Event, Record, Streams};
-use super::model::Scenario;
+use super::model::{Kind, Scenario};
 use super::play::Play;
 use super::stage::{Stage, caught};
 use crate::sim::{Failure, Syscall};
@@ -72,6 +72,8 @@ pub struct Case {
     pub host: String,
     /// Of which scenario.
     pub id: String,
+    /// On connections of which kind.
+    pub kind: Kind,
     /// The number of the call, from 0.
     pub number: usize,
     /// Which call it is.
@@ -82,12 +84,12 @@ pub struct Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, id, number, call, failure } = self;
-        let (call, failure) = (call.word(), failure.word());
-        writeln!(f, "{id} on {host}: call {number} ({call}) fails with `{failure}`")?;
+        let Self { host, id, kind, number, call, failure } = self;
+        let (kind, call, failure) = (kind.word(), call.word(), failure.word());
+        writeln!(f, "{id} ({kind}) on {host}: call {number} ({call}) fails with `{failure}`")?;
         write!(
             f,
-            "  again: cargo run --release -p plimsoll-conformance -- torture --host {host} --id {id} --call {number} --error {failure}"
+            "  again: cargo run --release -p plimsoll-conformance -- torture --host {host} --id {id} --kind {kind} --call {number} --error {failure}"
         )
     }
 }
@@ -107,17 +109,21 @@ pub fn calls(host: &str, scenario: &Rc<Scenario>) -> Result<Vec<Syscall>, String
 pub fn cases(host: &str, scenario: &Rc<Scenario>) -> Result<Vec<Case>, String> {
     let calls = calls(host, scenario)?;
     let each = calls.into_iter().enumerate().flat_map(|(number, call)| {
-        let case = move |&failure| Case { host: host.into(), id: scenario.id.clone(), number, call, failure };
+        let case =
+            move |&failure| Case { host: host.into(), id: scenario.id.clone(), kind: scenario.kind(), number, call, failure };
         call.failures().iter().map(case).collect::<Vec<_>>()
     });
     Ok(each.collect())
 }
 
-/// What the gate tries of the cases of a scenario: the first one of each call and error, and every 20th of the others. All of them are a matter of minutes.
+/// What the gate tries of the cases of a scenario: the first one of each call and error, and every 20th of the others, on other connections than TCP every 60th. All of
+/// them are a matter of minutes.
 #[must_use]
 pub fn sample(cases: Vec<Case>) -> Vec<Case> {
     let mut seen = BTreeSet::new();
-    let taken = |(index, case): &(usize, Case)| seen.insert((case.call, case.failure.word())) || index % 20 == 0;
+    let taken = |(index, case): &(usize, Case)| {
+        seen.insert((case.call, case.failure.word())) || index % (if case.kind == Kind::Tcp { 20 } else { 60 }) == 0
+    };
     cases.into_iter().enumerate().filter(taken).map(|(_, case)| case).collect()
 }
 

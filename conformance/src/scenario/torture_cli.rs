@@ -1,5 +1,6 @@
 //! `plimsoll-conformance torture`.
 
+use super::host::plays;
 use super::torture::{Case, Figures, HOSTS, cases, sample, torture};
 use super::{Scenario, load, own_folder};
 use std::io::{IsTerminal, Write};
@@ -13,15 +14,17 @@ usage: plimsoll-conformance torture [options]
   --host NAME       sim, level or completion; may be given several times; all unless given
   --area AREA       only the scenarios of this area
   --id ID           only this scenario; may be given several times
+  --kind KIND       only on connections of this kind: tcp, unix, read-pipe or write-pipe
   --scenarios DIR   these files, instead of the project's own; may be a single file
   --call N          only the call of that number, from 0
   --error E         only this error
-  --sample          only what the gate tries: the first case of each call and error of a scenario, and every 20th of the others";
+  --sample          only what the gate tries: the first case of each call and error of a scenario, and some of the others";
 
 struct Options {
     hosts: Vec<String>,
     area: Option<String>,
     ids: Vec<String>,
+    kind: Option<String>,
     folder: PathBuf,
     call: Option<usize>,
     error: Option<String>,
@@ -42,6 +45,8 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<bool, String> {
         .into_iter()
         .filter(|scenario| options.area.as_ref().is_none_or(|area| scenario.area() == area))
         .filter(|scenario| options.ids.is_empty() || options.ids.contains(&scenario.id))
+        .flat_map(|scenario| scenario.variants())
+        .filter(|scenario| options.kind.as_ref().is_none_or(|kind| scenario.kind().word() == kind))
         .map(Rc::new)
         .collect();
     if chosen.is_empty() {
@@ -64,7 +69,7 @@ fn of_host(options: &Options, host: &str, scenarios: &[Rc<Scenario>]) -> Figures
         options.call.is_none_or(|call| call == case.number)
             && options.error.as_ref().is_none_or(|error| error == case.failure.word())
     };
-    for scenario in scenarios {
+    for scenario in scenarios.iter().filter(|scenario| plays(host, scenario).is_ok()) {
         if progress {
             eprint!("\r\x1b[K{host} {} ({} cases)", scenario.id, figures.runs);
             // A terminal that is gone shows no progress.
@@ -96,14 +101,23 @@ fn of_host(options: &Options, host: &str, scenarios: &[Rc<Scenario>]) -> Figures
 }
 
 fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options =
-        Options { hosts: Vec::new(), area: None, ids: Vec::new(), folder: own_folder(), call: None, error: None, sample: false };
+    let mut options = Options {
+        hosts: Vec::new(),
+        area: None,
+        ids: Vec::new(),
+        kind: None,
+        folder: own_folder(),
+        call: None,
+        error: None,
+        sample: false,
+    };
     while let Some(option) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("`{option}` lacks its value\n{USAGE}"));
         match option.as_str() {
             "--host" => options.hosts.push(value()?),
             "--area" => options.area = Some(value()?),
             "--id" => options.ids.push(value()?),
+            "--kind" => options.kind = Some(value()?),
             "--scenarios" => options.folder = value()?.into(),
             "--call" => options.call = Some(value()?.parse().map_err(|_| USAGE)?),
             "--error" => options.error = Some(value()?),

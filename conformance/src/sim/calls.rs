@@ -140,9 +140,12 @@ impl Sockets for SimIo {
     type Source = SimSocket;
 
     fn bind(&mut self, at: &Addr, listen: &Listen) -> Result<(SimSocket, Addr), Error> {
-        let at = at.inet().ok_or(error(Call::Bind, ErrorKind::Unsupported))?;
-        let id = self.must((Syscall::Bind, Call::Bind), None, |net| net.bind(at, listen, Owner::Process))?;
-        let local = self.world.borrow().sockets.get(id).map_or(Addr::from(at), |socket| socket.local.clone());
+        let id = self.must((Syscall::Bind, Call::Bind), None, |net| match at {
+            Addr::Inet(at) => net.bind(*at, listen, Owner::Process),
+            Addr::Unix(at) => net.bind_unix_stream(at, listen, Owner::Process, listen.is_cleanup_socket()),
+            _ => Err(ErrorKind::Unsupported),
+        })?;
+        let local = self.world.borrow().sockets.get(id).map_or(at.clone(), |socket| socket.local.clone());
         Ok((self.socket(id), local))
     }
 
@@ -163,6 +166,9 @@ impl Sockets for SimIo {
                 Role::WritePipe if end.writes => Ok(Ends::default()),
                 _ => Err(ErrorKind::InvalidInput),
             },
+            Some(Socket { kind: Kind::Unix(end), local, .. }) if role != Role::Listener => {
+                Ok(Ends::new(Some(local.clone()), Some(end.remote.clone())))
+            }
             Some(Socket { kind: Kind::Tcp(tcp), local, .. }) if role != Role::Listener && tcp.state == TcpState::Open => {
                 Ok(Ends::new(Some(local.clone()), Some(Addr::from(tcp.remote))))
             }

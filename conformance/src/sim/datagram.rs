@@ -183,7 +183,7 @@ impl Net {
         set(self, false)?;
         match open.local() {
             Some(Addr::Inet(at)) => self.bind_datagram(id, *at, owner).map_err(|kind| (Call::Bind, kind))?,
-            Some(Addr::Unix(at)) if !at.is_unnamed() => self.bind_unix(id, at).map_err(|kind| (Call::Bind, kind))?,
+            Some(Addr::Unix(at)) if !at.is_unnamed() => self.bind_unix(id, at, true).map_err(|kind| (Call::Bind, kind))?,
             _ => {}
         }
         set(self, true)?;
@@ -419,7 +419,7 @@ impl Net {
         }
         receiver.queued += payload.len();
         receiver.queue.push_back((payload.to_vec(), from));
-        self.wake_other(to, id);
+        self.wake(to);
         Ok(Posted::Taken)
     }
 
@@ -564,17 +564,7 @@ impl Net {
     fn made_room_for_datagrams(&mut self, id: SockId) {
         let Some(mailbox) = self.mailbox(id).filter(|mailbox| !mailbox.waiting.is_empty() && !mailbox.is_full()) else { return };
         for sender in core::mem::take(&mut mailbox.waiting) {
-            self.wake_other(sender, id);
-        }
-    }
-
-    /// As [`wake`](Self::wake), from within a call on `this`: it may be the same socket, which is busy until the call is over.
-    fn wake_other(&mut self, id: SockId, this: SockId) {
-        if id == this {
-            let now = self.now();
-            self.clock.push(now, Happening::Wake { sock: id });
-        } else {
-            self.wake(id);
+            self.wake(sender);
         }
     }
 

@@ -13,7 +13,11 @@ const SYN_RETRIES: u32 = 6;
 impl Net {
     /// Begins to connect; a failure names the call that it would have been.
     pub(crate) fn connect(&mut self, to: &Attempt, owner: Owner) -> Result<SockId, (Call, ErrorKind)> {
-        let Some(target) = to.addr().inet() else { return Err((Call::Connect, ErrorKind::Unsupported)) };
+        let target = match to.addr() {
+            Addr::Inet(target) => *target,
+            Addr::Unix(at) => return self.connect_unix(to, at, owner),
+            _ => return Err((Call::Connect, ErrorKind::Unsupported)),
+        };
         if owner == Owner::Process && !self.has_descriptor_left() {
             return Err((Call::Socket, ErrorKind::DescriptorLimit));
         }
@@ -161,7 +165,11 @@ impl Net {
     pub(crate) fn connect_result(&mut self, id: SockId) -> Result<Option<Ends>, ErrorKind> {
         let Some(socket) = self.sockets.get_mut(id) else { return Err(ErrorKind::NotConnected) };
         let local = socket.local.clone();
-        let Kind::Tcp(tcp) = &mut socket.kind else { return Err(ErrorKind::NotConnected) };
+        let tcp = match &mut socket.kind {
+            Kind::Tcp(tcp) => tcp,
+            Kind::Unix(end) => return Ok(Some(Ends::new(Some(local), Some(end.remote.clone())))),
+            _ => return Err(ErrorKind::NotConnected),
+        };
         match (tcp.error.take(), tcp.state) {
             (Some(kind), _) => Err(kind),
             (None, TcpState::Connecting) => Ok(None),
@@ -179,6 +187,9 @@ impl Net {
             return Err(ErrorKind::InvalidInput);
         };
         let Some(child) = listening.queue.pop_front() else { return Ok(None) };
+        if let Some(ends) = self.accept_unix(child, owner) {
+            return Ok(Some((child, ends)));
+        }
         let Some(socket) = self.sockets.get_mut(child) else { return Ok(None) };
         let local = socket.local.clone();
         let Kind::Tcp(tcp) = &socket.kind else { return Ok(None) };

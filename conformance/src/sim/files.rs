@@ -23,21 +23,25 @@ pub(crate) struct Files {
     abstracts: BTreeMap<Vec<u8>, SockId>,
 }
 
+/// Whether the system can take an address at all.
+fn check(addr: &UnixAddr) -> Result<(), ErrorKind> {
+    let bad_path = |path: &[u8]| path.is_empty() || path.len() > LONGEST || path.contains(&0);
+    let bad = addr.as_path_bytes().is_some_and(bad_path) || addr.as_abstract_name().is_some_and(|name| name.len() > LONGEST);
+    if bad { Err(ErrorKind::InvalidInput) } else { Ok(()) }
+}
+
 impl Net {
-    /// Binds a socket to a path or an abstract name. As a backend does it, a socket file that was left there is replaced.
-    pub(crate) fn bind_unix(&mut self, id: SockId, at: &UnixAddr) -> Result<(), ErrorKind> {
+    /// Binds a socket to a path or an abstract name. As backends do it for servers and datagrams, a socket file that was left there may be replaced.
+    pub(crate) fn bind_unix(&mut self, id: SockId, at: &UnixAddr, replaces: bool) -> Result<(), ErrorKind> {
+        check(at)?;
         if let Some(path) = at.as_path_bytes() {
-            if path.is_empty() || path.len() > LONGEST || path.contains(&0) {
-                return Err(ErrorKind::InvalidInput);
-            }
-            if let Some(File::Other) = self.files.paths.get(path) {
-                return Err(ErrorKind::AddrInUse);
+            match self.files.paths.get(path) {
+                None => {}
+                Some(File::Socket(_)) if replaces => {}
+                Some(_) => return Err(ErrorKind::AddrInUse),
             }
             self.files.paths.insert(path.to_vec(), File::Socket(id));
         } else if let Some(name) = at.as_abstract_name() {
-            if name.len() > LONGEST {
-                return Err(ErrorKind::InvalidInput);
-            }
             if self.files.abstracts.contains_key(name) {
                 return Err(ErrorKind::AddrInUse);
             }
@@ -51,6 +55,7 @@ impl Net {
 
     /// The live socket of a name.
     pub(crate) fn unix_at(&self, addr: &UnixAddr) -> Result<SockId, ErrorKind> {
+        check(addr)?;
         let id = match (addr.as_path_bytes(), addr.as_abstract_name()) {
             (Some(path), _) => match self.files.paths.get(path) {
                 Some(File::Socket(id)) => *id,
@@ -64,12 +69,25 @@ impl Net {
         self.sockets.get(id).map(|_| id).ok_or(ErrorKind::ConnectionRefused)
     }
 
-    /// A socket goes, and with it its abstract name; its file stays.
-    pub(crate) fn forget_name(&mut self, id: SockId) {
-        if let Some(Addr::Unix(name)) = self.sockets.get(id).map(|socket| &socket.local) {
-            if let Some(name) = name.as_abstract_name().filter(|name| self.files.abstracts.get(*name) == Some(&id)) {
-                let name = name.to_vec();
-                self.files.abstracts.remove(&name);
+    /// A socket goes, and with it its abstract name; its file only if it `cleans_up`, and if it is still its own.
+    pub(crate) fn forget_name(&mut self, id: SockId, cleans_up: bool) {
+        let Some(Addr::Unix(name)) = self.sockets.get(id).map(|socket| &socket.local) else { return };
+        if let Some(name) = name.as_abstract_name().filter(|name| self.files.abstracts.get(*name) == Some(&id)) {
+            self.files.abstracts.remove(name);
+        }
+        if let Some(path) = name.as_path_bytes().filter(|_| cleans_up) {
+            if matches!(self.files.paths.get(path), Some(File::Socket(bound)) if *bound == id) {
+                self.files.paths.remove(path);
+            }
+        }
+    }
+
+    /// An abstract name that nobody has.
+    pub(crate) fn free_name(&mut self) -> UnixAddr {
+        loop {
+            let name = format!("{:05x}", self.rng.u32(..0x10_0000));
+            if !self.files.abstracts.contains_key(name.as_bytes()) {
+                return UnixAddr::abstract_name(name);
             }
         }
     }

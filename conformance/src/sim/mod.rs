@@ -50,6 +50,7 @@ mod readiness;
 mod resolve;
 mod ring;
 mod script;
+mod unix;
 mod watch;
 mod wire;
 

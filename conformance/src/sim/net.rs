@@ -11,6 +11,7 @@ use super::pipe::{Pipe, PipeEnd};
 use super::poll::{Poller, Watch};
 use super::resolve::Found;
 use super::ring::{Ops, Ring};
+use super::unix::UnixEnd;
 use super::wire::{Fin, Tcp, TcpState};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
@@ -50,9 +51,12 @@ pub(crate) struct Listening {
 pub(crate) enum Kind {
     Bound {
         reuse_port: bool,
+        /// The file that it was bound to goes with it.
+        cleans_up: bool,
         listening: Option<Listening>,
     },
     Tcp(Tcp),
+    Unix(UnixEnd),
     Datagrams(Mailbox),
     Pipe(PipeEnd),
     /// Tells of the end of a child.
@@ -68,6 +72,8 @@ pub(crate) struct Socket {
     pub(crate) options: Vec<SocketOption>,
     pub(crate) watch: Option<Watch>,
     pub(crate) ops: Option<Ops>,
+    /// Its operations are being carried out; `Some(true)`: something has changed meanwhile.
+    pub(crate) running: Option<bool>,
     /// What a peer of the test's has read.
     pub(crate) drain: Option<Drain>,
 }
@@ -218,7 +224,9 @@ impl Net {
     /// Something changed about a socket: whoever watches it looks.
     pub(crate) fn wake(&mut self, id: SockId) {
         let Some(socket) = self.sockets.get_mut(id) else { return };
-        if let Kind::Pipe(PipeEnd { child: Some(child), .. }) = socket.kind {
+        if let Some(changed) = &mut socket.running {
+            *changed = true;
+        } else if let Kind::Pipe(PipeEnd { child: Some(child), .. }) = socket.kind {
             self.child_reads(child);
         } else if let Some(drain) = &socket.drain {
             if drain.on {
@@ -259,7 +267,8 @@ impl Net {
         if owner == Owner::Process {
             self.opened += 1;
         }
-        let socket = Socket { kind, local: local.into(), owner, options: Vec::new(), watch: None, ops: None, drain: None };
+        let socket =
+            Socket { kind, local: local.into(), owner, options: Vec::new(), watch: None, ops: None, running: None, drain: None };
         self.sockets.insert(socket).unwrap_or(SockId::from_bits(0))
     }
 
@@ -294,12 +303,18 @@ impl Net {
             self.pollers[watch.poller].forget(id, watch.key);
         }
         match &mut socket.kind {
-            Kind::Bound { listening, .. } => {
+            Kind::Bound { listening, cleans_up, .. } => {
+                let cleans_up = *cleans_up;
                 let queue = listening.take().map_or_else(VecDeque::new, |listening| listening.queue);
                 self.listeners.retain(|&listener| listener != id);
+                self.forget_name(id, cleans_up);
                 self.sockets.remove(id);
                 for child in queue {
-                    self.send_rst(child);
+                    if self.unix(child).is_some() {
+                        self.close_unix(child, true);
+                    } else {
+                        self.send_rst(child);
+                    }
                 }
             }
             Kind::Tcp(tcp) => {
@@ -308,8 +323,12 @@ impl Net {
                 }
                 self.close_tcp(id);
             }
+            Kind::Unix(_) => {
+                self.forget_name(id, false);
+                self.close_unix(id, false);
+            }
             Kind::Datagrams(_) => {
-                self.forget_name(id);
+                self.forget_name(id, false);
                 self.close_datagrams(id);
             }
             Kind::Pipe(_) => self.close_pipe_end(id),
@@ -393,7 +412,8 @@ impl Net {
             }
         }
         self.used_ports.push(local.port());
-        let id = self.new_socket(Kind::Bound { reuse_port: listen.is_reuse_port(), listening: None }, local, owner);
+        let id =
+            self.new_socket(Kind::Bound { reuse_port: listen.is_reuse_port(), cleans_up: false, listening: None }, local, owner);
         self.listeners.push(id);
         Ok(id)
     }
@@ -415,6 +435,7 @@ impl Net {
         let Some(socket) = self.sockets.get_mut(id) else { return Ok(()) };
         match &mut socket.kind {
             Kind::Tcp(tcp) => tcp.apply(option),
+            Kind::Unix(end) => end.apply(option)?,
             Kind::Datagrams(mailbox) => mailbox.apply(option)?,
             _ => {}
         }

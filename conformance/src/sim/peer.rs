@@ -3,13 +3,13 @@
 use super::calls::{SimSocket, World};
 use super::child::Step;
 use super::fault::{Failure, Faults, Syscall};
-use super::net::{Drain, Net, Owner, SockId};
+use super::net::{Drain, Kind, Net, Owner, SockId};
 use super::wire::TcpState;
 use core::cell::{RefCell, RefMut};
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Attempt, ErrorKind, Instant, Listen, Name, SocketOption};
+use plimsoll_core::{Addr, Attempt, Ends, ErrorKind, Instant, Listen, Name, SocketOption, UnixAddr};
 use std::rc::Rc;
 
 /// A network with its own time, in which loops and peers live. A handle: clones are the same world.
@@ -104,6 +104,16 @@ impl Sim {
         self.peer(id)
     }
 
+    /// The same, on a Unix address: there it shows at once whether somebody listens and has room.
+    ///
+    /// # Errors
+    /// Why it cannot connect.
+    pub fn connect_unix_peer(&self, to: impl Into<UnixAddr>) -> Result<Peer, ErrorKind> {
+        let attempt = Attempt::new(Addr::unix(to), None, []);
+        let id = self.net().connect(&attempt, Owner::Peer).map_err(|(_, kind)| kind)?;
+        Ok(self.peer(id))
+    }
+
     fn peer(&self, id: SockId) -> Peer {
         let mut net = self.net();
         if let Some(socket) = net.sockets.get_mut(id) {
@@ -118,12 +128,23 @@ impl Sim {
     /// # Panics
     /// If somebody listens there already.
     #[must_use]
-    pub fn listen_peer(&self, at: SocketAddr) -> PeerListener {
-        let mut net = self.net();
-        let listen = Listen::on(at).backlog(1000);
-        let id = net.bind(at, &listen, Owner::Peer).expect("a free address");
-        net.listen(id, 1000).expect("a bound socket");
+    pub fn listen_peer(&self, at: impl Into<Addr>) -> PeerListener {
+        let id = self.bind_to(&at.into(), Owner::Peer);
+        self.net().listen(id, 1000).expect("a bound socket");
         PeerListener { sim: self.clone(), id }
+    }
+
+    /// Listens on a Unix address with room for one connection, which is there: whoever else connects finds none.
+    ///
+    /// # Panics
+    /// If a file that is no socket is there.
+    #[must_use]
+    pub fn full_listener(&self, at: impl Into<UnixAddr>) -> (PeerListener, Peer) {
+        let at = at.into();
+        let listener = self.listen_peer(Addr::Unix(at.clone()));
+        self.net().listen(listener.id, 0).expect("a bound socket");
+        let peer = self.connect_unix_peer(at).expect("room for one");
+        (listener, peer)
     }
 
     /// A connected socket for a loop to adopt, and its other end.
@@ -168,13 +189,30 @@ impl Sim {
     /// # Panics
     /// If the address cannot be bound.
     #[must_use]
-    pub fn bound_socket(&self, at: SocketAddr, listens: bool) -> SimSocket {
-        let mut net = self.net();
-        let id = net.bind(at, &Listen::on(at), Owner::Process).expect("a free address");
+    pub fn bound_socket(&self, at: impl Into<Addr>, listens: bool) -> SimSocket {
+        let id = self.bind_to(&at.into(), Owner::Process);
         if listens {
-            net.listen(id, 100).expect("a bound socket");
+            self.net().listen(id, 100).expect("a bound socket");
         }
         SimSocket::new(&self.world, id)
+    }
+
+    fn bind_to(&self, at: &Addr, owner: Owner) -> SockId {
+        let listen = Listen::on(at.clone());
+        let mut net = self.net();
+        let bound = match at {
+            Addr::Inet(at) => net.bind(*at, &listen, owner),
+            Addr::Unix(at) => net.bind_unix_stream(at, &listen, owner, false),
+            _ => Err(ErrorKind::Unsupported),
+        };
+        bound.expect("a free address")
+    }
+
+    /// A Unix stream socket without a name for a loop to adopt, connected to that path, and its other end.
+    #[must_use]
+    pub fn unix_pair(&self, at: impl Into<UnixAddr>) -> (SimSocket, Peer) {
+        let (ours, theirs) = self.net().unix_pair(&at.into());
+        (SimSocket::new(&self.world, ours), self.peer(theirs))
     }
 
     /// A socket that is still connecting, for a loop to refuse.
@@ -272,7 +310,7 @@ impl PeerListener {
     /// Where it listens.
     ///
     /// # Panics
-    /// Never: it lives as long as this.
+    /// On a Unix address.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.sim.net().inet_of(self.id).expect("it has one")
@@ -353,7 +391,7 @@ impl Peer {
         Some(Self { sim: self.sim.clone(), id })
     }
 
-    /// Resets the connection.
+    /// Resets the connection; a Unix socket is closed.
     pub fn reset(self) {
         if let Some(tcp) = self.sim.net().tcp(self.id) {
             tcp.linger_zero = true;
@@ -363,13 +401,16 @@ impl Peer {
     /// The connection is established.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.sim.net().tcp(self.id).is_some_and(|tcp| tcp.state == TcpState::Open)
+        let mut net = self.sim.net();
+        net.unix(self.id).is_some() || net.tcp(self.id).is_some_and(|tcp| tcp.state == TcpState::Open)
     }
 
     /// The other end has finished, and everything before that was read.
     #[must_use]
     pub fn saw_eof(&self) -> bool {
-        self.sim.net().tcp(self.id).is_some_and(|tcp| tcp.fin_received && tcp.input.is_empty())
+        let mut net = self.sim.net();
+        net.unix(self.id).is_some_and(|end| end.ended && end.error.is_none() && end.input.is_empty())
+            || net.tcp(self.id).is_some_and(|tcp| tcp.fin_received && tcp.input.is_empty())
     }
 
     /// Of a pipe: nobody is at the other side any more, and everything that came from there was read.
@@ -381,13 +422,27 @@ impl Peer {
     /// What broke the connection.
     #[must_use]
     pub fn error(&self) -> Option<ErrorKind> {
-        self.sim.net().tcp(self.id).and_then(|tcp| tcp.error)
+        let mut net = self.sim.net();
+        net.unix(self.id).and_then(|end| end.error).or_else(|| net.tcp(self.id).and_then(|tcp| tcp.error))
+    }
+
+    /// Its own address, and that of the other end.
+    #[must_use]
+    pub fn ends(&self) -> Ends {
+        let net = self.sim.net();
+        let Some(socket) = net.sockets.get(self.id) else { return Ends::default() };
+        let remote = match &socket.kind {
+            Kind::Tcp(tcp) => Some(tcp.remote.into()),
+            Kind::Unix(end) => Some(end.remote.clone()),
+            _ => None,
+        };
+        Ends::new(Some(socket.local.clone()), remote)
     }
 
     /// Its own address.
     ///
     /// # Panics
-    /// Never: it lives as long as this.
+    /// On a Unix socket.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.sim.net().inet_of(self.id).expect("it has one")
@@ -396,7 +451,7 @@ impl Peer {
     /// The address of the other end.
     ///
     /// # Panics
-    /// Never: it lives as long as this.
+    /// On a Unix socket.
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
         self.sim.net().tcp(self.id).expect("it is there").remote

@@ -77,6 +77,7 @@ impl Net {
                 return Ready { writable: true, read_closed: true, write_closed: true, ..Ready::default() };
             }
             Kind::Tcp(tcp) => tcp,
+            Kind::Unix(_) => return self.state_of_unix(id),
             Kind::Datagrams(_) => return self.state_of_datagrams(id),
             Kind::Pipe(_) => return self.state_of_pipe(id),
             Kind::Child(child) => {

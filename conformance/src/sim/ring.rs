@@ -114,7 +114,9 @@ impl Net {
 
     /// Carries out what can be carried out.
     pub(crate) fn run_ops(&mut self, id: SockId) {
-        let Some(mut ops) = self.sockets.get_mut(id).and_then(|socket| socket.ops.take()) else { return };
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        let Some(mut ops) = socket.ops.take() else { return };
+        socket.running = Some(false);
         let ring = ops.ring;
         if let Some(key) = ops.connect {
             let result = match self.connect_result(id) {
@@ -184,6 +186,11 @@ impl Net {
         let over = ops.closing && ops.is_idle();
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.ops = Some(ops);
+            if socket.running.take() == Some(true) {
+                // What one of them led to at the other end may concern one that was looked at before.
+                let now = self.now();
+                self.clock.push(now, Happening::Wake { sock: id });
+            }
         }
         if over {
             // The last of what was in flight succeeded before it could be cancelled.

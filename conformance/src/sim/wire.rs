@@ -135,7 +135,7 @@ impl Net {
             _ if buf.len() > 1 && self.chance(short) => self.rng.usize(1..buf.len().min(64)),
             _ => usize::MAX,
         };
-        if self.pipe_of(id).is_some() {
+        if self.pipe_of(id).is_some() || self.unix(id).is_some() {
             let most = buf.len().min(cut);
             return if blocks { Ok(None) } else { self.read_cut(id, &mut buf[..most]) };
         }
@@ -178,9 +178,9 @@ impl Net {
         Ok(Some(n))
     }
 
-    /// Reads from a pipe; if it has been cut short, the rest has come just after this call.
+    /// Reads from a pipe or a Unix socket; if it has been cut short, the rest has come just after this call.
     fn read_cut(&mut self, id: SockId, buf: &mut [u8]) -> Result<Option<usize>, ErrorKind> {
-        let n = self.read_pipe(id, buf)?;
+        let n = if self.unix(id).is_some() { self.read_unix(id, buf) } else { self.read_pipe(id, buf) }?;
         if n == Some(buf.len()) {
             let at = self.arrival();
             self.clock.push(at, Happening::Wake { sock: id });
@@ -224,6 +224,9 @@ impl Net {
         if self.pipe_of(id).is_some() {
             return self.write_pipe(id, bufs, if blocks { 0 } else { cut });
         }
+        if self.unix(id).is_some() {
+            return self.write_unix(id, bufs, if blocks { 0 } else { cut });
+        }
         let Some(tcp) = self.tcp(id) else { return Err(ErrorKind::NotConnected) };
         if let Some(kind) = tcp.error.take() {
             return Err(kind);
@@ -258,6 +261,10 @@ impl Net {
 
     pub(crate) fn shutdown_write(&mut self, id: SockId) -> Result<(), ErrorKind> {
         self.enter(Syscall::Shutdown, None)?;
+        if self.unix(id).is_some() {
+            self.finish_unix(id);
+            return Ok(());
+        }
         let Some(tcp) = self.tcp(id) else { return Err(ErrorKind::NotConnected) };
         if tcp.state != TcpState::Open {
             return Err(ErrorKind::NotConnected);
@@ -458,6 +465,10 @@ impl Net {
             self.drain_pipe(id, most);
             return;
         }
+        if self.unix(id).is_some() {
+            self.drain_unix(id, most);
+            return;
+        }
         if self.mailbox(id).is_some() {
             self.drain_datagrams(id, most);
             return;
@@ -480,6 +491,9 @@ impl Net {
         if self.pipe_of(id).is_some() {
             return self.peer_writes(id, bytes);
         }
+        if self.unix(id).is_some() {
+            return self.peer_sends_unix(id, bytes);
+        }
         let Some(tcp) = self.tcp(id).filter(|tcp| matches!(tcp.state, TcpState::Open | TcpState::Connecting)) else {
             return false;
         };
@@ -492,6 +506,10 @@ impl Net {
 impl Net {
     /// Finishes the sending half of a peer of the test's, also while it is still connecting.
     pub(crate) fn finish(&mut self, id: SockId) -> Result<(), ErrorKind> {
+        if self.unix(id).is_some() {
+            self.finish_unix(id);
+            return Ok(());
+        }
         let Some(tcp) = self.tcp(id) else { return Err(ErrorKind::NotConnected) };
         if !matches!(tcp.state, TcpState::Open | TcpState::Connecting) {
             return Err(ErrorKind::NotConnected);

@@ -19,3 +19,4 @@ mod servers;
 mod streams;
 mod tls;
 mod torture;
+mod unix;
