@@ -1,6 +1,7 @@
 //! What loops of both kinds do with sockets beside moving bytes.
 
 use super::fault::{Failure, Syscall};
+use super::file::Open;
 use super::net::{Kind, Net, Owner, SockId, Socket, error};
 use super::ring::Ops;
 use super::wire::TcpState;
@@ -214,6 +215,12 @@ impl Sockets for SimIo {
         });
         if let (Ok(visitor), Some(view)) = (visitor.downcast::<SocketVisitor>(), view) {
             (visitor.0)(&view);
+        }
+    }
+
+    fn finish_file(&mut self, file: Resource, position: u64) {
+        if let Ok(open) = file.downcast::<Open>() {
+            open.finish(position);
         }
     }
 

@@ -5,7 +5,7 @@ use super::net::error;
 use super::ring::{Begin, Ops, Outcome};
 use bytes::{Bytes, BytesMut};
 use plimsoll_core::driver::{Completion, CompletionIo};
-use plimsoll_core::{Addr, Attempt, Call, Error, InFlight, Key};
+use plimsoll_core::{Addr, Attempt, Call, Error, InFlight, Key, Resource};
 
 impl SimIo {
     const fn ring(&self) -> usize {
@@ -29,6 +29,7 @@ impl SimIo {
                 Completion::DatagramReceived(memory, result.map_err(|kind| error(Call::Receive, kind)))
             }
             Outcome::DatagramSent(result) => Completion::DatagramSent(result.map_err(|kind| error(Call::Send, kind))),
+            Outcome::FileSent(file, offset, result) => Completion::FileSent(file, offset, result),
             Outcome::HungUp => Completion::HungUp,
             Outcome::Exited(result) => Completion::Exited(result.map_err(|kind| error(Call::Wait, kind))),
             Outcome::Accepted(result) => {
@@ -54,6 +55,14 @@ impl CompletionIo for SimIo {
 
     fn send(&mut self, source: &mut SimSocket, key: Key, bytes: InFlight) {
         self.begin(source, key, Begin::Send(Box::new(bytes)));
+    }
+
+    fn send_file(&mut self, source: &mut SimSocket, key: Key, file: Resource, offset: u64, most: u64) -> Result<(), Resource> {
+        if self.world.borrow().sends_files().is_err() {
+            return Err(file);
+        }
+        self.begin(source, key, Begin::SendFile(file, offset, most));
+        Ok(())
     }
 
     fn shutdown_write(&mut self, source: &mut SimSocket, key: Key) {

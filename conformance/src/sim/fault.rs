@@ -59,6 +59,8 @@ pub struct Faults {
     pub reorder_datagram: u32,
     /// Nanoseconds that such a one takes.
     pub datagram_delay: RangeInclusive<u64>,
+    /// The backend sends no files.
+    pub no_sendfile: bool,
     /// How many descriptors the process may have.
     pub descriptors: usize,
 }
@@ -94,6 +96,7 @@ impl Faults {
             duplicate_datagram: 0,
             reorder_datagram: 0,
             datagram_delay: 0..=0,
+            no_sendfile: false,
             descriptors: 1_000_000,
         }
     }
@@ -192,6 +195,7 @@ pub enum Syscall {
     OpenDatagram,
     RecvFrom,
     SendTo,
+    SendFile,
 }
 
 /// Errors, in the words of the scenario files and of the torture command.
@@ -213,6 +217,7 @@ pub(crate) const ERRORS: &[(ErrorKind, &str)] = &[
     (ErrorKind::PermissionDenied, "permission-denied"),
     (ErrorKind::MessageTooLong, "too-long"),
     (ErrorKind::NotFound, "not-found"),
+    (ErrorKind::Unsupported, "unsupported"),
 ];
 
 impl Syscall {
@@ -234,6 +239,7 @@ impl Syscall {
         (Self::OpenDatagram, "open-datagram"),
         (Self::RecvFrom, "recv-from"),
         (Self::SendTo, "send-to"),
+        (Self::SendFile, "send-file"),
     ];
 
     /// Its name.
@@ -271,6 +277,7 @@ impl Syscall {
             Self::OpenDatagram => {
                 &[Error(AddrInUse), Error(AddrNotAvailable), Error(DescriptorLimit), Error(PermissionDenied), Error(OutOfMemory)]
             }
+            Self::SendFile => &[WouldBlock, OneByte, Error(ErrorKind::Unsupported), Error(ErrorKind::InvalidInput)],
             Self::RecvFrom => &[WouldBlock, Error(ConnectionRefused), Error(OutOfMemory)],
             Self::SendTo => &[
                 WouldBlock,

@@ -4,8 +4,8 @@ use super::calls::{Backend, SimIo, SimSocket};
 use super::fault::Syscall;
 use super::net::{Owner, error};
 use bytes::BytesMut;
-use plimsoll_core::driver::{Incoming, Interest, ReadinessIo, Trigger};
-use plimsoll_core::{Attempt, Call, Ends, Error, ExitStatus, Key, Outgoing, ReadResult};
+use plimsoll_core::driver::{FileError, Incoming, Interest, ReadinessIo, Trigger};
+use plimsoll_core::{Attempt, Call, Ends, Error, ExitStatus, Key, Outgoing, ReadResult, Resource};
 
 impl ReadinessIo for SimIo {
     fn trigger(&self) -> Trigger {
@@ -21,6 +21,18 @@ impl ReadinessIo for SimIo {
 
     fn send(&mut self, source: &mut SimSocket, bufs: &[&[u8]]) -> ReadResult {
         self.world.borrow_mut().send(source.id, bufs.iter().copied()).map_err(|kind| error(Call::Send, kind))
+    }
+
+    fn send_file(
+        &mut self,
+        source: &mut SimSocket,
+        file: &mut Resource,
+        offset: u64,
+        most: u64,
+    ) -> Result<Option<u64>, FileError> {
+        let mut net = self.world.borrow_mut();
+        net.sends_files().map_err(FileError::File)?;
+        net.send_file(source.id, file, offset, most)
     }
 
     fn shutdown_write(&mut self, source: &mut SimSocket) -> Result<(), Error> {

@@ -3,7 +3,8 @@
 use super::clock::Happening;
 use super::net::{Net, Owner, SockId};
 use bytes::{Bytes, BytesMut};
-use plimsoll_core::{Addr, Ends, ErrorKind, ExitStatus, InFlight, Key};
+use plimsoll_core::driver::FileError;
+use plimsoll_core::{Addr, Call, Ends, ErrorKind, ExitStatus, InFlight, Key, Resource};
 use std::collections::VecDeque;
 
 /// How an operation ended; the caller makes a `Completion` of it.
@@ -16,6 +17,7 @@ pub(crate) enum Outcome {
     Accepted(Result<(SockId, Ends), ErrorKind>),
     DatagramReceived(BytesMut, Result<(usize, Addr), ErrorKind>),
     DatagramSent(Result<(), ErrorKind>),
+    FileSent(Resource, u64, Result<u64, FileError>),
     HungUp,
     Exited(Result<ExitStatus, ErrorKind>),
 }
@@ -28,6 +30,7 @@ pub(crate) struct Ops {
     send: Option<(Key, Box<InFlight>)>,
     recv_from: Option<(Key, BytesMut)>,
     send_to: Option<(Key, Bytes, Option<Addr>)>,
+    file: Option<(Key, Resource, u64, u64)>,
     shutdown: Option<Key>,
     connect: Option<Key>,
     accept: Option<Key>,
@@ -46,6 +49,7 @@ impl Ops {
             send: None,
             recv_from: None,
             send_to: None,
+            file: None,
             shutdown: None,
             connect: None,
             accept: None,
@@ -61,6 +65,7 @@ impl Ops {
             && self.send.is_none()
             && self.recv_from.is_none()
             && self.send_to.is_none()
+            && self.file.is_none()
             && self.shutdown.is_none()
             && self.connect.is_none()
             && self.accept.is_none()
@@ -83,6 +88,7 @@ pub(crate) enum Begin {
     Send(Box<InFlight>),
     RecvFrom(BytesMut),
     SendTo(Bytes, Option<Addr>),
+    SendFile(Resource, u64, u64),
     Shutdown,
     Connect,
     Accept,
@@ -101,6 +107,7 @@ impl Net {
             Begin::Send(bytes) => ops.send.replace((key, bytes)).is_some() || ops.shutdown.is_some(),
             Begin::RecvFrom(memory) => ops.recv_from.replace((key, memory)).is_some(),
             Begin::SendTo(payload, to) => ops.send_to.replace((key, payload, to)).is_some(),
+            Begin::SendFile(file, offset, most) => ops.file.replace((key, file, offset, most)).is_some() || ops.send.is_some(),
             Begin::Shutdown => ops.shutdown.replace(key).is_some() || ops.send.is_some(),
             Begin::Connect => ops.connect.replace(key).is_some(),
             Begin::Accept => ops.accept.replace(key).is_some(),
@@ -179,6 +186,13 @@ impl Net {
                 Err(kind) => self.complete(ring, key, Outcome::DatagramSent(Err(kind))),
             }
         }
+        if let Some((key, mut file, offset, most)) = ops.file.take() {
+            match self.send_file(id, &mut file, offset, most) {
+                Ok(None) => ops.file = Some((key, file, offset, most)),
+                Ok(Some(n)) => self.complete(ring, key, Outcome::FileSent(file, offset, Ok(n))),
+                Err(why) => self.complete(ring, key, Outcome::FileSent(file, offset, Err(why))),
+            }
+        }
         if let Some(key) = ops.shutdown.take() {
             let result = self.shutdown_write(id);
             self.complete(ring, key, Outcome::ShutDown(result));
@@ -217,6 +231,7 @@ impl Net {
         let kind = ErrorKind::ConnectionAborted;
         let (recv, send) = (ops.recv.take(), ops.send.take());
         let (recv_from, send_to) = (ops.recv_from.take(), ops.send_to.take());
+        let file = ops.file.take();
         let (shutdown, connect, accept) = (ops.shutdown.take(), ops.connect.take(), ops.accept.take());
         let (hang_up, exit) = (ops.hang_up.take(), ops.exit.take());
         if let Some((key, memory)) = recv {
@@ -230,6 +245,10 @@ impl Net {
         }
         if let Some((key, ..)) = send_to {
             self.complete(ring, key, Outcome::DatagramSent(Err(kind)));
+        }
+        if let Some((key, file, offset, _)) = file {
+            let error = super::net::error(Call::Send, kind);
+            self.complete(ring, key, Outcome::FileSent(file, offset, Err(FileError::Socket(error))));
         }
         if let Some(key) = shutdown {
             self.complete(ring, key, Outcome::ShutDown(Err(kind)));

@@ -127,6 +127,10 @@ impl Observer for Watcher {
                 Some(Step::Said(format!("dgram({})", payload.len())))
             }
             Event::Error(error) => Some(Step::Said(format!("error({:?})", error.kind()))),
+            Event::SendfileDone(result) => Some(Step::Said(match result {
+                Ok(n) => format!("file({n})"),
+                Err(error) => format!("file({:?})", error.kind()),
+            })),
             Event::Eof => Some(Step::Word("eof")),
             Event::PauseWriting => Some(Step::Word("pause")),
             Event::ResumeWriting => Some(Step::Word("resume")),

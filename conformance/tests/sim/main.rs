@@ -15,6 +15,7 @@ mod pipes;
 mod processes;
 mod reentrancy;
 mod scheduling;
+mod sendfile;
 mod servers;
 mod streams;
 mod tls;
