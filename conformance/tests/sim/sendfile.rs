@@ -177,7 +177,7 @@ fn a_peer_that_goes_in_the_middle_ends_the_file_and_then_the_connection() {
         let (told, lost) = trace.strip_prefix("made file(").and_then(|rest| rest.split_once(") lost(")).unwrap();
         assert_eq!(lost.trim_end_matches(')'), told);
         assert!(sim.state().lost[0].is_some());
-        assert!(file.position() > 0 && file.position() < 100, "{}", file.position());
+        assert!(file.position() > 0 && file.position() < 100, "{} of {trace} on {:?}", file.position(), sim.host());
     });
 }
 

@@ -366,6 +366,8 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
         }
         match result {
             Ok(n) => self.engine.file_sent(key, n),
+            // The connection was lost meanwhile, which has been told: its position is left to be set.
+            Err(_) if self.engine.is_file_over(key) => self.engine.file_sent(key, 0),
             Err(FileError::File(error)) => self.engine.file_failed(key, error),
             Err(FileError::Socket(error)) => self.engine.send_failed(key, error),
         }

@@ -36,6 +36,11 @@ impl<S> Engine<S> {
         }
     }
 
+    /// Whether it has been decided what is told of the file.
+    pub(crate) fn is_file_over(&mut self, key: Key) -> bool {
+        self.hub.file_at(key).is_some_and(|file| file.result.is_some())
+    }
+
     /// The kernel took so many bytes of the file; none: it has come to its end.
     pub fn file_sent(&mut self, key: Key, n: u64) {
         let Some(file) = self.hub.file_at(key) else { return };
