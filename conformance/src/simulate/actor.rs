@@ -1,6 +1,7 @@
 //! Protocols that do anything at any time: the application of the random runs.
 
 use super::ledger::{Direction, FlowKey, Ledger};
+use super::others::Others;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::num::NonZeroUsize;
@@ -38,6 +39,7 @@ pub(crate) struct End {
 pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) ledger: Ledger,
+    pub(crate) others: Others,
     pub(crate) ends: BTreeMap<StreamId, End>,
     pub(crate) opening: Vec<StreamId>,
     weights: [u32; ACTIONS],
@@ -69,6 +71,7 @@ impl World {
         Self {
             rng,
             ledger: Ledger::default(),
+            others: Others::default(),
             ends: BTreeMap::new(),
             opening: Vec::new(),
             weights,

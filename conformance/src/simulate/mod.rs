@@ -19,6 +19,7 @@
 
 mod actor;
 mod ledger;
+mod others;
 mod outside;
 
 use crate::sim::{Faults, Host, Sim, SimLoop};
@@ -238,12 +239,17 @@ impl Play {
                 targets.push((at, role));
             }
         }
+        others::programs(&self.sim);
         self.outside.targets.clone_from(&targets);
         self.sim.state().targets = targets;
     }
 
     fn step(&mut self) {
-        match self.rng.u32(..6) {
+        match self.rng.u32(..7) {
+            6 => {
+                let (hub, world) = self.sim.engine().hub_and_state();
+                others::open(hub, world);
+            }
             0 | 1 => {
                 let (hub, world) = self.sim.engine().hub_and_state();
                 open(hub, world);
@@ -295,6 +301,9 @@ impl Play {
                 self.sim.hub().resume_reading(id);
             }
         }
+        for id in self.sim.state().others.live.clone() {
+            self.sim.hub().close(id);
+        }
         let limit = Some(Duration::from_secs(1));
         for _ in 0..ENDING {
             if self.over() || !self.sim.run_once(limit) {
@@ -306,6 +315,9 @@ impl Play {
         for id in left {
             self.sim.hub().abort(id);
         }
+        for id in self.sim.state().others.live.clone() {
+            self.sim.hub().abort(id);
+        }
         for _ in 0..ABORTING {
             if self.over() {
                 break;
@@ -315,6 +327,9 @@ impl Play {
         let world = self.sim.state();
         if !world.ends.is_empty() {
             return Err(format!("connections are left: {:?}", world.ends));
+        }
+        if !world.others.live.is_empty() || world.others.opening > 0 {
+            return Err(format!("endpoints are left: {:?}", world.others));
         }
         if world.waits != world.servers_closed {
             return Err(format!("{} servers were closed, {} said so", world.waits, world.servers_closed));
@@ -328,7 +343,7 @@ impl Play {
 
     fn over(&mut self) -> bool {
         let world = self.sim.state();
-        world.ends.is_empty() && world.waits == world.servers_closed
+        world.ends.is_empty() && world.others.live.is_empty() && world.others.opening == 0 && world.waits == world.servers_closed
     }
 }
 
