@@ -1,6 +1,6 @@
 //! What a callback gets.
 
-use crate::addr::Addr;
+use crate::addr::ToAddr;
 use crate::error::Error;
 use crate::flow::data::WriteData;
 use crate::flow::limits::WriteLimits;
@@ -63,7 +63,7 @@ impl<S> Context<'_, S, DatagramId> {
 
     /// See [`Hub::send_to`].
     #[inline]
-    pub fn send_to(&mut self, data: impl WriteData, to: impl Into<Addr>) -> WriteStatus {
+    pub fn send_to(&mut self, data: impl WriteData, to: impl ToAddr) -> WriteStatus {
         self.hub.send_to(self.id, data, to)
     }
 

@@ -1,6 +1,6 @@
 //! The datagram transport: datagrams with their boundaries, and errors that are told and cost nothing but one of them.
 
-use crate::addr::Addr;
+use crate::addr::{Addr, AddrRef};
 use crate::error::Error;
 use crate::flow::data::WriteData;
 use crate::flow::datagrams::{DatagramQueue, Outgoing};
@@ -27,6 +27,20 @@ enum Target {
     Connected(Addr),
 }
 
+impl Target {
+    /// How the kernel is told to whom a datagram goes, if it may go there.
+    #[inline(never)]
+    fn remote<'a>(&'a self, to: Option<AddrRef<'a>>) -> Result<Option<AddrRef<'a>>, Refusal> {
+        match (self, to) {
+            (Self::Anyone, Some(to)) => Ok(Some(to)),
+            (Self::Anyone | Self::Unknown, _) => Err(Refusal::NotConnected),
+            (Self::Connected(remote) | Self::Fixed(remote), Some(to)) if to != remote.into() => Err(Refusal::AddressMismatch),
+            (Self::Connected(_), _) => Ok(None),
+            (Self::Fixed(remote), _) => Ok(Some(remote.into())),
+        }
+    }
+}
+
 /// One datagram endpoint without its socket: commands and facts in, events and wishes out.
 ///
 /// It works as [`StreamTransport`](crate::StreamTransport) does, but what it queues are datagrams, and an error of the system's is an
@@ -34,7 +48,7 @@ enum Target {
 /// else is sent or received in its direction, so that errors are bounded too.
 ///
 /// ```
-/// use plimsoll_core::{Addr, BufPool, DatagramEvent, DatagramTransport, Outgoing, Refusal, WriteLimits, WriteStatus};
+/// use plimsoll_core::{Addr, AddrRef, BufPool, DatagramEvent, DatagramTransport, Outgoing, Refusal, WriteLimits, WriteStatus};
 ///
 /// let peer = Addr::from(core::net::SocketAddr::from(([127, 0, 0, 1], 7)));
 /// let mut pool = BufPool::new();
@@ -46,7 +60,7 @@ enum Target {
 /// assert_eq!(t.write_buffer_size(), 5 + 8);
 /// let mut out = [Outgoing::default(); 4];
 /// assert_eq!(t.gather(&mut out), 1);
-/// assert_eq!(out[0], Outgoing { payload: b"hello", to: Some(&peer) });
+/// assert_eq!(out[0], Outgoing { payload: b"hello", to: Some(AddrRef::from(&peer)) });
 /// t.handle_sent(1, &mut pool);
 /// assert_eq!(t.write_buffer_size(), 0);
 /// ```
@@ -100,21 +114,33 @@ impl DatagramTransport {
     /// for is checked before anything else.
     #[inline]
     pub fn send(&mut self, data: impl WriteData, to: Option<Addr>) -> WriteStatus {
+        self.send_to(data, to.as_ref().map(AddrRef::from))
+    }
+
+    /// As [`send`](Self::send), to an address on loan.
+    #[inline(always)]
+    pub(crate) fn send_to(&mut self, data: impl WriteData, to: Option<AddrRef<'_>>) -> WriteStatus {
         let to = match (&self.target, to) {
             (Target::Anyone, Some(to)) => Some(to),
-            (Target::Anyone | Target::Unknown, _) => return WriteStatus::Refused(Refusal::NotConnected),
-            (Target::Connected(remote) | Target::Fixed(remote), Some(to)) if to != *remote => {
-                return WriteStatus::Refused(Refusal::AddressMismatch);
-            }
-            (Target::Connected(_), _) => None,
-            (Target::Fixed(remote), _) => Some(remote.clone()),
+            (target, to) => match target.remote(to) {
+                Ok(to) => to,
+                Err(refusal) => return WriteStatus::Refused(refusal),
+            },
         };
-        if self.is_closing() {
+        if self.life.is_closing() {
             return WriteStatus::Discarded;
         }
         self.queue.push(data, to);
-        self.life.flow().wrote(self.queue.size());
+        if !self.has_little() {
+            self.grew();
+        }
         self.status()
+    }
+
+    /// More than the low mark is queued: perhaps it is time to pause.
+    #[inline(never)]
+    fn grew(&mut self) {
+        self.life.flow().wrote(self.queue.size());
     }
 
     fn status(&self) -> WriteStatus {
@@ -277,12 +303,6 @@ impl DatagramTransport {
         self.is_error_due()
     }
 
-    /// Lends all datagrams that are queued, in order: as [`gather`](Self::gather), without a bound.
-    #[inline]
-    pub fn outgoing(&self) -> impl ExactSizeIterator<Item = Outgoing<'_>> + Clone {
-        self.queue.iter()
-    }
-
     /// Lends the foremost datagrams to a send; how many.
     #[inline]
     pub fn gather<'a>(&'a self, out: &mut [Outgoing<'a>]) -> usize {
@@ -407,6 +427,12 @@ impl DatagramTransport {
     #[must_use]
     pub fn write_buffer_size(&self) -> usize {
         self.queue.size()
+    }
+
+    /// Whether no more is queued than the low mark.
+    #[inline]
+    pub(crate) const fn has_little(&self) -> bool {
+        self.queue.size() <= self.write_buffer_limits().low()
     }
 
     /// The marks.

@@ -108,7 +108,7 @@ mod time;
 mod timers;
 pub mod tls;
 
-pub use addr::{Addr, Ends, Family, UnixAddr};
+pub use addr::{Addr, AddrRef, Ends, Family, ToAddr, UnixAddr};
 pub use bytes::{Bytes, BytesMut};
 pub use command::{Command, CommandParts, Stdio};
 pub use connect::{Connector, ConnectorOp};

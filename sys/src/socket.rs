@@ -308,7 +308,7 @@ impl<P: Selector> ReadinessIo for Sys<P> {
         self.datagrams.receive(source, blocks, came)
     }
 
-    fn send_to<'a>(&mut self, source: &mut Source, datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone) -> ReadResult {
+    fn send_to(&mut self, source: &mut Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
         self.datagrams.send(source, datagrams)
     }
 

@@ -294,11 +294,7 @@ impl Net {
     }
 
     /// Sends datagrams in order, as `sendmmsg`; how many were taken, `None` if none and that will be told, zero if none and it will not.
-    pub(crate) fn send_datagrams<'a>(
-        &mut self,
-        id: SockId,
-        datagrams: impl ExactSizeIterator<Item = Outgoing<'a>>,
-    ) -> Result<Option<usize>, ErrorKind> {
+    pub(crate) fn send_datagrams(&mut self, id: SockId, datagrams: &[Outgoing<'_>]) -> Result<Option<usize>, ErrorKind> {
         let failure = self.enter(Syscall::SendTo, Some(id))?;
         let (would_block, short) = (self.faults.would_block, self.faults.short_send);
         if failure == Some(Failure::WouldBlock) || self.told_again(would_block, id) {
@@ -306,8 +302,8 @@ impl Net {
         }
         let most = if self.chance(short) { 1 + self.rng.usize(..datagrams.len().max(1)) } else { usize::MAX };
         let mut taken = 0;
-        for datagram in datagrams.take(most) {
-            match self.post(id, datagram.payload, datagram.to) {
+        for datagram in datagrams.iter().take(most) {
+            match self.post(id, datagram.payload, datagram.to.map(Addr::from).as_ref()) {
                 Ok(Posted::Taken) => taken += 1,
                 Ok(Posted::Blocks) => return Ok((taken > 0).then_some(taken)),
                 Ok(Posted::Full) => break,

@@ -47,11 +47,7 @@ impl ReadinessIo for SimIo {
         self.world.borrow_mut().receive_datagrams(source.id, blocks, came).map_err(|kind| error(Call::Receive, kind))
     }
 
-    fn send_to<'a>(
-        &mut self,
-        source: &mut SimSocket,
-        datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone,
-    ) -> ReadResult {
+    fn send_to(&mut self, source: &mut SimSocket, datagrams: &[Outgoing<'_>]) -> ReadResult {
         self.world.borrow_mut().send_datagrams(source.id, datagrams).map_err(|kind| error(Call::Send, kind))
     }
 

@@ -53,6 +53,73 @@ impl Addr {
     }
 }
 
+/// An address on loan: what a send needs to know of it, wherever it is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "backends match on it to say it to their system; a new kind of address is one that they have to know"
+)]
+pub enum AddrRef<'a> {
+    /// An IPv4 or IPv6 address with a port.
+    Inet(&'a SocketAddr),
+    /// The address of a Unix socket.
+    Unix(&'a UnixAddr),
+}
+
+impl<'a> From<&'a Addr> for AddrRef<'a> {
+    #[inline]
+    fn from(addr: &'a Addr) -> Self {
+        match addr {
+            Addr::Inet(addr) => Self::Inet(addr),
+            Addr::Unix(addr) => Self::Unix(addr),
+        }
+    }
+}
+
+/// Named only here, so that nobody else can implement [`ToAddr`].
+#[allow(unnameable_types, reason = "sealed")]
+pub(crate) mod sealed {
+    use super::AddrRef;
+
+    pub trait Lend {
+        fn lend(&self) -> AddrRef<'_>;
+    }
+}
+
+/// To whom a datagram can be sent: [`Addr`], [`SocketAddr`] or [`UnixAddr`], or a reference to one. What is owned is copied into the queue, not the reference.
+pub trait ToAddr: sealed::Lend {}
+
+macro_rules! to_addr {
+    ($($type:ty, $lend:expr),*) => {$(
+        impl ToAddr for $type {}
+        impl sealed::Lend for $type {
+            #[inline]
+            fn lend(&self) -> AddrRef<'_> {
+                $lend(self)
+            }
+        }
+    )*};
+}
+
+to_addr!(Addr, AddrRef::from, SocketAddr, AddrRef::Inet, UnixAddr, AddrRef::Unix);
+
+impl<A: ToAddr> ToAddr for &A {}
+impl<A: ToAddr> sealed::Lend for &A {
+    #[inline]
+    fn lend(&self) -> AddrRef<'_> {
+        (**self).lend()
+    }
+}
+
+impl From<AddrRef<'_>> for Addr {
+    fn from(addr: AddrRef<'_>) -> Self {
+        match addr {
+            AddrRef::Inet(addr) => Self::Inet(*addr),
+            AddrRef::Unix(addr) => Self::Unix(addr.clone()),
+        }
+    }
+}
+
 impl From<SocketAddr> for Addr {
     fn from(addr: SocketAddr) -> Self {
         Self::Inet(addr)

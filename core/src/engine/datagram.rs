@@ -10,7 +10,7 @@ use crate::endpoint::{DatagramEndpoint, IN_DIRTY};
 use crate::error::Error;
 use crate::flow::data::Data;
 use crate::flow::pool::BufPool;
-use crate::hub::{Ready, Work};
+use crate::hub::{DISTURBED, Ready, Work};
 use crate::key::{DatagramId, Key};
 use crate::observer::Event;
 use crate::open::OpenError;
@@ -72,18 +72,25 @@ impl<S> Engine<S> {
     ) -> bool {
         let Some(protocol) = self.protocol_for_datagram(key) else { return false };
         let state = &mut self.state;
+        let (blocks, came) = (blocks.get_mut(*next..).unwrap_or_default(), came.get(*next..).unwrap_or_default());
         lend::<S, DatagramEndpoint<S>, _>(&mut self.hub, key, protocol, |protocol, id, hub| {
-            for (block, came) in blocks.iter_mut().zip(came).skip(*next) {
+            hub.next_datagram_may_follow(key);
+            for (block, came) in blocks.iter_mut().zip(came) {
                 *next += 1;
                 let data = Data::new(block, came.len);
-                hub.observe(key, &Event::Datagram(&data, &came.from));
+                if hub.observer.is_some() {
+                    hub.observe(key, &Event::Datagram(&data, &came.from));
+                }
                 protocol.datagram_received(&mut Context { id, hub, state }, data, &came.from);
-                *claimed |= block.is_empty();
-                if !hub.due.is_empty() || !hub.datagram_at(key).is_some_and(|datagram| goes_on(datagram)) {
+                if block.is_empty() {
+                    *claimed = true;
+                }
+                if hub.undisturbed == DISTURBED && !hub.next_datagram_may_follow(key) {
                     return;
                 }
             }
         });
+        self.hub.undisturbed = DISTURBED;
         true
     }
 
@@ -182,14 +189,4 @@ impl<S> Engine<S> {
         self.hub.touch(key);
         true
     }
-}
-
-/// Whether the next datagram may follow at once: the same protocol wants it, and not so much is queued that it should be sent first, since what one
-/// datagram makes it send must not count against the next.
-#[inline]
-fn goes_on<S>(datagram: &DatagramEndpoint<S>) -> bool {
-    let transport = &datagram.transport;
-    datagram.protocol.is_none()
-        && transport.wants_read()
-        && transport.write_buffer_size() <= transport.write_buffer_limits().low()
 }

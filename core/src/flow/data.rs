@@ -35,8 +35,9 @@ impl<'a> Data<'a> {
         if self.is_small() { Bytes::copy_from_slice(&self) } else { self.claim() }
     }
 
+    #[inline]
     fn is_small(&self) -> bool {
-        self.len < (self.block.capacity() / 4).max(OWNED)
+        self.len < OWNED || self.len < self.block.capacity() / 4
     }
 
     fn claim(self) -> Bytes {
@@ -134,6 +135,7 @@ impl sealed::Queue for Data<'_> {
         self.len == 0
     }
 
+    #[inline]
     fn as_slice(&self) -> &[u8] {
         self
     }

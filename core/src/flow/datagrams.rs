@@ -3,9 +3,11 @@
 use super::data::WriteData;
 use super::pool::BufPool;
 use super::queue::SendQueue;
-use crate::addr::Addr;
+use crate::addr::{Addr, AddrRef, UnixAddr};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::net::SocketAddr;
 
 /// What a queued datagram counts beside its payload, so that a queue of empty ones is bounded too (contract DGRAM-12).
 pub(crate) const OVERHEAD: usize = 8;
@@ -20,13 +22,15 @@ pub struct Outgoing<'a> {
     /// The payload; empty datagrams are datagrams too.
     pub payload: &'a [u8],
     /// To whom; none if the socket is connected.
-    pub to: Option<&'a Addr>,
+    pub to: Option<AddrRef<'a>>,
 }
 
-#[derive(Debug)]
+/// Plain data, so that many of them are cleared away at once.
+#[derive(Clone, Copy, Debug)]
 struct Head {
     len: usize,
-    to: Option<Addr>,
+    /// None: the next of the names, or the peer that the socket is connected to if there are none. An endpoint that is connected sends to nobody else.
+    to: Option<SocketAddr>,
 }
 
 /// Datagrams to send, in order, each whole. Their payloads stand behind each other in a [`SendQueue`], each in one piece of it.
@@ -35,14 +39,18 @@ pub(crate) struct DatagramQueue {
     /// Those from `first` on; what is in front of them has gone, and its room is used again when there is more of that than of the rest.
     heads: Vec<Head>,
     first: usize,
+    /// Addresses of Unix sockets, which own memory: of the heads without an address.
+    names: VecDeque<UnixAddr>,
     bytes: SendQueue,
+    /// What it counts.
+    size: usize,
 }
 
 impl DatagramQueue {
     /// What it counts, in constant time: the payloads and [`OVERHEAD`] for each; exactly zero when it is empty.
     #[inline]
-    pub(crate) fn size(&self) -> usize {
-        self.bytes.len() + self.waiting().len() * OVERHEAD
+    pub(crate) const fn size(&self) -> usize {
+        self.size
     }
 
     pub(crate) const fn payload(&self) -> usize {
@@ -60,52 +68,78 @@ impl DatagramQueue {
         &self.heads[self.first..]
     }
 
-    #[inline]
-    pub(crate) fn push(&mut self, data: impl WriteData, to: Option<Addr>) {
-        let before = self.bytes.len();
-        self.bytes.push(data);
-        self.heads.push(Head { len: self.bytes.len() - before, to });
+    #[inline(always)]
+    pub(crate) fn push(&mut self, data: impl WriteData, to: Option<AddrRef<'_>>) {
+        let len = data.as_slice().len();
+        match to {
+            Some(AddrRef::Inet(to)) => self.heads.push(Head { len, to: Some(*to) }),
+            other => self.push_other(len, other),
+        }
+        if len > 0 {
+            data.append_to(&mut self.bytes);
+        }
+        self.size += len + OVERHEAD;
     }
 
-    /// Lends all datagrams, in order.
-    #[inline]
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Outgoing<'_>> + Clone {
-        let mut pieces = self.bytes.pieces();
-        let mut piece: &[u8] = &[];
-        self.waiting().iter().map(move |head| {
-            // A piece ends where a datagram ends.
-            while piece.len() < head.len {
-                piece = pieces.next().unwrap_or_default();
-            }
-            let (payload, rest) = piece.split_at(head.len);
-            piece = rest;
-            Outgoing { payload, to: head.to.as_ref() }
-        })
+    #[inline(never)]
+    fn push_other(&mut self, len: usize, to: Option<AddrRef<'_>>) {
+        if let Some(AddrRef::Unix(name)) = to {
+            self.names.push_back(name.clone());
+        }
+        self.heads.push(Head { len, to: None });
     }
 
     /// Lends the foremost datagrams, as many as `out` has room for; how many.
     pub(crate) fn gather<'a>(&'a self, out: &mut [Outgoing<'a>]) -> usize {
-        out.iter_mut().zip(self.iter()).map(|(slot, datagram)| *slot = datagram).count()
+        let heads = self.waiting();
+        let mut names = self.names.iter();
+        let mut pieces = self.bytes.pieces();
+        let mut piece: &[u8] = &[];
+        for (slot, head) in out.iter_mut().zip(heads) {
+            if piece.len() < head.len {
+                // A piece ends where a datagram ends.
+                piece = pieces.find(|piece| piece.len() >= head.len).unwrap_or_default();
+            }
+            (slot.payload, piece) = piece.split_at(head.len);
+            slot.to = match &head.to {
+                Some(to) => Some(AddrRef::Inet(to)),
+                None => names.next().map(AddrRef::Unix),
+            };
+        }
+        heads.len().min(out.len())
     }
 
     /// Shares the foremost datagram with an operation that owns its memory.
     pub(crate) fn in_flight(&mut self) -> Option<(Bytes, Option<Addr>)> {
         let head = self.heads.get(self.first)?;
-        Some((self.bytes.share(head.len), head.to.clone()))
+        let to = match head.to {
+            Some(to) => Some(Addr::Inet(to)),
+            None => self.names.front().cloned().map(Addr::Unix),
+        };
+        Some((self.bytes.share(head.len), to))
     }
 
     /// The foremost `n` datagrams are gone (all of them, if that is less).
     #[inline]
     pub(crate) fn advance(&mut self, n: usize, pool: &mut BufPool) {
-        let going = self.waiting().len().min(n);
-        let bytes = self.waiting()[..going].iter().map(|head| head.len).sum();
-        self.bytes.advance(bytes, pool);
-        self.first += going;
-        if self.first == self.heads.len() {
+        if n >= self.waiting().len() {
+            self.bytes.advance(usize::MAX, pool);
+            self.size = 0;
             self.first = 0;
             self.heads.clear();
             self.heads.shrink_to(KEPT_ROOM);
-        } else if self.first > self.heads.len() / 2 {
+            self.names.clear();
+            self.names.shrink_to(KEPT_ROOM);
+            return;
+        }
+        let going = &self.heads[self.first..self.first + n];
+        let bytes = going.iter().map(|head| head.len).sum();
+        let names = going.iter().filter(|head| head.to.is_none()).count();
+        self.names.drain(..names.min(self.names.len()));
+        self.bytes.advance(bytes, pool);
+        self.size -= bytes + n * OVERHEAD;
+        self.first += n;
+        if self.first > self.heads.len() / 2 {
             self.heads.drain(..self.first);
             self.first = 0;
         }
@@ -136,7 +170,7 @@ mod tests {
             let mut queue = DatagramQueue::default();
             let all = [vec![], vec![1; 3], vec![2; 5000], vec![], vec![3; 70_000], vec![4]];
             for (n, payload) in all.iter().enumerate() {
-                if n % 2 == 0 { queue.push(payload, None) } else { queue.push(payload.clone(), Some(addr(n as u16))) }
+                if n % 2 == 0 { queue.push(payload, None) } else { queue.push(payload.clone(), Some((&addr(n as u16)).into())) }
             }
             let size = |left: &[Vec<u8>]| left.iter().map(|payload| payload.len() + OVERHEAD).sum::<usize>();
             assert_eq!(payloads(&queue), all);
@@ -152,7 +186,7 @@ mod tests {
     fn a_datagram_in_flight_is_the_foremost_one_and_keeps_its_bytes() {
         let mut pool = BufPool::new();
         let mut queue = DatagramQueue::default();
-        queue.push(b"first", Some(addr(1)));
+        queue.push(b"first", Some((&addr(1)).into()));
         queue.push(b"", None);
         let (payload, to) = queue.in_flight().unwrap();
         queue.push(b"third", None);

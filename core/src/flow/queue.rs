@@ -74,17 +74,25 @@ impl SendQueue {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn copy(&mut self, data: &[u8]) {
         self.len += data.len();
         if self.tail.len() + data.len() > TAIL {
-            self.seal();
-            if data.len() >= TAIL {
-                self.pieces.push_back(Bytes::copy_from_slice(data));
-                return;
-            }
+            self.copy_behind(data);
+        } else {
+            self.tail.extend_from_slice(data);
         }
-        self.tail.extend_from_slice(data);
+    }
+
+    /// What does not fit into the tail begins another one, or is a piece of its own.
+    #[cold]
+    fn copy_behind(&mut self, data: &[u8]) {
+        self.seal();
+        if data.len() >= TAIL {
+            self.pieces.push_back(Bytes::copy_from_slice(data));
+        } else {
+            self.tail.extend_from_slice(data);
+        }
     }
 
     pub(crate) fn own(&mut self, data: Bytes) {

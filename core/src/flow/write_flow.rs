@@ -58,10 +58,17 @@ impl WriteFlow {
     /// Something was queued and the queue now holds `size` bytes; whether writing is paused from now on.
     #[inline]
     pub fn wrote(&mut self, size: usize) -> bool {
-        if size > self.limits.high() && self.bits & (TOLD | CLOSING | ENDED) == 0 {
-            self.bits |= OWED;
+        if size > self.limits.high() {
+            self.went_over();
         }
         self.is_paused()
+    }
+
+    #[cold]
+    fn went_over(&mut self) {
+        if self.bits & (TOLD | CLOSING | ENDED) == 0 {
+            self.bits |= OWED;
+        }
     }
 
     /// Other marks, held against the queue at once (contract FLOW-10, FLOW-11); whether writing is paused from now on.

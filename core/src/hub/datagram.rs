@@ -1,7 +1,7 @@
 //! Verbs of datagram endpoints.
 
-use super::Hub;
-use crate::addr::Addr;
+use super::{DISTURBED, Hub};
+use crate::addr::{AddrRef, ToAddr};
 use crate::datagram::DatagramTransport;
 use crate::endpoint::{About, Common, DatagramEndpoint, Endpoint};
 use crate::flow::data::WriteData;
@@ -64,21 +64,43 @@ impl<S> Hub<S> {
     ///
     /// An endpoint with a remote address refuses any other with `AddressMismatch` (contract DGRAM-6).
     #[inline]
-    pub fn send_to(&mut self, id: DatagramId, data: impl WriteData, to: impl Into<Addr>) -> WriteStatus {
-        self.send_datagram(id, data, Some(to.into()))
+    pub fn send_to(&mut self, id: DatagramId, data: impl WriteData, to: impl ToAddr) -> WriteStatus {
+        self.send_datagram(id, data, Some(to.lend()))
     }
 
     #[inline(always)]
-    fn send_datagram(&mut self, id: DatagramId, data: impl WriteData, to: Option<Addr>) -> WriteStatus {
-        let Some(datagram) = (if id.tag == self.tag { self.datagram_at(id.key) } else { None }) else {
-            return WriteStatus::Discarded;
+    fn send_datagram(&mut self, id: DatagramId, data: impl WriteData, to: Option<AddrRef<'_>>) -> WriteStatus {
+        let datagram = match self.endpoints.get_mut(id.key) {
+            Some(Endpoint::Datagram(datagram)) if id.tag == self.tag => datagram,
+            _ => return WriteStatus::Discarded,
         };
-        let status = datagram.transport.send(data, to);
-        let unremarkable = status == WriteStatus::Accepted && self.current == Some(id.key) && self.observer.is_none();
-        if !unremarkable {
-            self.wrote(id.key, status);
+        let status = datagram.transport.send_to(data, to);
+        let unremarkable = status == WriteStatus::Accepted && datagram.transport.has_little();
+        if !(unremarkable && self.undisturbed == id.key) {
+            self.undisturbed = DISTURBED;
+            self.sent_one(id.key, status);
         }
         status
+    }
+
+    fn sent_one(&mut self, key: Key, status: WriteStatus) {
+        let unremarkable = status == WriteStatus::Accepted && self.current == Some(key) && self.observer.is_none();
+        if !unremarkable {
+            self.wrote(key, status);
+        }
+    }
+
+    /// Whether the next datagram may be delivered at once: nothing is due before it, the same protocol wants it, and not so much is queued that it should be
+    /// sent first, since what one datagram makes an endpoint send must not count against the next.
+    pub(crate) fn next_datagram_may_follow(&mut self, key: Key) -> bool {
+        let calm = self.due.is_empty()
+            && self.datagram_at(key).is_some_and(|datagram| {
+                datagram.protocol.is_none() && datagram.transport.wants_read() && datagram.transport.has_little()
+            });
+        if calm && self.observer.is_none() {
+            self.undisturbed = key;
+        }
+        calm
     }
 
     /// As [`set_protocol`](Self::set_protocol), for a datagram endpoint.

@@ -53,6 +53,9 @@ pub(crate) enum Ready<S> {
     Lost(Key),
 }
 
+/// No key: a generation is never zero.
+pub(crate) const DISTURBED: Key = Key::from_bits(0);
+
 /// Everything that can be done with the endpoints of a loop.
 ///
 /// No verb runs a callback: what it makes due runs after the callback that gave the command has returned. Ids are plain values; a
@@ -73,6 +76,9 @@ pub struct Hub<S> {
     pub(crate) plain: BytesMut,
     /// Whose protocol is being called: its bytes are sent when it returns, without a place in the dirty list.
     pub(crate) current: Option<Key>,
+    /// The datagram endpoint that is being called, as long as all that its callbacks have done is to send a little, and nobody observes: nothing else needs
+    /// to be looked at then. Its key, or [`DISTURBED`]. Whoever gets hold of what may be this endpoint disturbs it.
+    pub(crate) undisturbed: Key,
     pub(crate) ready: VecDeque<Ready<S>>,
     /// Endpoints that owe a pause or resume, in the order in which they became due.
     pub(crate) due: VecDeque<Key>,
@@ -106,6 +112,7 @@ impl<S> Hub<S> {
             datagram_pool: BufPool::new(),
             plain: BytesMut::new(),
             current: None,
+            undisturbed: DISTURBED,
             ready: VecDeque::new(),
             due: VecDeque::new(),
             late: VecDeque::new(),
@@ -156,6 +163,7 @@ impl<S> Hub<S> {
 
     /// What an endpoint has in common with those of other kinds, and the memory that it works in.
     pub(crate) fn parts(&mut self, key: Key) -> Option<(&mut dyn Machine, &mut Common, &mut BufPool)> {
+        self.undisturbed = DISTURBED;
         let (machine, common) = self.endpoints.get_mut(key)?.parts()?;
         Some((machine, common, &mut self.pool))
     }
@@ -166,6 +174,7 @@ impl<S> Hub<S> {
     }
 
     pub(crate) fn endpoint_mut(&mut self, id: EndpointId) -> Option<&mut Endpoint<S>> {
+        self.undisturbed = DISTURBED;
         if id.tag() == self.tag { self.endpoints.get_mut(id.key()) } else { None }
     }
 
@@ -208,6 +217,7 @@ impl<S> Hub<S> {
 
     #[inline]
     pub(crate) fn datagram_at(&mut self, key: Key) -> Option<&mut DatagramEndpoint<S>> {
+        self.undisturbed = DISTURBED;
         match self.endpoints.get_mut(key) {
             Some(Endpoint::Datagram(datagram)) => Some(datagram),
             _ => None,
@@ -216,6 +226,7 @@ impl<S> Hub<S> {
 
     #[inline]
     pub(crate) fn datagram_and_pool(&mut self, key: Key) -> Option<(&mut DatagramEndpoint<S>, &mut BufPool)> {
+        self.undisturbed = DISTURBED;
         match self.endpoints.get_mut(key) {
             Some(Endpoint::Datagram(datagram)) => Some((datagram, &mut self.pool)),
             _ => None,
@@ -271,6 +282,7 @@ impl<S> Hub<S> {
         self.cancel_timers_of(key);
         self.cancel_layer_timer(key);
         self.unfollow(key);
+        self.undisturbed = DISTURBED;
         let mut endpoint = self.endpoints.remove(key)?;
         if let Some((machine, _)) = endpoint.parts() {
             // What is left of a queue goes back to the pool with it.

@@ -90,7 +90,7 @@ impl Memory {
         Ok((count > 0).then_some(count))
     }
 
-    pub(super) fn send_all<'a>(&mut self, source: &Number, datagrams: impl Iterator<Item = Outgoing<'a>>) -> ReadResult {
+    pub(super) fn send_all(&mut self, source: &Number, datagrams: &[Outgoing<'_>]) -> ReadResult {
         let socket = &mut self.sockets[source.0];
         let mut taken = 0;
         for datagram in datagrams {
@@ -102,7 +102,7 @@ impl Memory {
             }
             let Some(window) = socket.window.checked_sub(datagram.payload.len()) else { break };
             socket.window = window;
-            socket.departed.push((datagram.payload.to_vec(), datagram.to.cloned()));
+            socket.departed.push((datagram.payload.to_vec(), datagram.to.map(Addr::from)));
             taken += 1;
         }
         Ok((taken > 0).then_some(taken))

@@ -202,7 +202,7 @@ impl ReadinessIo for Memory {
         self.receive(source, blocks, came)
     }
 
-    fn send_to<'a>(&mut self, source: &mut Number, datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone) -> ReadResult {
+    fn send_to(&mut self, source: &mut Number, datagrams: &[Outgoing<'_>]) -> ReadResult {
         self.send_all(source, datagrams)
     }
 

@@ -106,16 +106,12 @@ pub trait ReadinessIo: Sockets {
         Err(Error::new(Call::Receive, ErrorKind::Unsupported))
     }
 
-    /// Sends datagrams in order; how many were taken. `None`: none, and the poller will tell when to try again. Zero: none, and it will not. Likewise.
+    /// Sends datagrams in order, at most [`BATCH`](super::BATCH) of them; how many were taken. `None`: none, and the poller will tell when to try again. Zero: none, and it will not. Likewise.
     ///
     /// # Errors
     /// The system's, which is the foremost datagram's.
     #[allow(unused_variables, reason = "the names document the default body")]
-    fn send_to<'a>(
-        &mut self,
-        source: &mut Self::Source,
-        datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone,
-    ) -> ReadResult {
+    fn send_to(&mut self, source: &mut Self::Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
         Err(Error::new(Call::Send, ErrorKind::Unsupported))
     }
 

@@ -15,11 +15,7 @@ impl Calls {
     }
 
     #[allow(clippy::unused_self, reason = "others work in themselves")]
-    pub(in crate::socket) fn send<'a>(
-        &mut self,
-        source: &Source,
-        datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone,
-    ) -> ReadResult {
+    pub(in crate::socket) fn send(&mut self, source: &Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
         one::send_each(source, datagrams)
     }
 }

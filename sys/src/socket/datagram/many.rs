@@ -7,7 +7,7 @@ use core::array;
 use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg, sendmmsg};
 use plimsoll_core::driver::{BATCH, Incoming};
-use plimsoll_core::{Addr, BytesMut, Call, Error, Outgoing, ReadResult};
+use plimsoll_core::{Addr, AddrRef, BytesMut, Call, Error, Outgoing, ReadResult};
 use rustix::io::Errno;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsRawFd;
@@ -50,23 +50,19 @@ impl Calls {
         }
     }
 
-    pub(in crate::socket) fn send<'a>(
-        &mut self,
-        source: &Source,
-        datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone,
-    ) -> ReadResult {
+    pub(in crate::socket) fn send(&mut self, source: &Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
         match (source.kind, datagrams.len()) {
             (Kind::Datagrams4, 2..) => {
                 let headers = self.four.get_or_insert_with(Headers::new);
                 send(source, headers, datagrams, |to| match to {
-                    Addr::Inet(SocketAddr::V4(to)) => Some(SockaddrIn::from(*to)),
+                    AddrRef::Inet(SocketAddr::V4(to)) => Some(SockaddrIn::from(*to)),
                     _ => None,
                 })
             }
             (Kind::Datagrams6, 2..) => {
                 let headers = self.six.get_or_insert_with(Headers::new);
                 send(source, headers, datagrams, |to| match to {
-                    Addr::Inet(SocketAddr::V6(to)) => Some(SockaddrIn6::from(*to)),
+                    AddrRef::Inet(SocketAddr::V6(to)) => Some(SockaddrIn6::from(*to)),
                     _ => None,
                 })
             }
@@ -110,24 +106,29 @@ fn receive<A: SockaddrLike + Copy>(
 }
 
 #[inline(always)]
-fn send<'a, A: SockaddrLike + Copy>(
+fn send<A: SockaddrLike + Copy>(
     source: &Source,
     headers: &mut Headers<A>,
-    datagrams: impl Iterator<Item = Outgoing<'a>> + Clone,
-    addr: impl Fn(&Addr) -> Option<A>,
+    datagrams: &[Outgoing<'_>],
+    addr: impl Fn(AddrRef<'_>) -> Option<A>,
 ) -> ReadResult {
     let mut slices = [[IoSlice::new(&[])]; BATCH];
-    let mut asked = 0;
-    for ((slice, to), datagram) in slices.iter_mut().zip(&mut headers.to).zip(datagrams.clone()) {
+    for (slice, datagram) in slices.iter_mut().zip(datagrams) {
         *slice = [IoSlice::new(datagram.payload)];
-        *to = match datagram.to.map(&addr) {
-            Some(None) => break, // An address of another family: the kernel is asked what it says to it.
-            to => to.flatten(),
+    }
+    let mut asked = 0;
+    for (place, datagram) in headers.to.iter_mut().zip(datagrams) {
+        *place = match datagram.to {
+            None => None,
+            Some(to) => match addr(to) {
+                Some(to) => Some(to),
+                None => break, // An address of another family: the kernel is asked what it says to it.
+            },
         };
         asked += 1;
     }
     if asked == 0 {
-        return one::send_each(source, datagrams.take(1));
+        return one::send_each(source, &datagrams[..1]);
     }
     loop {
         let (slices, to) = (slices[..asked].iter(), &headers.to[..asked]);

@@ -2,8 +2,8 @@
 
 use crate::error::error;
 use crate::socket::{Source, addr};
-use plimsoll_core::driver::{BATCH, Incoming};
-use plimsoll_core::{Addr, BytesMut, Call, Error, ErrorKind, Outgoing, ReadResult, UnixAddr};
+use plimsoll_core::driver::Incoming;
+use plimsoll_core::{Addr, AddrRef, BytesMut, Call, Outgoing, ReadResult, UnixAddr};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
@@ -29,23 +29,22 @@ pub(super) fn receive(source: &Source, blocks: &mut [BytesMut], came: &mut [Inco
     Ok(Some(count))
 }
 
-pub(super) fn send(source: &Source, datagram: Outgoing<'_>) -> ReadResult {
+fn send(source: &Source, datagram: &Outgoing<'_>) -> ReadResult {
     loop {
         let descriptor = &source.descriptor;
         let sent = match datagram.to {
             None => rustix::net::send(descriptor, datagram.payload, SendFlags::NOSIGNAL),
-            Some(Addr::Inet(to)) => rustix::net::sendto(descriptor, datagram.payload, SendFlags::NOSIGNAL, to),
-            Some(Addr::Unix(to)) => {
+            Some(AddrRef::Inet(to)) => rustix::net::sendto(descriptor, datagram.payload, SendFlags::NOSIGNAL, to),
+            Some(AddrRef::Unix(to)) => {
                 let to = addr::to_unix(to, Call::Send)?;
                 rustix::net::sendto(descriptor, datagram.payload, SendFlags::NOSIGNAL, &to)
             }
-            Some(_) => return Err(Error::new(Call::Send, ErrorKind::Unsupported)),
         };
         match sent {
             Ok(_) => return Ok(Some(1)),
             Err(Errno::INTR) => {}
             // The queue of a Unix socket that is named with each datagram: no poller tells when that has room.
-            Err(Errno::AGAIN) if matches!(datagram.to, Some(Addr::Unix(_))) => return Ok(Some(0)),
+            Err(Errno::AGAIN) if matches!(datagram.to, Some(AddrRef::Unix(_))) => return Ok(Some(0)),
             Err(Errno::AGAIN) => return Ok(None),
             Err(errno) => return Err(error(Call::Send, errno)),
         }
@@ -53,15 +52,13 @@ pub(super) fn send(source: &Source, datagram: Outgoing<'_>) -> ReadResult {
 }
 
 /// Until one is not taken: that is the foremost one's, next time.
-pub(super) fn send_each<'a>(source: &Source, datagrams: impl Iterator<Item = Outgoing<'a>>) -> ReadResult {
-    let mut count = 0;
-    for (taken, datagram) in datagrams.take(BATCH).enumerate() {
-        count = taken + 1;
+pub(super) fn send_each(source: &Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
+    for (taken, datagram) in datagrams.iter().enumerate() {
         match send(source, datagram) {
             Ok(Some(1)) => {}
             _ if taken > 0 => return Ok(Some(taken)),
             other => return other,
         }
     }
-    Ok(Some(count))
+    Ok(Some(datagrams.len()))
 }
