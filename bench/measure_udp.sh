@@ -3,6 +3,8 @@
 #
 # instructions  in user space for one echoed datagram of 64 B, 50 peers: valgrind's callgrind counts a longer and a shorter run, and the
 #               difference is divided by the difference in datagrams, so that start-up does not count
+#               One datagram of each peer is on the way. The server is slower than its peers then, so that a call brings 24 of them on average: it is a
+#               measure of batches, with a poll for every 36
 # system calls  for one such datagram with four of each peer on the way: strace counts receives and sends (with the poll's own share beside them)
 set -eu
 cd "$(dirname "$0")/.."
