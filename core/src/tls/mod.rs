@@ -1,6 +1,6 @@
 //! Secure connections: TLS between a protocol and its connection.
 //!
-//! A [`Session`] is one end of a TLS connection without a transport: bytes in, bytes out. [`RustlsSession`](crate::tls::RustlsSession) is one over rustls (feature
+//! A [`Session`] is one end of a TLS connection without a transport: bytes in, bytes out. [`RustlsSession`] is one over rustls (feature
 //! `rustls`); another implementation needs nothing but that trait. [`Tls`] says how sessions are made and how long they may take, and is given to
 //! [`Connect::tls`](crate::Connect::tls), [`Listen::tls`](crate::Listen::tls), [`Hub::adopt_tls`](crate::Hub::adopt_tls) or
 //! [`Hub::start_tls`](crate::Hub::start_tls). The protocol is the same as without:
