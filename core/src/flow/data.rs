@@ -180,6 +180,10 @@ mod tests {
         let data = Data::new(&mut block, 4);
         assert_eq!((&*data, data.as_ref()), (&b"abcd"[..], &b"abcd"[..]));
         assert_eq!(&*Data::new(&mut block, 9), b"abcdef");
+        let (some, none) = (&mut BytesMut::from("abc"), &mut BytesMut::from("abc"));
+        let (some, none) = (Data::new(some, 2), Data::new(none, 0));
+        assert_eq!((sealed::Queue::as_slice(&some), sealed::Queue::is_empty(&some)), (&b"ab"[..], false));
+        assert_eq!((sealed::Queue::as_slice(&none), sealed::Queue::is_empty(&none)), (&b""[..], true));
     }
 
     /// How many pieces are queued when that was written behind a byte, and whether the last one is where it was.
