@@ -240,6 +240,13 @@ fn what_is_wrong_is_named_with_its_line() {
         ("steps", "job.a = 1.5\nsteps", 5, "fractions", true),
         ("expect.app", "departs.asyncio = { why = \"because\", expect = { app = [\"cm\"] } }\nexpect.app", 9, "DIS-", false),
         ("expect.app", "expect.apb", 9, "apb", true),
+        ("\"eof\"],\n", "\"recv\", 6],\n", 6, "needs 6 of `data` by then, but `expect.peer` has at most 0", false),
+        ("\"wait\", \"lost\"", "\"wait\", { lost = 2 }", 7, "`expect.app` has at most 1", false),
+        ("covers = [\"EOF-1\"]\n", "", 1, "as [\"FLOW-6\"]; CONTRACT.md lists the ids", true),
+        ("[\"EOF-1\"]", "[]", 3, "as [\"FLOW-6\"]; CONTRACT.md lists the ids", true),
+        ("EOF-1", "EOF-0", 3, "`EOF-0` is no id of a requirement; CONTRACT.md lists them", true),
+        ("steps", "app.on = [[\"close\"]]\nsteps", 5, "`app.on`: expected a table, found an array", true),
+        ("steps", "job.a = 1\nsteps", 5, "`job.a`: expected an array, found an integer", true),
     ];
     for (old, new, line, word, visible) in bad {
         let text = GOOD.replacen(old, new, 1);
@@ -280,6 +287,14 @@ fn the_command_counts_and_shows_the_first_difference() {
     assert_eq!(verdicts, ["passed", "failed"]);
     let (good, text, _) = run(&["--explain", "eof/x"]);
     assert!(good && text.contains("A test."), "{text}");
+    // What a step waits for and how much of it came is said before what follows from it.
+    let stuck = GOOD.replace("[\"peer\", \"eof\"]", "[\"peer\", \"send\", \"hello\"]").replace("eof/x", "eof/z");
+    let stuck = stuck.replace("\"wait\", \"lost\"", "\"wait\", { data = 10 }");
+    fs::write(folder.join("z.toml"), stuck.replace("\"cm\", ", "\"cm\", [\"data\", \"hello you!\"], ")).unwrap();
+    let (good, text, _) = run(&["--id", "eof/z"]);
+    let first = "FAIL eof/z on sim\n  line 7: stuck in `app wait { data = 10 }`: 5 of 10 came\n  lane `app`:\n";
+    assert!(!good && text.starts_with(first), "{text}");
+    assert!(text.contains("data(\"hello you!\") | data(\"hello\")  <- the first difference\n"), "{text}");
     fs::write(folder.join("z.toml"), "id = 1").unwrap();
     let (good, _, errors) = run(&[]);
     assert!(!good && errors.contains("z.toml:1: "), "{errors}");

@@ -1,7 +1,7 @@
 //! Whether what happened was permitted.
 
-use super::lane::{Event, Record, Streams};
-use super::model::Scenario;
+use super::lane::{Arg, Event, Record, Streams};
+use super::model::{Act, Scenario};
 use super::pattern::Expect;
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +95,10 @@ fn check(name: &str, expected: &Expect, lane: &[Event], streams: &Streams) -> Re
 pub fn of_own(scenario: &Scenario, played: Result<Record, String>) -> Verdict {
     match played {
         Err(why) => Verdict::Broken(why),
-        Ok(record) => judge(&scenario.expect, &record).map_or_else(Verdict::Failed, |()| Verdict::Passed),
+        Ok(record) => match judge(&scenario.expect, &record) {
+            Ok(()) => Verdict::Passed,
+            Err(mismatch) => failed(scenario, &record, mismatch),
+        },
     }
 }
 
@@ -106,7 +109,7 @@ pub fn of_other(scenario: &Scenario, who: &str, version: &str, record: &Record) 
     let Some(departure) =
         scenario.departs.get(who).into_iter().flatten().find(|departure| departure.applies(version, scenario.kind()))
     else {
-        return own.map_or_else(Verdict::Failed, |()| Verdict::Passed);
+        return own.map_or_else(|mismatch| failed(scenario, record, mismatch), |()| Verdict::Passed);
     };
     let mut expect = scenario.expect.clone();
     expect.extend(departure.expect.clone());
@@ -121,7 +124,30 @@ pub fn of_other(scenario: &Scenario, who: &str, version: &str, record: &Record) 
         }),
         (Err(mismatch), _) => {
             let note = format!("neither as the contract says nor as {who} is said to depart in line {}", departure.line);
-            Verdict::Failed(Mismatch { note, ..mismatch })
+            failed(scenario, record, Mismatch { note, ..mismatch })
         }
     }
+}
+
+/// A step that got stuck is said before anything else: the rest follows from it.
+fn failed(scenario: &Scenario, record: &Record, mismatch: Mismatch) -> Verdict {
+    let Some(stuck) = stuck(scenario, record) else { return Verdict::Failed(mismatch) };
+    let note = if mismatch.note.is_empty() { stuck } else { format!("{stuck}\n  {}", mismatch.note) };
+    Verdict::Failed(Mismatch { note, ..mismatch })
+}
+
+/// The step at which it got stuck: its line, what it waited for, and how much of that came.
+fn stuck(scenario: &Scenario, record: &Record) -> Option<String> {
+    let event = record.lane("host").iter().find(|event| event.name == "stuck")?;
+    let [.., Arg::Int(step)] = event.args[..] else { return None };
+    let command = scenario.steps.get(usize::try_from(step).ok()?.checked_sub(1)?)?;
+    let lane = scenario.lane_of(command.actor);
+    let came = match &command.act {
+        Act::Wait { event, amount } => format!(": {} of {amount} came", record.amount(&lane, event)),
+        Act::Recv(_) | Act::RecvEof | Act::DrainUntil(_) => {
+            format!(": all that the peer received is {} bytes", record.amount(&lane, "data"))
+        }
+        _ => String::new(),
+    };
+    Some(format!("line {}: stuck in `{lane} {}`{came}", command.line, command.text))
 }

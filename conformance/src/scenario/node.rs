@@ -5,6 +5,7 @@ use core::cell::RefCell;
 use core::fmt;
 use core::ops::Range;
 use std::path::Path;
+use std::rc::Rc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -12,6 +13,8 @@ use toml::de::{DeTable, DeValue};
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) line: usize,
+    /// The key that it stands behind, with those around it: `app.on.data`; items of a list have that of the list.
+    key: Rc<str>,
     pub(crate) value: Value,
 }
 
@@ -80,20 +83,22 @@ impl<'a> Source<'a> {
             self.problem(line, error.message())
         })?;
         let line = self.line(&table.span());
-        self.table(table.into_inner(), line)
+        self.table(table.into_inner(), line, &Rc::from(""))
     }
 
-    fn table(&self, table: DeTable<'_>, line: usize) -> Result<Node, Problem> {
+    fn table(&self, table: DeTable<'_>, line: usize, path: &Rc<str>) -> Result<Node, Problem> {
         let mut entries = Vec::new();
         for (key, value) in table {
             let line = self.line(&key.span());
-            entries.push((key.into_inner().into_owned(), line, self.node(value)?));
+            let key = key.into_inner().into_owned();
+            let inner = if path.is_empty() { key.as_str().into() } else { format!("{path}.{key}").into() };
+            entries.push((key, line, self.node(value, &inner)?));
         }
         entries.sort_by_key(|entry| entry.1);
-        Ok(Node { line, value: Value::Table(entries) })
+        Ok(Node { line, key: path.clone(), value: Value::Table(entries) })
     }
 
-    fn node(&self, value: Spanned<DeValue<'_>>) -> Result<Node, Problem> {
+    fn node(&self, value: Spanned<DeValue<'_>>, key: &Rc<str>) -> Result<Node, Problem> {
         let line = self.line(&value.span());
         let value = match value.into_inner() {
             DeValue::String(text) => Value::Text(text.into_owned()),
@@ -102,47 +107,53 @@ impl<'a> Source<'a> {
                 let parsed = i64::from_str_radix(number.as_str(), number.radix());
                 Value::Int(parsed.map_err(|_| self.problem(line, "an integer out of range"))?)
             }
-            DeValue::Array(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect::<Result<_, _>>()?),
-            DeValue::Table(table) => return self.table(table, line),
+            DeValue::Array(items) => Value::List(items.into_iter().map(|item| self.node(item, key)).collect::<Result<_, _>>()?),
+            DeValue::Table(table) => return self.table(table, line, key),
             DeValue::Float(_) | DeValue::Datetime(_) => {
                 return Err(self.problem(line, "neither fractions nor dates stand here"));
             }
         };
-        Ok(Node { line, value })
+        Ok(Node { line, key: key.clone(), value })
+    }
+
+    /// A value of another kind than the one that must stand there.
+    fn expected(&self, what: &str, node: &Node) -> Problem {
+        let key = if node.key.is_empty() { String::new() } else { format!("`{}`: ", node.key) };
+        self.problem(node.line, format!("{key}expected {what}, found {}", node.value.kind()))
     }
 
     pub(crate) fn text<'n>(&self, node: &'n Node) -> Result<&'n str, Problem> {
         match &node.value {
             Value::Text(text) => Ok(text),
-            other => Err(self.problem(node.line, format!("expected a string, found {}", other.kind()))),
+            _ => Err(self.expected("a string", node)),
         }
     }
 
     pub(crate) fn count(&self, node: &Node) -> Result<usize, Problem> {
         match node.value {
             Value::Int(number) => usize::try_from(number).map_err(|_| self.problem(node.line, "a negative number")),
-            ref other => Err(self.problem(node.line, format!("expected a number, found {}", other.kind()))),
+            _ => Err(self.expected("a number", node)),
         }
     }
 
     pub(crate) fn flag(&self, node: &Node) -> Result<bool, Problem> {
         match node.value {
             Value::Bool(yes) => Ok(yes),
-            ref other => Err(self.problem(node.line, format!("expected true or false, found {}", other.kind()))),
+            _ => Err(self.expected("true or false", node)),
         }
     }
 
     pub(crate) fn list<'n>(&self, node: &'n Node) -> Result<&'n [Node], Problem> {
         match &node.value {
             Value::List(items) => Ok(items),
-            other => Err(self.problem(node.line, format!("expected an array, found {}", other.kind()))),
+            _ => Err(self.expected("an array", node)),
         }
     }
 
     pub(crate) fn keys<'n>(&self, node: &'n Node, of: &'static str) -> Result<Keys<'n>, Problem> {
         match &node.value {
             Value::Table(entries) => Ok(Keys { entries, line: node.line, of, asked: RefCell::default() }),
-            other => Err(self.problem(node.line, format!("expected a table, found {}", other.kind()))),
+            _ => Err(self.expected("a table", node)),
         }
     }
 
@@ -150,7 +161,7 @@ impl<'a> Source<'a> {
     pub(crate) fn single<'n>(&self, node: &'n Node, what: &str) -> Result<(&'n str, &'n Node), Problem> {
         match &node.value {
             Value::Table(entries) if entries.len() == 1 => Ok((&entries[0].0, &entries[0].2)),
-            _ => Err(self.problem(node.line, format!("expected {what}"))),
+            _ => Err(self.expected(what, node)),
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Scenario, Problem> {
         path: path.to_owned(),
         id,
         about: source.text(keys.need(source, "about")?)?.into(),
-        covers: covers(source, keys.need(source, "covers")?)?,
+        covers: covers(source, &keys)?,
         needs,
         departs: departs(source, keys.get("departs"), &names, &link.kinds)?,
         link,
@@ -85,9 +85,15 @@ fn id(source: &Source<'_>, keys: &Keys<'_>) -> Result<String, Problem> {
     Ok(id.into())
 }
 
-fn covers(source: &Source<'_>, node: &Node) -> Result<Vec<String>, Problem> {
-    let ids = words_of(source, Some(node), "contract id", |id| contract::own().knows(id))?;
-    if ids.is_empty() { Err(source.problem(node.line, "a scenario covers something")) } else { Ok(ids) }
+fn covers(source: &Source<'_>, keys: &Keys<'_>) -> Result<Vec<String>, Problem> {
+    let node = keys.get("covers");
+    let ids = words_of(source, node, "id of a requirement; CONTRACT.md lists them", |id| contract::own().knows(id))?;
+    if ids.is_empty() {
+        let line = node.map_or(keys.line, |node| node.line);
+        let what = "`covers` is to name what of the contract the scenario shows, as [\"FLOW-6\"]; CONTRACT.md lists the ids";
+        return Err(source.problem(line, what));
+    }
+    Ok(ids)
 }
 
 fn words_of(source: &Source<'_>, node: Option<&Node>, what: &str, known: impl Fn(&str) -> bool) -> Result<Vec<String>, Problem> {

@@ -48,6 +48,7 @@ impl Walk<'_> {
         let mut opened = vec![link.opens && link.way != Way::Server; count];
         let mut ended: Vec<Option<(usize, &str)>> = vec![None; count];
         let mut finished = vec![false; count];
+        let mut received = vec![0_usize; count];
         for command in &self.scenario.steps {
             let wrong = |message: String| Err(self.source.problem(command.line, message));
             match (command.actor, &command.act) {
@@ -91,6 +92,10 @@ impl Walk<'_> {
                         Act::Eof if finished[n] => return wrong("the peer finished already".into()),
                         Act::Send(_) if finished[n] => return wrong("the peer finished: it cannot send any more".into()),
                         Act::Eof => finished[n] = true,
+                        Act::Recv(more) => {
+                            received[n] = received[n].saturating_add(*more);
+                            self.reaches(command, "data", received[n])?;
+                        }
                         _ => {}
                     }
                 }
@@ -107,8 +112,9 @@ impl Walk<'_> {
                 (Actor::Loop, Act::Close) => self.need(command, "close-loop")?,
                 _ => {}
             }
-            if let Act::Wait { event, .. } = &command.act {
+            if let Act::Wait { event, amount } = &command.act {
                 self.waits(command, event)?;
+                self.reaches(command, event, *amount)?;
             }
             self.command(command)?;
         }
@@ -123,6 +129,30 @@ impl Walk<'_> {
         } else {
             Err(self.source.problem(command.line, format!("`{event}` is waited for, but `expect.{lane}` has no such event")))
         }
+    }
+
+    /// And so can waiting for more of it than is expected.
+    fn reaches(&self, command: &Command, event: &str, amount: usize) -> Result<(), Problem> {
+        let lane = self.scenario.lane_of(command.actor);
+        let most = self.scenario.expect.get(&lane).map_or(Some(0), |expect| expect.most(event, self.sent(command.actor)));
+        match most {
+            Some(most) if most < amount => {
+                let what =
+                    format!("`{}` needs {amount} of `{event}` by then, but `expect.{lane}` has at most {most}", command.text);
+                Err(self.source.problem(command.line, what))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many bytes the peer of a connection sends; a child says what it says.
+    fn sent(&self, actor: Actor) -> Option<usize> {
+        let (Actor::App(own) | Actor::Peer(own)) = actor else { return None };
+        let of = |command: &Command| match (command.actor, &command.act) {
+            (Actor::Peer(n), Act::Send(payload)) if n == own => payload.bytes().len(),
+            _ => 0,
+        };
+        (!self.scenario.link.is_process()).then(|| self.scenario.steps.iter().map(of).sum())
     }
 
     fn reactions(&mut self) -> Result<(), Problem> {

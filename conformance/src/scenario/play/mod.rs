@@ -96,15 +96,15 @@ impl Play {
         self.open().map_err(|error| format!("the link could not be opened: {error}"))?;
         let scenario = self.scenario.clone();
         let mut stuck = None;
-        for command in &scenario.steps {
+        for (command, step) in scenario.steps.iter().zip(1..) {
             self.stage().record.timeline.step(&scenario.lane_of(command.actor), command.line, &command.text);
             if self.step(command).is_err() {
-                stuck = Some(command.line);
+                stuck = Some(step);
                 break;
             }
         }
         match stuck {
-            Some(line) => self.stage().record.push("host", Event::new("stuck").word("line").with(Arg::Int(line as i64))),
+            Some(step) => self.stage().record.push("host", Event::new("stuck").word("step").with(Arg::Int(step))),
             None => self.settle(),
         }
         let mut record = self.stage().record.clone();
