@@ -80,6 +80,15 @@ for backend in mio polling; do
     case $said in *"data received: Hello World!"*) ;; *) fail "tls_client says: $said" ;; esac
     echo "tls_echo_server and tls_client on $backend: $(echo "$said" | sed -n 1p)"
 
+    serve "starttls-$backend" "$bin/starttls" --backend "$backend" server 127.0.0.1:0
+    said=$(ROOTS="$dir/starttls-$backend" "$bin/starttls" --backend "$backend" client "localhost:$port") || fail "starttls fails"
+    case $said in *"data received: Hello World!"*) ;; *) fail "starttls says: $said" ;; esac
+    echo "starttls on $backend: $(echo "$said" | sed -n 1p)"
+
+    said=$(ROOTS="$dir/starttls-$backend" "$bin/https_get" --backend "$backend" https://localhost:1/ 2>&1) && fail "https_get finds nobody, and is content"
+    case $said in *"connection refused"*) ;; *) fail "https_get says: $said" ;; esac
+    echo "https_get on $backend: $said"
+
     serve "unix_echo-$backend" "$bin/unix_echo" --backend "$backend" server "$dir/socket"
     said=$("$bin/unix_echo" --backend "$backend" client "$dir/socket") || fail "unix_echo fails"
     case $said in *"data received: Hello World!"*) ;; *) fail "unix_echo says: $said" ;; esac

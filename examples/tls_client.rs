@@ -4,16 +4,12 @@
 //! certificates in it vouch for, in PEM.
 
 use plimsoll_examples::ByName;
+use plimsoll_examples::tls::client_config;
 use plimsoll_mio::tls::Tls;
 use plimsoll_mio::{CloseReason, Connect, Context, Data, OpenError, Protocol, Selector};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
-use std::env;
+use rustls::pki_types::ServerName;
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 const MESSAGE: &str = "Hello World!";
 
@@ -56,27 +52,13 @@ impl Protocol<Outcome> for Client {
     }
 }
 
-fn config() -> io::Result<ClientConfig> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?;
-    let Ok(file) = env::var("ROOTS") else {
-        return Ok(builder.with_platform_verifier().map_err(io::Error::other)?.with_no_client_auth());
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(io::Error::other)? {
-        roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
-}
-
 struct Main;
 
 impl ByName for Main {
     fn run<P: Selector>(self, hosts: &[(String, u16)]) -> io::Result<()> {
         let (host, port) = &hosts[0];
         let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
-        let to = Connect::host(host.as_str(), *port).stagger(Connect::STAGGER).tls(Tls::client(config()?, name));
+        let to = Connect::host(host.as_str(), *port).stagger(Connect::STAGGER).tls(Tls::client(client_config()?, name));
         let mut event_loop = plimsoll_sys::EventLoop::<Outcome, P>::new(None)?;
         event_loop.hub().connect(to, Client::default());
         event_loop.run()?;

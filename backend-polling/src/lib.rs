@@ -31,6 +31,8 @@ pub use plimsoll_sys::{
     Answer, Builder, CommandExt, Found, HubExt, PipeKind, PipeView, ProcessView, Resolve, Selector, Server, SocketView,
     ThreadedResolver, Watched,
 };
+#[cfg(feature = "platform-verifier")]
+pub use plimsoll_sys::{TlsExt, platform_client_config};
 pub use selector::{Polling, Ring, Seen};
 
 /// An event loop on polling, with the application's state `S`.

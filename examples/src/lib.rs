@@ -1,6 +1,9 @@
 //! What every example has in common: its arguments, and the choice of a backend.
 
+pub mod tls;
+
 use core::net::SocketAddr;
+use http::Uri;
 use plimsoll_mio::{Mio, UnixAddr};
 use plimsoll_polling::Polling;
 use std::io;
@@ -54,6 +57,24 @@ pub trait OnUnix {
     fn run<P: plimsoll_mio::Selector + AsFd>(self, role: Role, at: UnixAddr) -> io::Result<()>;
 }
 
+/// An example that runs on any poller, and is either end of a connection.
+pub trait EitherEnd {
+    /// Runs on the poller `P`.
+    ///
+    /// # Errors
+    /// Whatever stops it: it is printed, and the program fails.
+    fn run<P: plimsoll_mio::Selector + AsFd>(self, role: Role, host: &str, port: u16) -> io::Result<()>;
+}
+
+/// An example that runs on any poller, and fetches something.
+pub trait Fetch {
+    /// Runs on the poller `P`.
+    ///
+    /// # Errors
+    /// Whatever stops it: it is printed, and the program fails.
+    fn run<P: plimsoll_mio::Selector + AsFd>(self, uri: &Uri) -> io::Result<()>;
+}
+
 /// Reads the arguments, `[--backend mio|polling] [ADDR ...]`, and runs an example with the addresses given, or else with `default`. What goes
 /// wrong is said on the standard error output, and the program fails.
 pub fn main(example: impl Example, default: &[&str]) -> ExitCode {
@@ -83,6 +104,26 @@ pub fn main_on_unix(example: impl OnUnix, default: &str) -> ExitCode {
     }))
 }
 
+/// As [`main`], for arguments `[--backend mio|polling] [server|client] [HOST:PORT]`.
+pub fn main_either_end(example: impl EitherEnd, default: &str) -> ExitCode {
+    let words = arguments(std::env::args().skip(1), &["server", default], |word| Ok(String::from(word)));
+    exit_code(words.and_then(|(backend, words)| {
+        let (role, (host, port)) = (role(&words[0])?, host(&words[1])?);
+        match backend {
+            Backend::Mio => example.run::<Mio>(role, &host, port),
+            Backend::Polling => example.run::<Polling>(role, &host, port),
+        }
+    }))
+}
+
+/// As [`main`], for arguments `[--backend mio|polling] [https://HOST[:PORT][/PATH]]`.
+pub fn main_with_uri(example: impl Fetch, default: &str) -> ExitCode {
+    exit_code(arguments(std::env::args().skip(1), &[default], https).and_then(|(backend, uris)| match backend {
+        Backend::Mio => example.run::<Mio>(&uris[0]),
+        Backend::Polling => example.run::<Polling>(&uris[0]),
+    }))
+}
+
 fn exit_code(result: io::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -108,6 +149,11 @@ fn host(text: &str) -> io::Result<(String, u16)> {
     };
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     Ok((bare.unwrap_or(host).into(), port))
+}
+
+fn https(text: &str) -> io::Result<Uri> {
+    let uri = text.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("https") && uri.host().is_some());
+    uri.ok_or_else(|| invalid(format!("{text} is nothing to fetch: it is https://HOST[:PORT][/PATH]")))
 }
 
 fn role(text: &str) -> io::Result<Role> {
@@ -186,6 +232,14 @@ mod tests {
         assert_eq!((role("server").unwrap(), role("client").unwrap()), (Role::Server, Role::Client));
         assert!(role("/tmp/socket").unwrap_err().to_string().contains("/tmp/socket is no end"));
         assert_eq!((unix("/tmp/socket"), unix("@socket")), (UnixAddr::path("/tmp/socket"), UnixAddr::abstract_name("socket")));
+    }
+
+    #[test]
+    fn what_is_fetched_is_fetched_over_tls() {
+        assert_eq!(https("https://localhost:8443/a?b").unwrap().port_u16(), Some(8443));
+        for text in ["localhost", "http://localhost/", "https:///", "https://local host/"] {
+            assert!(https(text).unwrap_err().to_string().contains("is nothing to fetch"), "{text}");
+        }
     }
 
     #[test]

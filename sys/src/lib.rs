@@ -24,6 +24,8 @@ mod selector;
 mod server;
 mod signal;
 mod socket;
+#[cfg(feature = "platform-verifier")]
+mod tls;
 mod view;
 
 pub use event_loop::{Builder, EventLoop};
@@ -31,4 +33,6 @@ pub use ext::{CommandExt, HubExt};
 pub use resolver::{Answer, Found, Resolve, ThreadedResolver};
 pub use selector::{Selector, Watched};
 pub use server::Server;
+#[cfg(feature = "platform-verifier")]
+pub use tls::{TlsExt, platform_client_config};
 pub use view::{PipeKind, PipeView, ProcessView, SocketView};

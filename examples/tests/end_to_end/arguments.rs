@@ -77,6 +77,10 @@ fn a_client_that_does_not_get_its_echo_fails() {
 #[test]
 fn a_bad_argument_is_explained() {
     Program::example("tcp_echo_client", "mio", &["localhost"]).fails("localhost is no host: it is HOST:PORT");
+    Program::example("starttls", "mio", &["client", "localhost"]).fails("localhost is no host: it is HOST:PORT");
+    Program::example("starttls", "mio", &["middle"]).fails("middle is no end of a connection");
+    Program::example("https_get", "mio", &["http://localhost/"])
+        .fails("http://localhost/ is nothing to fetch: it is https://HOST");
     for name in ["tcp_echo_server", "existing_socket", "proxy", "chat", "nested"] {
         Program::example(name, "mio", &["localhost:8888"]).fails("localhost:8888 is no address: it is IP:PORT");
         Program::example(name, "io_uring", &[]).fails("mio or polling, not io_uring");

@@ -1,10 +1,12 @@
 //! Programs, peers, and what can be seen of them from outside.
 
+mod identity;
 mod kernel;
 mod lines;
 mod pattern;
 mod program;
 
+pub(crate) use identity::{Identity, printed_by};
 pub(crate) use kernel::kept_between;
 pub(crate) use lines::Lines;
 pub(crate) use pattern::Pattern;

@@ -1,22 +1,16 @@
 //! The secure echo server and its client, with each other.
 
-use crate::kit::{Program, on_both};
+use crate::kit::{Program, on_both, printed_by};
 
 #[test]
 fn a_client_gets_its_echo_from_a_server_that_it_trusts_and_from_no_other() {
     //= TLS-1, TLS-2, TLS-11
     on_both(|backend| {
         let (server, addr) = Program::server("tls_echo_server", backend, &[]);
-        // It has printed its certificate before.
-        let mut printed: Vec<String> = Vec::new();
-        while !printed.last().is_some_and(|line| line.contains("END CERTIFICATE")) {
-            printed.push(server.out.wait_for(printed.len() + 1, "").1);
-        }
-        let roots = std::env::temp_dir().join(format!("plimsoll-{}-{backend}-roots.pem", std::process::id()));
-        std::fs::write(&roots, printed.join("\n")).unwrap();
+        let roots = printed_by(&server);
         let to = format!("localhost:{}", addr.port());
 
-        let mut client = Program::with_env("ROOTS", roots.to_str().unwrap(), "tls_client", backend, &[&to]);
+        let mut client = Program::with_env("ROOTS", roots.path(), "tls_client", backend, &[&to]);
         assert!(client.status().success(), "{:?}", client.err.all());
         let lines = client.out.all();
         assert!(lines[0].starts_with("TLSv1.3, TLS13_"), "{lines:?}");
@@ -27,6 +21,5 @@ fn a_client_gets_its_echo_from_a_server_that_it_trusts_and_from_no_other() {
         let mut stranger = Program::example("tls_client", backend, &[&to]);
         stranger.fails("certificate");
         server.falls_asleep();
-        std::fs::remove_file(roots).unwrap();
     });
 }
