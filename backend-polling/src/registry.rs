@@ -1,4 +1,4 @@
-//! polling's poller, and the only unsafe code of plimsoll, with its argument.
+//! polling's poller, and the only unsafe code of plimsoll beside `plimsoll-raw`, with its argument.
 //!
 //! [`Poller::add_with_mode`] is unsafe because a descriptor that it was given must be deleted from the poller before it is closed: on some systems the
 //! poller keeps nothing but the number, and would go on to use it, whatever it then names.

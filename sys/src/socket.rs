@@ -87,6 +87,11 @@ impl Source {
         matches!(self.kind, Kind::Child | Kind::Waited)
     }
 
+    #[cfg_attr(any(not(target_os = "linux"), plimsoll_one_datagram_a_call), allow(dead_code, reason = "others need not know"))]
+    const fn is_inet_datagrams(&self) -> bool {
+        matches!(self.kind, Kind::Datagrams4 | Kind::Datagrams6)
+    }
+
     const fn is_socket(&self) -> bool {
         matches!(self.kind, Kind::Socket | Kind::Unix | Kind::Pieces)
     }

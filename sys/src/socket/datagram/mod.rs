@@ -1,13 +1,7 @@
 //! Datagram sockets: how they come about, and how datagrams go through them.
 
 /// `recvmmsg` and `sendmmsg` where there are such. The other file can be had everywhere, so that it is tested.
-#[cfg_attr(
-    not(all(
-        any(target_os = "android", target_os = "freebsd", target_os = "linux", target_os = "netbsd"),
-        not(plimsoll_one_datagram_a_call)
-    )),
-    path = "each.rs"
-)]
+#[cfg_attr(not(all(any(target_os = "android", target_os = "linux"), not(plimsoll_one_datagram_a_call))), path = "each.rs")]
 mod many;
 mod one;
 

@@ -1,0 +1,91 @@
+//! `recvmmsg(2)` and `sendmmsg(2)`: many datagrams in one call.
+//!
+//! What the kernel wants to be told of a datagram is a header that points to a piece of memory and to a name. Headers, pieces and names are made once, pointing to
+//! each other, and kept: a call writes into them what differs from the last one, and nothing else.
+//!
+//! # Why it is sound
+//!
+//! - What points to each other stands in one allocation, which does not move and is freed with its owner.
+//! - The kernel is told of the caller's memory for the length of one call, while it is borrowed: to be written to if it is received into. Pointers to
+//!   it that are left in the pieces afterwards are not used before they have been written anew.
+//! - Everything that the kernel writes to is plain data of C, initialised, and good whatever stands in it. What it says of lengths is held against the room that
+//!   it was given.
+
+mod name;
+mod receive;
+mod send;
+
+pub use receive::{Message, Messages, Receiver};
+pub use send::Sender;
+
+use core::fmt;
+use core::mem::zeroed;
+use core::ptr::NonNull;
+use libc::{iovec, mmsghdr};
+use name::Name;
+use std::boxed::Box;
+
+/// The most datagrams that one call takes.
+pub const BATCH: usize = 32;
+
+/// What a call works in. The header of an index points to the piece and to the name of the same index.
+struct Room {
+    /// Zero but for the pointers, and for what a call writes: no flags, no control messages.
+    headers: [mmsghdr; BATCH],
+    pieces: [iovec; BATCH],
+    names: [Name; BATCH],
+}
+
+/// Owns a [`Room`], and is the only way to it.
+struct Owner(NonNull<Room>);
+
+impl Owner {
+    fn new() -> Self {
+        // SAFETY: headers, pieces and names are made of numbers and of pointers that may be null, so they may be zero.
+        let room: Box<Room> = Box::new(unsafe { zeroed() });
+        let room = Box::into_raw(room);
+        for n in 0..BATCH {
+            // SAFETY: the room has been made above, and nobody refers to it. All pointers are made of the same one, and `room` below uses that one
+            // too, so each stays good for as long as the room is.
+            unsafe {
+                let header = &raw mut (*room).headers[n].msg_hdr;
+                (*header).msg_name = (&raw mut (*room).names[n]).cast();
+                (*header).msg_iov = &raw mut (*room).pieces[n];
+                (*header).msg_iovlen = 1;
+            }
+        }
+        // SAFETY: it comes from a box.
+        Self(unsafe { NonNull::new_unchecked(room) })
+    }
+
+    #[inline]
+    const fn room(&self) -> &Room {
+        // SAFETY: the room is there until the owner is dropped, and is changed by nobody who has not borrowed the owner to change it.
+        unsafe { self.0.as_ref() }
+    }
+
+    #[inline]
+    const fn room_mut(&mut self) -> &mut Room {
+        // SAFETY: as above, and nobody else can look at it meanwhile.
+        unsafe { self.0.as_mut() }
+    }
+
+    /// What the calls take.
+    #[inline]
+    const fn headers(&mut self) -> *mut mmsghdr {
+        self.0.as_ptr().cast()
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // SAFETY: it came from a box, and nobody has it any more.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
