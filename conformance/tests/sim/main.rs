@@ -19,5 +19,6 @@ mod sendfile;
 mod servers;
 mod streams;
 mod tls;
+mod tls_faults;
 mod torture;
 mod unix;

@@ -1,8 +1,7 @@
-//! Secure connections on the simulated kernel: both ends in one loop, and every fault that a byte of the stream can have.
+//! Secure connections on the simulated kernel, both ends in one loop.
 
 use crate::certs::{VERSIONS, tls_client, tls_server};
 use crate::common::{Cx, Notes, Script, Sim, echo, here, on_every_host, pattern, script, serve};
-use crate::peer::Peer;
 use core::time::Duration;
 use plimsoll_conformance::sim::{Faults, Host};
 use plimsoll_core::{Addr, Connect, Data, ErrorKind, Listen, Protocol, Report, StreamId, WriteStatus};
@@ -208,118 +207,4 @@ fn a_plain_connection_is_upgraded_at_both_ends() {
         assert_eq!(sim.state().got, b"secret");
         assert_eq!(sim.trace(client), "made data(6) tls data(6) lost");
     });
-}
-
-/// What is done to the stream of a client at one of its bytes.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Fin,
-    Reset,
-    Flip(u8),
-}
-
-/// A client over plain rustls shakes hands, says something and takes leave; at the byte `at` of its stream something happens. How many bytes it has sent.
-fn disturbed(sim: &mut Sim, at: usize, fault: Fault) -> usize {
-    let socket = sim.sim().connect_peer(here());
-    let mut client = Peer::client(VERSIONS[1]);
-    let (mut sent, mut said) = (0, false);
-    loop {
-        sim.settle();
-        client.input(&socket.recv());
-        if !client.tls.is_handshaking() && !said && client.error.is_none() {
-            said = true;
-            client.write(b"hello");
-            client.close();
-        }
-        let mut out = client.output();
-        if out.is_empty() || socket.saw_eof() || socket.error().is_some() {
-            break;
-        }
-        if at < sent + out.len() && sent <= at {
-            match fault {
-                Fault::Flip(bit) => out[at - sent] ^= 1 << bit,
-                Fault::Fin | Fault::Reset => {
-                    socket.send(&out[..at - sent]);
-                    sim.settle();
-                    if matches!(fault, Fault::Fin) {
-                        socket.eof()
-                    } else {
-                        socket.reset()
-                    }
-                    sim.settle();
-                    return at;
-                }
-            }
-        }
-        sent += out.len();
-        socket.send(&out);
-    }
-    socket.close();
-    sent
-}
-
-/// Whatever was done to it, a connection has one legal end, and nothing is left of it.
-fn ends(sim: &mut Sim, at: usize, fault: Fault) {
-    sim.advance(Duration::from_secs(100));
-    let (made, lost) = sim.lifetimes();
-    assert_eq!(made, lost, "{fault:?} at {at}: it is not over");
-    for id in core::mem::take(&mut sim.state().ids) {
-        let trace = sim.trace(id);
-        let legal = match fault {
-            Fault::Fin => ["made lost(TlsTruncated)", "made data(5) lost(TlsTruncated)"].contains(&&trace[..]),
-            Fault::Reset => ["made lost(ConnectionReset)", "made data(5) lost(ConnectionReset)", "made lost(BrokenPipe)"]
-                .contains(&&trace[..]),
-            // A length that has grown waits for bytes that never come; and some bits of the first record mean nothing, so nothing is changed.
-            Fault::Flip(_) => {
-                let ends = [
-                    "lost(TlsError)",
-                    "lost(TlsTruncated)",
-                    "data(5) lost(TlsError)",
-                    "data(5) lost(TlsTruncated)",
-                    "data(5) eof lost",
-                ];
-                ends.iter().any(|end| trace.strip_prefix("made ") == Some(end))
-            }
-        };
-        assert!(legal, "{fault:?} at {at}: {trace}");
-    }
-    let got = core::mem::take(&mut sim.state().got);
-    assert!(b"hello".starts_with(&got[..]), "{fault:?} at {at}: {got:?}");
-    let timeout = sim.engine().poll_timeout();
-    assert_eq!(timeout, None, "{fault:?} at {at}: a timer is left");
-    sim.take_reports();
-}
-
-fn at_every_byte(faults: impl Fn(usize) -> Vec<Fault>) {
-    on_every_host(|sim| {
-        secure_server(sim, script);
-        let whole = disturbed(sim, usize::MAX, Fault::Fin);
-        sim.settle();
-        let id = sim.state().ids[0];
-        assert_eq!(sim.trace(id), "made data(5) eof lost");
-        *sim.state() = Notes::default();
-        for at in 0..whole {
-            for fault in faults(at) {
-                disturbed(sim, at, fault);
-                ends(sim, at, fault);
-            }
-        }
-        // The listener is none the worse.
-        disturbed(sim, usize::MAX, Fault::Fin);
-        sim.settle();
-        let id = sim.state().ids[0];
-        assert_eq!(sim.trace(id), "made data(5) eof lost");
-    });
-}
-
-#[test]
-fn an_end_at_every_byte_of_a_clients_stream_is_one_legal_end() {
-    //= TLS-2, TLS-9, TLS-10, LIFE-2
-    at_every_byte(|_| vec![Fault::Fin, Fault::Reset]);
-}
-
-#[test]
-fn a_bit_flipped_in_every_byte_of_a_clients_stream_is_found() {
-    //= TLS-2, TLS-10, LIFE-2
-    at_every_byte(|at| vec![Fault::Flip((at % 8) as u8)]);
 }

@@ -4,7 +4,7 @@
 use plimsoll_core::tls::Tls;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::server::WantsServerCert;
+use rustls::server::{ProducesTickets, WantsServerCert};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, SupportedProtocolVersion, WantsVerifier};
 use std::sync::{Arc, OnceLock};
@@ -42,8 +42,24 @@ pub(crate) fn pem_files() -> (&'static str, &'static str) {
     (certificate, key)
 }
 
+/// With `RUSTFLAGS="--cfg plimsoll_aws_lc_rs"` it is the other one.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
+    #[cfg(plimsoll_aws_lc_rs)]
+    return Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    #[cfg(not(plimsoll_aws_lc_rs))]
     Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// What keeps sessions in tickets.
+pub(crate) fn ticketer() -> Arc<dyn ProducesTickets> {
+    #[cfg(plimsoll_aws_lc_rs)]
+    return rustls::crypto::aws_lc_rs::Ticketer::new().unwrap();
+    #[cfg(not(plimsoll_aws_lc_rs))]
+    rustls::crypto::ring::Ticketer::new().unwrap()
+}
+
+pub(crate) fn certificate() -> &'static CertificateDer<'static> {
+    &identity().certificate
 }
 
 /// That certificate is one's own root.
@@ -69,6 +85,16 @@ pub(crate) fn client(version: &'static SupportedProtocolVersion) -> ClientConfig
         .with_no_client_auth();
     config.alpn_protocols = vec![b"echo".to_vec()];
     config
+}
+
+/// Shows a certificate too, and speaks no protocol in particular.
+pub(crate) fn client_with_certificate(version: &'static SupportedProtocolVersion) -> ClientConfig {
+    ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots())
+        .with_client_auth_cert(vec![identity().certificate.clone()], key())
+        .unwrap()
 }
 
 /// Trusts nobody.

@@ -1,11 +1,14 @@
 //! Handshakes: when the protocol is told, and what may go wrong.
 
-use crate::certs::{VERSIONS, suspicious_client, tls_client, tls_server};
+use crate::certs::{self, VERSIONS, suspicious_client, tls_client, tls_server};
 use crate::kit::{App, ECHO, QUIET, harness, talk, to};
 use crate::peer::Peer;
 use core::time::Duration;
 use plimsoll_core::tls::Tls;
 use plimsoll_core::{Call, ErrorKind, WriteStatus};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConnection, ServerConnection};
+use std::sync::Arc;
 
 #[test]
 fn it_is_made_when_the_handshake_is_done_and_what_was_written_before_follows() {
@@ -186,5 +189,60 @@ fn both_ends_know_what_was_agreed_upon() {
             assert!(t.hub().tls_session::<plimsoll_core::tls::RustlsSession>(id).is_some());
             assert_eq!(t.hub().peer_addr(id), to().addrs().next().cloned());
         }
+    }
+}
+
+#[test]
+fn a_second_connection_resumes_the_session_of_the_first() {
+    //= INFO-5, TLS-1
+    for (version, name) in VERSIONS.into_iter().zip(["TLSv1.2", "TLSv1.3"]) {
+        for ticketed in [false, true] {
+            for server in [false, true] {
+                let mut config = certs::server(version);
+                if ticketed {
+                    // What the server would have to remember goes with the client, encrypted.
+                    config.ticketer = certs::ticketer();
+                }
+                let (theirs, ours) = (Arc::new(config), Arc::new(certs::client(version)));
+                let tls = if server { Tls::server(theirs.clone()) } else { Tls::client(ours.clone(), certs::name()) };
+                let infos = [false, true].map(|again| {
+                    let mut t = harness();
+                    let id = t.open(to().tls(tls.clone()), ECHO);
+                    let mut peer = if server {
+                        Peer::new(ClientConnection::new(ours.clone(), certs::name()).unwrap())
+                    } else {
+                        Peer::new(ServerConnection::new(theirs.clone()).unwrap())
+                    };
+                    peer.write(b"hello");
+                    talk(&mut t, id, &mut peer);
+                    assert_eq!((t.trace(id).as_str(), peer.received()), ("cm data(hello)", b"hello".to_vec()));
+                    let info = t.hub().tls_info(id).unwrap();
+                    assert_eq!(info.resumed, again, "{name}, ticketed {ticketed}, server {server}");
+                    info
+                });
+                // Nothing else is different, although no certificate was sent the second time.
+                let [first, mut second] = infos;
+                second.resumed = false;
+                assert_eq!(second, first);
+                assert_eq!((first.version, first.peer_certificates.len()), (Some(name), usize::from(!server)));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_knows_the_certificate_of_its_client() {
+    //= INFO-5
+    for version in VERSIONS {
+        let roots = Arc::new(certs::roots());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, certs::provider()).build().unwrap();
+        let mut t = harness();
+        let asking = Tls::server(certs::server_with(version, |config| config.with_client_cert_verifier(verifier)));
+        let id = t.open(to().tls(asking), QUIET);
+        let mut peer =
+            Peer::new(ClientConnection::new(Arc::new(certs::client_with_certificate(version)), certs::name()).unwrap());
+        talk(&mut t, id, &mut peer);
+        let info = t.hub().tls_info(id).unwrap();
+        assert_eq!((info.alpn, info.peer_certificates), (None, vec![certs::certificate().to_vec()]));
     }
 }

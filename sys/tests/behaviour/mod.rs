@@ -20,6 +20,7 @@ mod resets;
 mod signals;
 mod threads;
 mod tls;
+mod tls_peers;
 mod unix;
 mod watching;
 

@@ -1,19 +1,15 @@
-//! Secure connections on real sockets, with both ends ours, and with peers that are not.
+//! Secure connections on real sockets, with both ends ours.
 
-use super::certs::{self, client, name, pem_files, server, tls_client, tls_server};
-use super::kit::{Family, PATIENCE, Rig, Rigged, State, Tap, Tcp, Unix, any_port, connect, pattern};
+use super::certs::{self, name, tls_client, tls_server};
+use super::kit::{Family, Rig, Rigged, Tap, Tcp, Unix, any_port, connect, pattern};
 use crate::backend::tls::Tls;
-use crate::backend::{Connect, Context, Data, ErrorKind, Listen, Protocol, Server};
-use rustls::server::WebPkiClientVerifier;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::{Duration, Instant};
+use crate::backend::{Call, Connect, ErrorKind, Listen, Server};
+use plimsoll_sys::{TlsExt, platform_client_config};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
 
-fn serve<F: Family>(rig: &mut Rigged<F>, tls: Tls, mut make: impl FnMut() -> Tap + 'static) -> (Server, F::Place) {
+pub(super) fn serve<F: Family>(rig: &mut Rigged<F>, tls: Tls, mut make: impl FnMut() -> Tap + 'static) -> (Server, F::Place) {
     let listen: Listen = F::anywhere().into();
     let server = rig.event_loop.listen(listen.tls(tls), move |_, _| make()).unwrap();
     let place = F::place(&server);
@@ -73,6 +69,34 @@ fn a_handshake_that_fails_is_told_at_both_ends() {
 }
 
 #[test]
+fn a_client_trusts_whom_the_operating_system_trusts_or_whom_it_is_told_to() {
+    //= TLS-2, TLS-5
+    let mut rig = Rig::new();
+    let (_server, place) = serve(&mut rig, tls_server(certs::VERSIONS[1]), || Tap::new("server").echo());
+    // Nobody has chosen a provider, and none is forced on anybody.
+    let error = Tls::platform_client(name()).unwrap_err();
+    assert_eq!(error.error().kind(), ErrorKind::InvalidInput);
+    certs::provider().as_ref().clone().install_default().unwrap();
+    assert_eq!(Tls::platform_client(name()).is_ok(), platform_client_config(certs::provider()).is_ok());
+    match platform_client_config(certs::provider()) {
+        Ok(config) => {
+            rig.event_loop.hub().connect(Connect::to(place).tls(Tls::client(config, name())), Tap::new("client"));
+            rig.until_saw("client refused");
+            let error = rig.state().refusals.pop().unwrap();
+            assert_eq!((error.error().call(), error.error().kind()), (Call::Handshake, ErrorKind::TlsError));
+            assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+        }
+        // There are systems without any roots, on which nobody is trusted.
+        Err(error) => {
+            println!("skipped: {error}");
+            assert_eq!(error.error().kind(), ErrorKind::InvalidInput);
+        }
+    }
+    rig.event_loop.hub().connect(Connect::to(place).tls(tls_client(certs::VERSIONS[1])), Tap::new("other client"));
+    rig.until_saw("other client made");
+}
+
+#[test]
 fn limits_run_on_the_loops_clock() {
     //= TLS-3, TLS-4
     let mut rig = Rig::new();
@@ -82,302 +106,4 @@ fn limits_run_on_the_loops_clock() {
     rig.event_loop.hub().connect(to, Tap::new("client"));
     rig.until_saw("client refused");
     assert_eq!(rig.state().refusals[0].error().kind(), ErrorKind::TimedOut);
-}
-
-// ---- peers that are not ours ----
-
-/// A tool of the system's, whose lines come one by one; none, and a line that says so, if it is not there.
-struct Tool {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Tool {
-    fn start(name: &str, arguments: &[&str]) -> Option<Self> {
-        let mut command = Command::new(name);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) => {
-                println!("skipped: {name}: {error}");
-                return None;
-            }
-        };
-        let (send, lines) = channel();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        thread::spawn(move || {
-            for line in out.lines().map_while(Result::ok) {
-                let _ = send.send(line);
-            }
-        });
-        Some(Self { child, lines })
-    }
-
-    fn say(&mut self, line: &str) {
-        self.child.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
-    }
-
-    /// Iterates the loop until the tool has said that.
-    #[track_caller]
-    fn until_says(&self, rig: &mut Rig, what: &str) {
-        let mut said = Vec::new();
-        let deadline = Instant::now() + PATIENCE;
-        while !said.iter().any(|line: &String| line.contains(what)) {
-            let reported = rig.reports.borrow();
-            assert!(Instant::now() < deadline, "it never said {what}: {said:?}, {:?}, {reported:?}", rig.event_loop.state().log);
-            drop(reported);
-            rig.spin(Duration::from_millis(5));
-            said.extend(self.lines.try_iter());
-        }
-    }
-
-    /// Says nothing more.
-    fn finish(&mut self) {
-        self.child.stdin.take();
-    }
-
-    #[track_caller]
-    fn succeeds(mut self, rig: &mut Rig) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            rig.spin(Duration::from_millis(5));
-            if let Some(status) = self.child.try_wait().unwrap() {
-                assert!(status.success(), "{status}");
-                return;
-            }
-            assert!(Instant::now() < deadline, "it never ends");
-        }
-    }
-}
-
-impl Drop for Tool {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-const OPENSSL_VERSIONS: [&str; 2] = ["-tls1_2", "-tls1_3"];
-
-fn s_client(place: SocketAddr, arguments: &[&str]) -> Option<Tool> {
-    let (cert, _) = pem_files();
-    let at = place.to_string();
-    let common = ["s_client", "-connect", &at, "-CAfile", cert, "-verify_return_error", "-servername", "localhost"];
-    Tool::start("openssl", &[&common[..], &["-quiet", "-no_ign_eof"], arguments].concat())
-}
-
-#[test]
-fn openssl_is_served() {
-    //= TLS-1, TLS-8, TLS-17
-    for (version, argument) in certs::VERSIONS.into_iter().zip(OPENSSL_VERSIONS) {
-        let mut rig = Rig::new();
-        let (_server, place) = serve(&mut rig, tls_server(version), || Tap::new("server").echo());
-        let Some(mut peer) = s_client(place, &[argument]) else { return };
-        rig.until_saw("server made");
-        peer.say("hello\n");
-        peer.until_says(&mut rig, "hello");
-        peer.finish();
-        rig.until_saw("server lost(None)");
-        assert_eq!(rig.state().log, ["server made", "server data", "server eof", "server lost(None)"]);
-        peer.succeeds(&mut rig);
-    }
-}
-
-#[test]
-fn a_renegotiation_is_refused_and_harms_nobody() {
-    //= TLS-10, RUST-6
-    let mut rig = Rig::new();
-    let (_server, place) = serve(&mut rig, tls_server(certs::VERSIONS[0]), || Tap::new("server").echo());
-    let at = place.to_string();
-    let Some(mut peer) = Tool::start("openssl", &["s_client", "-connect", &at, "-tls1_2", "-no_ign_eof"]) else { return };
-    rig.until_saw("server made");
-    // A line with an R alone asks for it.
-    peer.say("R\n");
-    rig.until(|state| state.log.iter().any(|entry| entry.starts_with("server lost")));
-    let Some(mut other) = s_client(place, &["-tls1_2"]) else { return };
-    other.say("still here\n");
-    other.until_says(&mut rig, "still here");
-}
-
-#[test]
-fn openssl_shows_its_certificate_where_it_is_asked_to() {
-    //= TLS-2, INFO-5
-    let asking = || {
-        let roots = Arc::new(certs::roots());
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots, certs::provider()).build().unwrap();
-        Tls::server(certs::server_with(certs::VERSIONS[1], |config| config.with_client_cert_verifier(verifier)))
-    };
-    let mut rig = Rig::new();
-    let (_server, place) = serve(&mut rig, asking(), || Tap::new("server").echo());
-    let (cert, key) = pem_files();
-    let Some(mut peer) = s_client(place, &["-cert", cert, "-key", key]) else { return };
-    rig.until_saw("server made");
-    let id = rig.state().id("server");
-    assert_eq!(rig.event_loop.hub().tls_info(id).unwrap().peer_certificates.len(), 1);
-    peer.say("hello\n");
-    peer.until_says(&mut rig, "hello");
-    let Some(_nameless) = s_client(place, &[]) else { return };
-    let reports = rig.reports.clone();
-    rig.until(|_| !reports.borrow().is_empty());
-    assert!(rig.reported()[0].contains("no certificate"), "who shows none is refused");
-}
-
-/// A port on which nobody listens.
-fn free_port() -> SocketAddr {
-    TcpListener::bind(any_port()).unwrap().local_addr().unwrap()
-}
-
-#[test]
-fn openssl_serves_us() {
-    //= TLS-1, TLS-11
-    for (version, argument) in certs::VERSIONS.into_iter().zip(OPENSSL_VERSIONS) {
-        let mut rig = Rig::new();
-        let place = free_port();
-        let (cert, key) = pem_files();
-        let port = place.port().to_string();
-        let Some(peer) = Tool::start("openssl", &["s_server", "-accept", &port, "-cert", cert, "-key", key, "-rev", argument])
-        else {
-            return;
-        };
-        peer.until_says(&mut rig, "ACCEPT");
-        let tap = Tap::new("client").on("made", |cx| {
-            cx.write("one line\n");
-        });
-        let mut config = client(version);
-        config.alpn_protocols.clear();
-        let id = rig.event_loop.hub().connect(Connect::to(place).tls(Tls::client(config, name())), tap);
-        rig.until(|state| state.received("client") == b"enil eno\n");
-        rig.event_loop.hub().close(id);
-        rig.until_saw("client lost(None)");
-    }
-}
-
-const PYTHON_CLIENT: &str = r#"
-import asyncio, ssl, sys
-async def main(port, cafile):
-    context = ssl.create_default_context(cafile=cafile)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
-    message = bytes(range(256)) * 4096
-    writer.write(message)
-    assert await reader.readexactly(len(message)) == message
-    writer.close()
-    await writer.wait_closed()
-    print("done", flush=True)
-asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
-"#;
-
-const PYTHON_SERVER: &str = r#"
-import asyncio, ssl, sys
-async def echo(reader, writer):
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
-async def main(cert, key):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=context)
-    print("port", server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-asyncio.run(main(sys.argv[1], sys.argv[2]))
-"#;
-
-#[test]
-fn cpythons_asyncio_talks_to_us_in_both_roles() {
-    //= TLS-1, TLS-8, TLS-11
-    let (cert, key) = pem_files();
-    let mut rig = Rig::new();
-    let (_server, place) = serve(&mut rig, tls_server(certs::VERSIONS[1]), || Tap::new("server").echo());
-    let port = place.port().to_string();
-    let Some(peer) = Tool::start("python3", &["-c", PYTHON_CLIENT, &port, cert]) else { return };
-    peer.until_says(&mut rig, "done");
-    rig.until_saw("server lost(None)");
-    peer.succeeds(&mut rig);
-
-    let Some(peer) = Tool::start("python3", &["-c", PYTHON_SERVER, cert, key]) else { return };
-    let line = peer.lines.recv_timeout(PATIENCE).unwrap();
-    let port: u16 = line.strip_prefix("port ").unwrap().parse().unwrap();
-    let sent = pattern(1 << 20);
-    let message = sent.clone();
-    let tap = Tap::new("client").on("made", move |cx| {
-        cx.write(message.clone());
-    });
-    let mut config = client(certs::VERSIONS[1]);
-    config.alpn_protocols.clear();
-    let to = SocketAddr::from(([127, 0, 0, 1], port));
-    let id = rig.event_loop.hub().connect(Connect::to(to).tls(Tls::client(config, name())), tap);
-    rig.until(|state| state.received("client").len() == 1 << 20);
-    assert!(rig.state().received("client") == sent);
-    rig.event_loop.hub().close(id);
-    rig.until_saw("client lost(None)");
-}
-
-/// Answers one request and closes.
-struct Page;
-
-impl Protocol<State> for Page {
-    fn data_received(&mut self, cx: &mut Context<'_, State>, data: Data<'_>) {
-        if data.ends_with(b"\r\n\r\n") {
-            cx.write("HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\nover TLS 1\n");
-            cx.close();
-        }
-    }
-}
-
-#[test]
-fn curl_fetches_a_page() {
-    //= TLS-1, TLS-11
-    let mut rig = Rig::new();
-    let mut config = server(certs::VERSIONS[1]);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let listen = Listen::on(any_port()).tls(Tls::server(config));
-    let server = rig.event_loop.listen(listen, |_, _| Page).unwrap();
-    let port = server.addr().inet().unwrap().port();
-    let (cert, _) = pem_files();
-    let url = format!("https://localhost:{port}/");
-    let resolve = format!("localhost:{port}:127.0.0.1");
-    let Some(peer) = Tool::start("curl", &["--silent", "--show-error", "--cacert", cert, "--resolve", &resolve, &url]) else {
-        return;
-    };
-    peer.until_says(&mut rig, "over TLS 1");
-    peer.succeeds(&mut rig);
-}
-
-/// As much of SMTP as an upgrade takes, and then an echo.
-#[derive(Default)]
-struct Mail {
-    secure: bool,
-}
-
-impl Protocol<State> for Mail {
-    fn connection_made(&mut self, cx: &mut Context<'_, State>) {
-        cx.write("220 localhost\r\n");
-    }
-
-    fn data_received(&mut self, cx: &mut Context<'_, State>, data: Data<'_>) {
-        if self.secure {
-            cx.write(data);
-        } else if data.starts_with(b"EHLO") {
-            cx.write("250-localhost\r\n250 STARTTLS\r\n");
-        } else if &data[..] == b"STARTTLS\r\n" {
-            cx.write("220 go ahead\r\n");
-            cx.hub.start_tls(cx.id, &tls_server(certs::VERSIONS[1]), b"").unwrap();
-        }
-    }
-
-    fn start_tls_done(&mut self, cx: &mut Context<'_, State>) {
-        self.secure = true;
-        cx.state.note("upgraded");
-    }
-}
-
-#[test]
-fn openssl_upgrades_a_connection() {
-    //= TLS-18, TLS-19
-    let mut rig = Rig::new();
-    let server = rig.event_loop.listen(any_port(), |_, _| Mail::default()).unwrap();
-    let Some(mut peer) = s_client(server.addr().inet().unwrap(), &["-starttls", "smtp"]) else { return };
-    rig.until_saw("upgraded");
-    peer.say("in secret\n");
-    peer.until_says(&mut rig, "in secret");
 }
