@@ -58,6 +58,9 @@ class Record:
                 data = event[1]
                 out.append([event[0], payload(data, key, both[key], at)])
                 at += len(data)
+            elif len(event) == 3 and isinstance(event[1], bytes):
+                # A datagram, with who sent it: it is no piece of a stream.
+                out.append([event[0], payload(event[1], key, b"", 0), event[2]])
             else:
                 out.append(event)
         return out

@@ -16,6 +16,7 @@ import time
 import warnings
 
 import children
+import datagrams
 import pipes
 from lanes import Record, event_pattern
 
@@ -61,6 +62,10 @@ def error_class(error):
         errno.EHOSTUNREACH: "unreachable",
         errno.EMFILE: "descriptor-limit",
         errno.ENOMEM: "out-of-memory",
+        errno.EMSGSIZE: "too-long",
+        errno.EINVAL: "invalid",
+        errno.EAFNOSUPPORT: "unsupported",
+        socket.EAI_ADDRFAMILY: "unsupported",
     }
     if isinstance(error, OSError) and error.errno in numbers:
         return numbers[error.errno]
@@ -178,13 +183,19 @@ class Buffered(Callbacks, asyncio.BufferedProtocol):
         self.called("bu", bytes(self.memory[:n]))
 
 
+Datagram = datagrams.protocol(Callbacks)
+
+
 class Player:
+    error_class = staticmethod(error_class)
+
     def __init__(self, scenario, kind, who):
         self.scenario = scenario
         self.family = socket.AF_UNIX if kind == "unix" else socket.AF_INET
         self.kind = kind
         self.is_pipe = kind in ("read-pipe", "write-pipe")
         self.children = children.Children(self) if kind == "process" else None
+        self.datagrams = datagrams.Datagrams(self) if kind in ("udp", "unix-datagram") else None
         self.folder = None
         self.files = 0
         self.record = Record()
@@ -373,7 +384,11 @@ class Player:
         return sock.getsockname()
 
     async def open(self):
-        if self.by == "connect":
+        # Who else is there, listens and accepts.
+        listens = not self.is_pipe and not self.children and not self.datagrams
+        if self.datagrams:
+            self.datagrams.prepare()
+        elif self.by == "connect":
             there = self.link.get("listener")
             if there == "silent":
                 self.address = self.silent()
@@ -386,12 +401,12 @@ class Player:
                     sock.listen(16)
                     sock.setblocking(False)
                     self.listener = sock
-        if self.by in ("accept", "server") and self.link.get("open") != "steps" and not self.is_pipe and not self.children:
+        if self.by in ("accept", "server") and self.link.get("open") != "steps" and listens:
             await self.listen()
         if self.by == "server" or self.link.get("open") == "steps":
             return
         for live in self.lives[:1] if self.children else self.lives:
-            if self.by == "accept" and not self.is_pipe and not self.children:
+            if self.by == "accept" and listens:
                 self.connect_peer(live)
                 await self.until(lambda: live.made)
             else:
@@ -450,6 +465,8 @@ class Player:
 
     def protocol(self, live, name=None):
         behaviour = self.protocols[name] if name else live.behaviour
+        if self.datagrams:
+            return Datagram(self, live, name)
         return (Buffered if "buffer" in behaviour else Streaming)(self, live, name)
 
     def connect_peer(self, live):
@@ -513,6 +530,8 @@ class Player:
             connect = self.loop.connect_read_pipe if self.kind == "read-pipe" else self.loop.connect_write_pipe
             await connect(factory, pipe)
             self.kept.remove(pipe)
+        elif self.datagrams:
+            await self.datagrams.open(live, factory)
         elif self.by == "adopt":
             sock = self.given(live)
             # It is the loop's only where it works.
@@ -572,7 +591,7 @@ class Player:
                 live.ends = (live.peer.getpeername(), live.peer.getsockname())
             return True
 
-        if self.by == "connect":
+        if self.by == "connect" and not self.datagrams:
             await self.until(accepted)
 
     # ---- commands of the application ----
@@ -638,6 +657,8 @@ class Player:
         if verb in ("kill", "terminate", "signal"):
             getattr(transport, "send_signal" if verb == "signal" else verb)(*args)
             return "Done"
+        if verb in ("send", "send_to"):
+            return self.datagrams.send(live, transport, self.payload(args[0]), args[1] if verb == "send_to" else None)
         if verb in ("write", "write_spoilt"):
             return self.write(live, transport, [self.payload(args[0])], verb)
         if verb == "writelines":
@@ -786,10 +807,14 @@ class Player:
         elif verb == "wait":
             name, amount = (args[0], 1) if isinstance(args[0], str) else next(iter(args[0].items()))
             await self.until(lambda: self.record.amount(actor, name) >= amount)
+        elif kind == "peer" and self.datagrams:
+            await self.datagrams.peer(self.live_of(actor), verb, args)
         elif kind == "peer":
             await self.peer(self.live_of(actor), verb, args)
         elif verb == "open":
             await self.connect(self.live_of(actor))
+        elif verb == "fill" and self.datagrams:
+            await self.datagrams.fill(self.live_of(actor), args[0])
         elif verb == "fill":
             await self.fill(self.live_of(actor), args[0])
         elif verb == "turn":

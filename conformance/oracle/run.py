@@ -78,7 +78,8 @@ def main():
     loop = new_loop()
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
-    out = sys.stdout
+    # uvloop prints what it fails to send: it has no place among the lines.
+    out, sys.stdout = sys.stdout, sys.stderr
     if options.record:
         target = HERE / "recorded" / f"{options.loop}.jsonl"
         target.parent.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ use super::stage::Stage;
 use crate::sim::{Failure, Syscall};
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Addr, Command, Hub, Remote, Report, Resource, StreamId};
+use plimsoll_core::{Addr, Command, Datagram, Hub, Remote, Report, Resource, StreamId};
 use std::rc::Rc;
 use std::{fs, io};
 
@@ -77,6 +77,14 @@ pub(crate) trait PeerEnd {
     fn unread(&self) -> Option<usize>;
 }
 
+/// The other end of a datagram endpoint: every call returns at once. Dropping it closes it.
+pub(crate) trait Mailbox {
+    fn address(&self) -> Addr;
+    /// Sends, to whom it is paired with if to nobody else; whether there was room. What cannot be sent is lost.
+    fn send(&mut self, payload: &[u8], to: Option<&Addr>) -> bool;
+    fn receive(&mut self) -> Option<(Vec<u8>, Addr)>;
+}
+
 /// The readers of what stands for stdin, stdout and stderr, where that is a file.
 pub(crate) type Files = [Option<Box<dyn PeerEnd>>; 3];
 
@@ -108,6 +116,12 @@ pub(crate) trait Host {
     fn pipe(&mut self, id: StreamId) -> Option<&'static str>;
     /// What is given to the loop as a connection, and its other end, if it has one.
     fn given(&mut self, what: Given, link: &Link) -> io::Result<(Resource, Option<Box<dyn PeerEnd>>)>;
+    /// A datagram socket of a peer's, at an address of its own.
+    fn mailbox(&mut self) -> io::Result<Box<dyn Mailbox>>;
+    /// A datagram socket for the loop to adopt.
+    fn datagram_socket(&mut self, open: &Datagram) -> io::Result<Resource>;
+    /// One of a pair of Unix datagram sockets, for the loop to adopt, and the other one.
+    fn datagram_pair(&mut self) -> io::Result<(Resource, Box<dyn Mailbox>)>;
     /// The child of the scenario, ready to be started, and who reads the files that it writes.
     fn command(&mut self, scenario: &Scenario) -> io::Result<(Command, Files)>;
     /// A child that waits for it goes on.

@@ -1,7 +1,8 @@
 //! The backends as hosts, on real sockets.
 
 use super::child::Std;
-use super::host::{Files, Host, PeerEnd, open_descriptors};
+use super::host::{Files, Host, Mailbox, PeerEnd, open_descriptors};
+use super::mail_real::{self, RealMailbox};
 use super::model::{Given, Kind, Link, Scenario};
 use super::peer_real::{Places, RealPeer, name, socket};
 use super::stage::Stage;
@@ -9,10 +10,10 @@ use core::cell::{Cell, RefCell};
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use plimsoll_core::testing::TraceChecker;
-use plimsoll_core::{Addr, Command, Hub, Remote, Report, Resource, Stdio, StreamId};
+use plimsoll_core::{Addr, Command, Datagram, Hub, Remote, Report, Resource, Stdio, StreamId};
 use plimsoll_sys::{EventLoop, HubExt, PipeKind, Selector};
 use rustix::process::{Resource as ResourceLimit, Rlimit, getrlimit, setrlimit};
-use socket2::Socket;
+use socket2::{Domain, Socket, Type};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::UdpSocket;
@@ -106,9 +107,10 @@ impl<P: Selector> Host for Real<P> {
     }
 
     fn place(&mut self) -> Addr {
-        match self.event_loop.state().scenario.link.kind {
-            Kind::Unix => self.places.next(),
-            _ => Addr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        if self.event_loop.state().scenario.link.kind.is_unix() {
+            self.places.next()
+        } else {
+            Addr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         }
     }
 
@@ -187,6 +189,20 @@ impl<P: Selector> Host for Real<P> {
             Given::Datagram => (UdpSocket::bind(here)?.into(), None),
         };
         Ok((Resource::new(ours), peer))
+    }
+
+    fn mailbox(&mut self) -> io::Result<Box<dyn Mailbox>> {
+        let here = Datagram::on(self.place());
+        RealMailbox::boxed(mail_real::bound(&here)?)
+    }
+
+    fn datagram_socket(&mut self, open: &Datagram) -> io::Result<Resource> {
+        Ok(Resource::new(OwnedFd::from(mail_real::bound(open)?)))
+    }
+
+    fn datagram_pair(&mut self) -> io::Result<(Resource, Box<dyn Mailbox>)> {
+        let (ours, theirs) = Socket::pair(Domain::UNIX, Type::DGRAM, None)?;
+        Ok((Resource::new(OwnedFd::from(ours)), RealMailbox::boxed(theirs)?))
     }
 
     fn command(&mut self, scenario: &Scenario) -> io::Result<(Command, Files)> {

@@ -1,14 +1,14 @@
 //! The simulated kernels as hosts.
 
 use super::child::Std;
-use super::host::{Files, Host, PeerEnd, Seen};
+use super::host::{Files, Host, Mailbox, PeerEnd, Seen};
 use super::model::{Given, Kind, Link, Scenario};
 use super::stage::Stage;
-use crate::sim::{self, Failure, Faults, Peer, PeerListener, Sim, SimLoop, SocketVisitor, Syscall};
+use crate::sim::{self, DatagramPeer, Failure, Faults, Peer, PeerListener, Sim, SimLoop, SocketVisitor, Syscall};
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Addr, Command, Hub, Remote, Report, Resource, SocketOption, Stdio, StreamId};
+use plimsoll_core::{Addr, Command, Datagram, Hub, Remote, Report, Resource, SocketOption, Stdio, StreamId};
 use std::io;
 use std::rc::Rc;
 
@@ -63,9 +63,10 @@ impl Simulated {
 
     fn next_address(&mut self) -> Addr {
         self.port += 1;
-        match self.sim_loop.state().scenario.link.kind {
-            Kind::Unix => Addr::unix(format!("/scenario/{}", self.port)),
-            _ => SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)).into(),
+        if self.sim_loop.state().scenario.link.kind.is_unix() {
+            Addr::unix(format!("/scenario/{}", self.port))
+        } else {
+            SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)).into()
         }
     }
 }
@@ -111,9 +112,10 @@ impl Host for Simulated {
     }
 
     fn place(&mut self) -> Addr {
-        match self.sim_loop.state().scenario.link.kind {
-            Kind::Unix => self.next_address(),
-            _ => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
+        if self.sim_loop.state().scenario.link.kind.is_unix() {
+            self.next_address()
+        } else {
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()
         }
     }
 
@@ -198,6 +200,23 @@ impl Host for Simulated {
             Given::Unconnected => (Resource::new(sim.connecting_socket(SILENT)), None),
             Given::Datagram => (Resource::new(sim.datagram_socket(at)), None),
         })
+    }
+
+    fn mailbox(&mut self) -> io::Result<Box<dyn Mailbox>> {
+        let at = self.next_address();
+        let peer = self.sim().datagram_peer(at);
+        peer.stall();
+        Ok(Box::new(SimMailbox(peer)))
+    }
+
+    fn datagram_socket(&mut self, open: &Datagram) -> io::Result<Resource> {
+        Ok(Resource::new(self.sim().datagram_socket(open.clone())))
+    }
+
+    fn datagram_pair(&mut self) -> io::Result<(Resource, Box<dyn Mailbox>)> {
+        let (ours, peer) = self.sim().datagram_pair();
+        peer.stall();
+        Ok((Resource::new(ours), Box::new(SimMailbox(peer))))
     }
 
     fn command(&mut self, scenario: &Scenario) -> io::Result<(Command, Files)> {
@@ -315,6 +334,26 @@ impl PeerEnd for SimPeer {
 
     fn unread(&self) -> Option<usize> {
         None
+    }
+}
+
+struct SimMailbox(DatagramPeer);
+
+impl Mailbox for SimMailbox {
+    fn address(&self) -> Addr {
+        self.0.addr()
+    }
+
+    fn send(&mut self, payload: &[u8], to: Option<&Addr>) -> bool {
+        match to {
+            Some(to) => self.0.send_to(payload, to.clone()),
+            None => self.0.send(payload),
+        }
+    }
+
+    fn receive(&mut self) -> Option<(Vec<u8>, Addr)> {
+        self.0.read(1);
+        self.0.recv().pop()
     }
 }
 

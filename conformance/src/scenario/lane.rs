@@ -107,11 +107,11 @@ pub struct Record {
 }
 
 impl Record {
-    /// Adds an event; bytes behind bytes become one event.
+    /// Adds an event; bytes of a stream behind others become one event, and datagrams stay what they are.
     pub fn push(&mut self, lane: &str, event: Event) {
         self.timeline.event(lane, &event);
         let lane = self.lanes.entry(lane.into()).or_default();
-        if let (Some(last), Some(bytes)) = (lane.last_mut(), event.bytes()) {
+        if let (Some(last), Some(bytes), 1) = (lane.last_mut(), event.bytes(), event.args.len()) {
             if last.name == event.name {
                 if let Some(Arg::Bytes(before)) = last.args.first_mut() {
                     before.extend_from_slice(bytes);
@@ -128,11 +128,12 @@ impl Record {
         self.lanes.get(name).map_or(&[], |lane| lane)
     }
 
-    /// How often an event is in a lane; for data, how many bytes of it.
+    /// How often an event is in a lane; for the data of a stream, how many bytes of it.
     #[must_use]
     pub fn amount(&self, lane: &str, event: &str) -> usize {
         let found = self.lane(lane).iter().filter(|candidate| candidate.name == event);
-        found.map(|event| event.bytes().map_or(1, <[u8]>::len)).sum()
+        let bytes = |event: &Event| event.bytes().filter(|_| event.args.len() == 1).map_or(1, <[u8]>::len);
+        found.map(bytes).sum()
     }
 
     /// How much has happened: changes whenever something does.

@@ -11,12 +11,15 @@ mod host_real;
 mod host_sim;
 pub mod judge;
 pub mod lane;
+#[cfg(feature = "backends")]
+mod mail_real;
 mod model;
 pub(crate) mod node;
 pub mod oracle;
 mod parse;
 mod parse_check;
 mod parse_child;
+mod parse_datagram;
 mod parse_expect;
 mod parse_kind;
 mod parse_link;
@@ -24,6 +27,7 @@ mod pattern;
 #[cfg(feature = "backends")]
 mod peer_real;
 mod perform;
+mod perform_datagram;
 mod perform_process;
 #[cfg(feature = "backends")]
 mod pipe_real;
@@ -31,6 +35,7 @@ pub mod play;
 pub(crate) mod report;
 pub mod schema;
 mod stage;
+mod stage_datagram;
 mod stage_process;
 pub mod timeline;
 pub mod torture;

@@ -114,6 +114,10 @@ pub enum Kind {
     WritePipe,
     /// A child process.
     Process,
+    /// A UDP socket.
+    Udp,
+    /// A Unix datagram socket.
+    UnixDatagram,
 }
 
 impl Kind {
@@ -126,18 +130,32 @@ impl Kind {
             Self::ReadPipe => "read-pipe",
             Self::WritePipe => "write-pipe",
             Self::Process => "process",
+            Self::Udp => "udp",
+            Self::UnixDatagram => "unix-datagram",
         }
     }
 
     /// The kind of that name.
     pub(crate) fn named(word: &str) -> Option<Self> {
-        [Self::Tcp, Self::Unix, Self::ReadPipe, Self::WritePipe, Self::Process].into_iter().find(|kind| kind.word() == word)
+        let all = [Self::Tcp, Self::Unix, Self::ReadPipe, Self::WritePipe, Self::Process, Self::Udp, Self::UnixDatagram];
+        all.into_iter().find(|kind| kind.word() == word)
     }
 
     /// Whether bytes go in one direction only.
     #[must_use]
     pub const fn is_pipe(self) -> bool {
         matches!(self, Self::ReadPipe | Self::WritePipe)
+    }
+
+    /// Whether what goes are datagrams.
+    #[must_use]
+    pub const fn is_datagram(self) -> bool {
+        matches!(self, Self::Udp | Self::UnixDatagram)
+    }
+
+    /// Whether its addresses are paths.
+    pub(crate) const fn is_unix(self) -> bool {
+        matches!(self, Self::Unix | Self::UnixDatagram)
     }
 }
 
@@ -232,6 +250,8 @@ pub(crate) struct Link {
     pub(crate) on: Vec<At>,
     pub(crate) backlog: Option<u32>,
     pub(crate) reuse_port: bool,
+    /// It may send to everybody at once, and hears everybody although it has a remote address.
+    pub(crate) broadcast: bool,
 }
 
 impl Link {
@@ -339,6 +359,19 @@ impl Payload {
     }
 }
 
+/// Whom a datagram is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Target {
+    App(usize),
+    Peer(usize),
+    /// Where nobody is.
+    Nobody,
+    /// Port 0 of this machine.
+    PortZero,
+    /// An address of the other family of the internet.
+    OtherFamily,
+}
+
 /// A mark: a number of bytes, or the size of the queue at that moment and so many more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mark {
@@ -378,6 +411,7 @@ pub(crate) enum Act {
     Settle,
     Connect,
     Send(Payload),
+    SendTo(Payload, Target),
     Recv(usize),
     RecvEof,
     DrainUntil(usize),

@@ -3,6 +3,7 @@
 use super::Problem;
 use super::model::{Act, Actor, Behaviour, Command, Connection, Departure, Kind, Mark, Payload, Reaction, Scenario};
 use super::node::{Keys, Node, Source, Value};
+use super::parse_datagram::target;
 use super::parse_expect::{expect, expects};
 use super::parse_link::link;
 use super::words::{ACTORS, CALLBACKS, FOLDERS, NEEDS, OTHERS, PROBES, Place, SERVER_PROBES, Verb};
@@ -366,6 +367,7 @@ impl Reader<'_> {
             (_, "write_spoilt", _, [data]) => Act::WriteSpoilt(self.payload(data)?),
             (_, "writelines", _, [lines]) => Act::WriteLines(self.pieces(lines)?),
             (_, "send", _, [data]) => Act::Send(self.payload(data)?),
+            (_, "send_to", _, [data, to]) => Act::SendTo(self.payload(data)?, target(source, &self.names.connections, to)?),
             (_, "limits", _, [limits]) => self.limits(limits)?,
             (_, "set_protocol", _, [name]) => Act::SetProtocol(declared(name, &self.names.protocols, "protocol")?),
             (Actor::Server, "probe", _, [what]) => Act::Probe(one_of(what, SERVER_PROBES)?),

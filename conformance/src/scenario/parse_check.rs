@@ -73,7 +73,7 @@ impl Walk<'_> {
                     return wrong("this connection was not opened yet".into());
                 }
                 (Actor::Peer(_), _) if link.there != There::Peer => return wrong("nobody answers: there is no peer".into()),
-                (Actor::Peer(_), _) if link.way == Way::Adopt && link.given != Given::Connected => {
+                (Actor::Peer(_), _) if link.way == Way::Adopt && link.given != Given::Connected && !link.kind.is_datagram() => {
                     return wrong("what is given is not connected: there is no peer".into());
                 }
                 (Actor::Peer(_), _) if !link.through.is_pipe() => {
@@ -94,7 +94,8 @@ impl Walk<'_> {
                         Act::Eof => finished[n] = true,
                         Act::Recv(more) => {
                             received[n] = received[n].saturating_add(*more);
-                            self.reaches(command, "data", received[n])?;
+                            let what = if link.kind.is_datagram() { "dgram" } else { "data" };
+                            self.reaches(command, what, received[n])?;
                         }
                         _ => {}
                     }
@@ -167,6 +168,10 @@ impl Walk<'_> {
             }
         }
         for behaviour in of_connections.chain(scenario.protocols.values()) {
+            if scenario.link.kind.is_datagram() && (behaviour.keep_open || behaviour.buffer.is_some() || behaviour.factory_raises)
+            {
+                return Err(self.source.problem(1, "`eof`, `buffer` and `factory` say nothing of datagrams"));
+            }
             for reaction in behaviour.on.values() {
                 for command in reaction.first.iter().chain(&reaction.each) {
                     self.command(command)?;

@@ -16,7 +16,7 @@ pub(crate) fn expects(source: &Source<'_>, node: &Node, names: &Names) -> Result
         for name in &names.connections {
             let full = if name.is_empty() { kind.to_owned() } else { format!("{kind}.{name}") };
             if let Some(node) = keys.get(&full) {
-                lanes.insert(full.clone(), lane(source, node, names, kind)?);
+                lanes.insert(full.clone(), lane(source, node, names, &full)?);
             }
         }
     }
@@ -30,7 +30,10 @@ pub(crate) fn expects(source: &Source<'_>, node: &Node, names: &Names) -> Result
 }
 
 /// One lane.
-pub(crate) fn expect(source: &Source<'_>, node: &Node, kind: &str, protocols: &[String]) -> Result<Expect, Problem> {
+pub(crate) fn expect(source: &Source<'_>, node: &Node, lane: &str, protocols: &[String]) -> Result<Expect, Problem> {
+    let (kind, name) = lane.split_once('.').map_or((lane, None), |(kind, name)| (kind, Some(name)));
+    let other = if kind == "app" { "peer" } else { "app" };
+    let opposite = name.map_or_else(|| other.to_owned(), |name| format!("{other}.{name}"));
     let events = match kind {
         "app" => APP_EVENTS,
         "peer" => PEER_EVENTS,
@@ -39,7 +42,7 @@ pub(crate) fn expect(source: &Source<'_>, node: &Node, kind: &str, protocols: &[
         "hook" => HOOK_EVENTS,
         _ => HOST_EVENTS,
     };
-    let reader = Reader { source, events, protocols, classes: if kind == "hook" { REPORTS } else { CLASSES } };
+    let reader = Reader { source, events, protocols, opposite, classes: if kind == "hook" { REPORTS } else { CLASSES } };
     if matches!(node.value, Value::List(_)) {
         return Ok(Expect::Sequence(reader.sequence(node)?));
     }
@@ -60,6 +63,8 @@ struct Reader<'a> {
     source: &'a Source<'a>,
     events: &'static [(&'static str, EventShape)],
     protocols: &'a [String],
+    /// By whom a datagram is sent if nobody is named.
+    opposite: String,
     classes: &'static [&'static str],
 }
 
@@ -104,6 +109,10 @@ impl Reader<'_> {
         let args = match (shape, args) {
             (EventShape::Alone, []) => Vec::new(),
             (EventShape::Payload, [bytes]) => vec![Want::Bytes(self.bytes(bytes)?)],
+            (EventShape::Datagram, [bytes]) => {
+                vec![Want::Bytes(self.bytes(bytes)?), Want::Is(Arg::Word(self.opposite.clone()))]
+            }
+            (EventShape::Datagram, [bytes, from]) => vec![Want::Bytes(self.bytes(bytes)?), self.plain(from)?],
             (EventShape::Class, [class]) => {
                 let words: Vec<String> = source.text(class)?.split('|').map(Into::into).collect();
                 if let Some(word) = words.iter().find(|word| !self.classes.contains(&word.as_str())) {
@@ -116,6 +125,7 @@ impl Reader<'_> {
                 let needs = match shape {
                     EventShape::Alone => "nothing behind its name",
                     EventShape::Payload => "its bytes behind its name",
+                    EventShape::Datagram => "its bytes behind its name, and may have by whom it was sent",
                     _ => "the class of the error behind its name",
                 };
                 return Err(source.problem(node.line, format!("`{base}` has {needs}")));

@@ -2,6 +2,7 @@
 
 use super::child::Std;
 use super::model::{Act, Actor, Command, Kind, Link};
+use super::parse_datagram;
 
 /// Why a command makes no sense on one of the kinds of the file.
 pub(crate) fn refusal(link: &Link, command: &Command) -> Option<String> {
@@ -19,6 +20,9 @@ pub(crate) fn refusal(link: &Link, command: &Command) -> Option<String> {
             }
             (Kind::Process, Actor::Peer(n)) => (link.stdio[n - 1] != Std::File || !matches!(command.act, Act::RecvEof))
                 .then_some("there is somebody only where a descriptor is a file, and he reads it: `recv-eof`"),
+            (kind, Actor::App(_)) if kind.is_datagram() => parse_datagram::of_app(kind, &command.act),
+            (kind, Actor::Peer(_)) if kind.is_datagram() => parse_datagram::of_peer(&command.act),
+            (kind, Actor::Server) if kind.is_datagram() => Some("a datagram endpoint has no server"),
             (_, Actor::App(_) | Actor::Peer(_))
                 if matches!(command.act, Act::Kill | Act::Terminate | Act::Signal(_) | Act::Go)
                     || is_of_process(&command.act) =>
@@ -28,6 +32,8 @@ pub(crate) fn refusal(link: &Link, command: &Command) -> Option<String> {
             (Kind::ReadPipe | Kind::WritePipe, Actor::Server) => Some("a pipe has no server"),
             _ => None,
         };
+        let app = matches!(command.actor, Actor::App(_));
+        let why = why.or_else(|| parse_datagram::of_others(&command.act, app).filter(|_| !kind.is_datagram()));
         why.map(|why| format!("{why} (kind `{}`)", kind.word()))
     })
 }
@@ -38,7 +44,8 @@ pub(crate) fn never_called(link: &Link, connection: usize, callback: &str) -> bo
         (Kind::Process, 0) => &["cm", "exited", "lost"],
         (Kind::Process, 1) => &["pause", "resume", "lost"],
         (Kind::Process, _) => &["data", "lost"],
-        _ => return callback == "exited",
+        (kind, _) if kind.is_datagram() => &["cm", "dgram", "err", "pause", "resume", "lost"],
+        _ => return ["exited", "dgram", "err"].contains(&callback),
     };
     !has.contains(&callback)
 }

@@ -48,6 +48,7 @@ pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String
     }
     let backlog = only("backlog", &[Way::Server])?.map(|node| source.count(node)).transpose()?;
     let reuse_port = yes(only("reuse_port", &[Way::Server])?, false)?;
+    let broadcast = yes(only("broadcast", &[Way::Connect])?, false)?;
     let through = through(source, &keys, &kinds)?;
     let process = kinds.contains(&Kind::Process);
     let stdio = parse_child::stdio(source, &keys, &kinds)?;
@@ -98,11 +99,13 @@ pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String
         on,
         backlog,
         reuse_port,
+        broadcast,
     };
+    super::parse_datagram::of_link(&link).map_err(|why| source.problem(node.line, why))?;
     if link.is_sized() && (!link.on.is_empty() || link.backlog.is_some() || link.reuse_port) {
         return Err(source.problem(node.line, "buffers do not go with options of the server: its socket is made beforehand"));
     }
-    if link.kinds.contains(&Kind::Unix) && (link.local.is_some() || !link.on.is_empty() || link.reuse_port) {
+    if link.kinds.iter().any(|kind| kind.is_unix()) && (link.local.is_some() || !link.on.is_empty() || link.reuse_port) {
         return Err(source.problem(node.line, "Unix sockets have no IP addresses and do not share them"));
     }
     keys.end(source)?;

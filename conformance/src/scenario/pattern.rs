@@ -42,6 +42,15 @@ impl Bytes {
 }
 
 impl Bytes {
+    /// Whether all of these are such, where they are not a piece of a stream.
+    fn is(&self, bytes: &[u8], streams: &Streams) -> bool {
+        match self.resolve(streams) {
+            Part::Bytes { left, open: false } => left == bytes,
+            Part::Bytes { left, open: true } => matches!(self, Self::Anything) || left.starts_with(bytes),
+            _ => false,
+        }
+    }
+
     /// How many they can be, where so many are `sent`; `None` if that cannot be known beforehand.
     fn most(&self, sent: Option<usize>) -> Option<usize> {
         match self {
@@ -353,6 +362,8 @@ fn take(name: &str, args: &[Want], event: &Event, streams: &Streams, out: &mut B
     let fits = |(want, arg): (&Want, &Arg)| match (want, arg) {
         (Want::Is(want), arg) => want == arg,
         (Want::OneOf(words), Arg::Word(word)) => words.contains(word),
+        // Of a datagram: it comes whole, or not at all.
+        (Want::Bytes(want), Arg::Bytes(bytes)) => want.is(bytes, streams),
         _ => false,
     };
     if args.len() == event.args.len() && args.iter().zip(&event.args).all(fits) {

@@ -16,7 +16,7 @@ use std::process;
 
 /// A socket with the buffers of the link, set before anything else: the window that is offered depends on them.
 pub(crate) fn socket(link: &Link) -> io::Result<Socket> {
-    let domain = if link.kind == Kind::Unix { Domain::UNIX } else { Domain::IPV4 };
+    let domain = if link.kind.is_unix() { Domain::UNIX } else { Domain::IPV4 };
     let socket = Socket::new(domain, Type::STREAM, None)?;
     if let Some(bytes) = link.sndbuf {
         socket.set_send_buffer_size(bytes)?;
@@ -37,7 +37,7 @@ pub(crate) fn name(at: &Addr) -> io::Result<SockAddr> {
 }
 
 /// The other way round.
-fn address(name: &SockAddr) -> Option<Addr> {
+pub(crate) fn address(name: &SockAddr) -> Option<Addr> {
     if let Some(at) = name.as_socket() {
         return Some(at.into());
     }

@@ -2,17 +2,20 @@
 
 use super::lane::{Arg, Event};
 use super::model::{Act, Actor, Command, Mark};
+use super::perform_datagram::of_datagram;
 use super::perform_process::of_process;
 use super::stage::{Player, Stage, raise};
 use core::time::Duration;
-use plimsoll_core::{Addr, Hub, Refusal, StreamId, WriteLimits, WriteStatus};
+use plimsoll_core::{Addr, EndpointId, Hub, Refusal, WriteLimits, WriteStatus};
 
-const fn word_of(status: WriteStatus) -> &'static str {
+pub(crate) const fn word_of(status: WriteStatus) -> &'static str {
     match status {
         WriteStatus::Accepted => "Accepted",
         WriteStatus::Paused => "Paused",
         WriteStatus::Discarded => "Discarded",
         WriteStatus::Refused(Refusal::Unsupported) => "Unsupported",
+        WriteStatus::Refused(Refusal::NotConnected) => "NotConnected",
+        WriteStatus::Refused(Refusal::AddressMismatch) => "AddressMismatch",
         _ => "WriteAfterEof",
     }
 }
@@ -44,7 +47,15 @@ fn of_connection(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, act
     if matches!(act, Act::Open) {
         stage.connect(hub, connection);
     }
-    let Some(id) = stage.connections[connection].id else { return ("open", Some("not open")) };
+    let Some(any) = stage.connections[connection].id else { return ("open", Some("not open")) };
+    if let Some(answer) = of_endpoint(hub, stage, connection, any, act) {
+        return answer;
+    }
+    let id = match any {
+        EndpointId::Stream(id) => id,
+        EndpointId::Datagram(id) => return of_datagram(hub, stage, connection, id, act),
+        _ => return ("", None),
+    };
     match act {
         Act::Write(payload) => {
             let bytes = payload.bytes();
@@ -67,22 +78,30 @@ fn of_connection(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, act
             return ("writelines", Some(word_of(status)));
         }
         Act::WriteEof => return ("write_eof", Some(hub.write_eof(id).map_or("Unsupported", |()| "Done"))),
-        Act::Close => hub.close(id),
-        Act::Abort | Act::GiveUp => hub.abort(id),
-        Act::PauseReading => hub.pause_reading(id),
-        Act::ResumeReading => hub.resume_reading(id),
-        Act::Limits { low, high } => return ("limits", Some(limits(hub, id, *low, *high))),
         Act::SetProtocol(name) => {
             let protocol = stage.protocol(connection, Some(name));
             hub.set_boxed_protocol(id, protocol);
         }
+        _ => {}
+    }
+    ("", None)
+}
+
+/// What is said alike to endpoints of every kind; `None`: it is not one of those.
+fn of_endpoint(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, id: EndpointId, act: &Act) -> Option<Answer> {
+    match act {
+        Act::Close => hub.close(id),
+        Act::Abort | Act::GiveUp => hub.abort(id),
+        Act::PauseReading => hub.pause_reading(id),
+        Act::ResumeReading => hub.resume_reading(id),
+        Act::Limits { low, high } => return Some(("limits", Some(limits(hub, id, *low, *high)))),
         Act::Probe(what) => {
             let event = probe(hub, stage, connection, id, what);
             stage.note(connection, event);
         }
-        _ => {}
+        _ => return None,
     }
-    ("", None)
+    Some(("", None))
 }
 
 fn keep(stage: &mut Stage, connection: usize, status: WriteStatus, bytes: &[u8]) {
@@ -92,7 +111,7 @@ fn keep(stage: &mut Stage, connection: usize, status: WriteStatus, bytes: &[u8])
     }
 }
 
-fn limits(hub: &mut Hub<Stage>, id: StreamId, low: Option<Mark>, high: Option<Mark>) -> &'static str {
+fn limits(hub: &mut Hub<Stage>, id: EndpointId, low: Option<Mark>, high: Option<Mark>) -> &'static str {
     let size = hub.write_buffer_size(id);
     let (low, high) = (low.map(|mark| mark.resolve(size)), high.map(|mark| mark.resolve(size)));
     let limits = match (low, high) {
@@ -104,7 +123,7 @@ fn limits(hub: &mut Hub<Stage>, id: StreamId, low: Option<Mark>, high: Option<Ma
     limits.map_or("InvalidInput", |limits| word_of(hub.set_write_buffer_limits(id, limits)))
 }
 
-fn probe(hub: &mut Hub<Stage>, stage: &Stage, connection: usize, id: StreamId, what: &str) -> Event {
+fn probe(hub: &mut Hub<Stage>, stage: &Stage, connection: usize, id: EndpointId, what: &str) -> Event {
     let event = Event::new("probe").word(what);
     let named = |addr: Option<Addr>, own: Option<&Addr>, word: &str| match addr.as_ref() {
         None => "none".to_owned(),
@@ -117,7 +136,7 @@ fn probe(hub: &mut Hub<Stage>, stage: &Stage, connection: usize, id: StreamId, w
         "reading" => event.with(Arg::Bool(hub.is_reading(id))),
         "paused" => event.with(Arg::Bool(hub.is_writing_paused(id))),
         "size" => event.with(Arg::Int(hub.write_buffer_size(id) as i64)),
-        "can_write_eof" => event.with(Arg::Bool(hub.can_write_eof(id))),
+        "can_write_eof" => event.with(Arg::Bool(id.stream().is_some_and(|id| hub.can_write_eof(id)))),
         "limits" => match hub.write_buffer_limits(id) {
             Some(limits) => event.with(Arg::Int(limits.low() as i64)).with(Arg::Int(limits.high() as i64)),
             None => event.word("none"),

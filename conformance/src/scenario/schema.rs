@@ -3,8 +3,8 @@
 use super::parse_child::STDIO;
 use super::words::{
     ACTORS, APP, APP_EVENTS, CALLBACKS, CHILD, CLASSES, EventShape, FOLDERS, HOOK_EVENTS, HOST_EVENTS, KINDS, LISTENERS,
-    LOOP_EVENTS, NEEDS, OTHERS, PEER_EVENTS, PROBES, REPORTS, ROLES, SERVER_EVENTS, SERVER_PROBES, SOCKETS, Shape, THROUGH, Verb,
-    WAYS,
+    LOOP_EVENTS, NEEDS, OTHERS, PEER_EVENTS, PROBES, REPORTS, ROLES, SERVER_EVENTS, SERVER_PROBES, SOCKETS, Shape, TARGETS,
+    THROUGH, Verb, WAYS,
 };
 use crate::sim::Syscall;
 use serde_json::{Value, json};
@@ -72,6 +72,7 @@ pub fn schema() -> Value {
             "on": list(&text),
             "backlog": count,
             "reuse_port": { "type": "boolean" },
+            "broadcast": { "type": "boolean" },
         }), &["kind"]),
         "child": list(&json!({ "type": "array", "minItems": 1, "prefixItems": [{ "enum": child }] })),
         "app": app,
@@ -155,6 +156,10 @@ fn argument(shape: Shape) -> Value {
             let nth = json!({ "type": "integer", "minimum": 1 });
             closed(json!({ "call": { "enum": calls }, "error": { "enum": errors }, "nth": nth }), &["call", "error"])
         }
+        Shape::Target => {
+            let words: Vec<&str> = TARGETS.iter().map(|(word, _)| *word).collect();
+            json!({ "type": "string", "pattern": format!("^((app|peer)(\\.[a-z0-9]+)?|{})$", words.join("|")) })
+        }
         Shape::Count => json!({ "type": "integer", "minimum": 0 }),
         Shape::Limits => closed(json!({ "low": mark, "high": mark }), &[]),
         Shape::Probe => json!({ "enum": PROBES }),
@@ -204,6 +209,11 @@ fn lane(events: &[(&str, EventShape)], classes: &[&str]) -> Value {
         match shape {
             EventShape::Alone => forms.extend([named.clone(), tuple(vec![named])]),
             EventShape::Payload => forms.push(tuple(vec![named, json!({ "$ref": "#/$defs/bytes" })])),
+            EventShape::Datagram => {
+                let bytes = json!({ "$ref": "#/$defs/bytes" });
+                forms.push(tuple(vec![named.clone(), bytes.clone()]));
+                forms.push(tuple(vec![named, bytes, json!({ "type": "string" })]));
+            }
             EventShape::Class => forms.push(tuple(vec![named, json!({ "type": "string", "pattern": class })])),
             EventShape::Any => {
                 forms.push(named.clone());

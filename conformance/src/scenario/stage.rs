@@ -3,6 +3,7 @@
 use super::lane::{Arg, Event, Record};
 use super::model::{Act, Command, Kind, Reaction, Scenario};
 use super::perform::perform;
+use super::stage_datagram::Opening;
 use core::num::NonZeroUsize;
 use core::panic::AssertUnwindSafe;
 use plimsoll_core::{
@@ -27,6 +28,8 @@ pub(crate) struct Stage {
     pub(crate) process: Option<ProcessId>,
     /// What `open` connects to.
     pub(crate) target: Option<Connect>,
+    /// Where datagrams reach nobody.
+    pub(crate) nobody: Option<Addr>,
     /// What `call_later` last set, by the name of the job.
     pub(crate) timers: BTreeMap<String, TimerId>,
     /// How many connections the server has been given.
@@ -37,7 +40,9 @@ pub(crate) struct Stage {
 /// A connection of the scenario's.
 #[derive(Default, Debug)]
 pub(crate) struct Live {
-    pub(crate) id: Option<StreamId>,
+    pub(crate) id: Option<EndpointId>,
+    /// What `open` makes a datagram endpoint of.
+    pub(crate) opening: Option<Opening>,
     /// As its peer sees them: ours, and its own.
     pub(crate) ends: Option<(Addr, Addr)>,
     pub(crate) filled: usize,
@@ -55,6 +60,7 @@ impl Stage {
             command: None,
             process: None,
             target: None,
+            nobody: None,
             timers: BTreeMap::new(),
             accepted: 0,
             calls: BTreeMap::new(),
@@ -76,7 +82,7 @@ impl Stage {
         Some(self.protocol(index, None))
     }
 
-    fn player(&self, connection: usize, name: Option<&str>) -> (Player, bool) {
+    pub(super) fn player(&self, connection: usize, name: Option<&str>) -> (Player, bool) {
         let behaviour = self.scenario.behaviour(connection, name);
         let player = Player {
             connection,
@@ -95,8 +101,12 @@ impl Stage {
         }
     }
 
-    /// Begins to connect, or to start a child.
+    /// Begins to connect, to open a datagram endpoint, or to start a child.
     pub(crate) fn connect(&mut self, hub: &mut Hub<Self>, connection: usize) {
+        if let Some(opening) = self.connections[connection].opening.take() {
+            self.open_datagram(hub, connection, opening);
+            return;
+        }
         if let Some(command) = self.command.take() {
             self.spawn(hub, command);
             return;
@@ -124,8 +134,12 @@ impl Stage {
         self.opening(hub, connection, id);
     }
 
-    fn opening(&mut self, hub: &Hub<Self>, connection: usize, id: StreamId) {
+    pub(super) fn opening(&mut self, hub: &Hub<Self>, connection: usize, id: impl Into<EndpointId>) {
+        let id = id.into();
         self.connections[connection].id = Some(id);
+        if let (Some(_), Some(ends), Some(local)) = (id.datagram(), &mut self.connections[connection].ends, hub.local_addr(id)) {
+            ends.0 = local;
+        }
         self.record.timeline.bind(&self.lane(connection), id, hub.write_buffer_limits(id));
     }
 
@@ -200,31 +214,30 @@ pub(crate) fn class(error: Option<ErrorKind>) -> &'static str {
 /// A protocol of the scenario's; the first one of a connection has no name.
 #[derive(Debug)]
 pub(crate) struct Player {
-    connection: usize,
+    pub(super) connection: usize,
     pub(crate) name: Option<String>,
     memory: Vec<u8>,
     /// It fails where it should lend memory.
     lends_nothing: bool,
 }
 
-type Cx<'a> = Context<'a, Stage>;
+/// A callback's context, of an endpoint of any kind.
+type Cx<'a, Id = StreamId> = Context<'a, Stage, Id>;
 
 impl Player {
-    fn event(&self, word: &str) -> Event {
+    pub(super) fn event(&self, word: &str) -> Event {
         match &self.name {
             Some(name) => Event::new(format!("{name}.{word}")),
             None => Event::new(word),
         }
     }
 
-    fn called(&self, cx: &mut Cx<'_>, word: &'static str, event: Event) {
+    pub(super) fn called<Id: Copy + Into<EndpointId>>(&self, cx: &mut Cx<'_, Id>, word: &'static str, event: Event) {
         called(cx, self.connection, self.name.as_deref(), word, event);
     }
 
-    fn made(&self, cx: &mut Cx<'_>) {
-        cx.state.connections[self.connection].id = Some(cx.id);
-        let lane = cx.state.lane(self.connection);
-        cx.state.record.timeline.bind(&lane, cx.id, cx.hub.write_buffer_limits(cx.id));
+    pub(super) fn made<Id: Copy + Into<EndpointId>>(&self, cx: &mut Cx<'_, Id>) {
+        cx.state.opening(cx.hub, self.connection, cx.id);
         self.called(cx, "cm", self.event("cm"));
         opened(cx, self.connection);
     }
@@ -234,23 +247,47 @@ impl Player {
         cx.state.scenario.behaviour(self.connection, self.name.as_deref()).keep_open
     }
 
-    fn lost(&self, cx: &mut Cx<'_>, reason: &CloseReason) {
+    pub(super) fn lost<Id: Copy + Into<EndpointId>>(&self, cx: &mut Cx<'_, Id>, reason: &CloseReason) {
         cx.state.connections[self.connection].lost = true;
         let event = self.event("lost").word(class(reason.error().map(plimsoll_core::Error::kind)));
         self.called(cx, "lost", event);
     }
 
-    fn failed(&self, cx: &mut Cx<'_>, error: &OpenError) {
+    pub(super) fn failed<Id>(&self, cx: &mut Cx<'_, Id>, error: &OpenError) {
         cx.state.connections[self.connection].lost = true;
         let event = Event::new("done").word(class(Some(error.error().kind())));
         cx.state.note(self.connection, event);
     }
 }
 
+/// The callbacks that protocols of streams and of datagrams have in common.
+macro_rules! common_callbacks {
+    ($id:ty) => {
+        fn connection_made(&mut self, cx: &mut Context<'_, Stage, $id>) {
+            self.made(cx);
+        }
+
+        fn pause_writing(&mut self, cx: &mut Context<'_, Stage, $id>) {
+            self.called(cx, "pause", self.event("pause"));
+        }
+
+        fn resume_writing(&mut self, cx: &mut Context<'_, Stage, $id>) {
+            self.called(cx, "resume", self.event("resume"));
+        }
+
+        fn open_failed(self: Box<Self>, cx: &mut Context<'_, Stage, $id>, error: OpenError) {
+            self.failed(cx, &error);
+        }
+
+        fn connection_lost(self: Box<Self>, cx: &mut Context<'_, Stage, $id>, reason: CloseReason) {
+            self.lost(cx, &reason);
+        }
+    };
+}
+pub(super) use common_callbacks;
+
 impl Protocol<Stage> for Player {
-    fn connection_made(&mut self, cx: &mut Cx<'_>) {
-        self.made(cx);
-    }
+    common_callbacks!(StreamId);
 
     fn data_received(&mut self, cx: &mut Cx<'_>, data: Data<'_>) {
         self.called(cx, "data", self.event("data").with(Arg::Bytes(data.to_vec())));
@@ -259,25 +296,11 @@ impl Protocol<Stage> for Player {
     fn eof_received(&mut self, cx: &mut Cx<'_>) -> bool {
         self.eof(cx)
     }
-
-    fn pause_writing(&mut self, cx: &mut Cx<'_>) {
-        self.called(cx, "pause", self.event("pause"));
-    }
-
-    fn resume_writing(&mut self, cx: &mut Cx<'_>) {
-        self.called(cx, "resume", self.event("resume"));
-    }
-
-    fn open_failed(self: Box<Self>, cx: &mut Cx<'_>, error: OpenError) {
-        self.failed(cx, &error);
-    }
-
-    fn connection_lost(self: Box<Self>, cx: &mut Cx<'_>, reason: CloseReason) {
-        self.lost(cx, &reason);
-    }
 }
 
 impl BufferedProtocol<Stage> for Player {
+    common_callbacks!(StreamId);
+
     fn get_buffer(&mut self, _: Option<NonZeroUsize>) -> &mut [u8] {
         if core::mem::take(&mut self.lends_nothing) {
             raise();
@@ -294,28 +317,8 @@ impl BufferedProtocol<Stage> for Player {
         self.called(cx, "bu", event);
     }
 
-    fn connection_made(&mut self, cx: &mut Cx<'_>) {
-        self.made(cx);
-    }
-
     fn eof_received(&mut self, cx: &mut Cx<'_>) -> bool {
         self.eof(cx)
-    }
-
-    fn pause_writing(&mut self, cx: &mut Cx<'_>) {
-        self.called(cx, "pause", self.event("pause"));
-    }
-
-    fn resume_writing(&mut self, cx: &mut Cx<'_>) {
-        self.called(cx, "resume", self.event("resume"));
-    }
-
-    fn open_failed(self: Box<Self>, cx: &mut Cx<'_>, error: OpenError) {
-        self.failed(cx, &error);
-    }
-
-    fn connection_lost(self: Box<Self>, cx: &mut Cx<'_>, reason: CloseReason) {
-        self.lost(cx, &reason);
     }
 }
 

@@ -16,7 +16,7 @@ impl Stage {
         self.record.timeline.bind("app", id, None);
         for fd in PipeFd::ALL {
             let pipe = hub.pipe(id, fd);
-            self.connections[of_pipe(fd)].id = pipe;
+            self.connections[of_pipe(fd)].id = pipe.map(Into::into);
             if let Some(pipe) = pipe {
                 self.record.timeline.bind(&self.lane(of_pipe(fd)), pipe, hub.write_buffer_limits(pipe));
             }

@@ -1,14 +1,15 @@
 //! The vocabulary of the files: one table each, from which the parser, the schema and the messages of errors are made.
 
-use super::model::Through;
+use super::model::{Target, Through};
 
 /// Folders that scenarios may stand in: areas of the contract, and `reentry`, the matrix of its section 17.8.
-pub(crate) const FOLDERS: &[&str] =
-    &["rust", "life", "read", "write", "flow", "eof", "close", "buf", "pipe", "proc", "info", "loop", "thread", "reentry"];
+pub(crate) const FOLDERS: &[&str] = &[
+    "rust", "life", "read", "write", "flow", "eof", "close", "buf", "dgram", "pipe", "proc", "info", "loop", "thread", "reentry",
+];
 
 /// Kinds of endpoints that there are, and those that there will be.
-pub(crate) const KINDS: &[&str] = &["tcp", "unix", "read-pipe", "write-pipe", "process"];
-pub(crate) const KINDS_NOT_YET: &[&str] = &["udp", "udp-connected", "unix-dgram", "tls"];
+pub(crate) const KINDS: &[&str] = &["tcp", "unix", "read-pipe", "write-pipe", "process", "udp", "unix-datagram"];
+pub(crate) const KINDS_NOT_YET: &[&str] = &["tls"];
 
 /// What a pipe may be made of (`link.through`), and what cannot be one.
 pub(crate) const THROUGH: &[(&str, Through)] = &[
@@ -55,6 +56,8 @@ pub(crate) enum Shape {
     Payload,
     /// An array of payloads; `{ pieces = n, of = m }`.
     Payloads,
+    /// Whom a datagram is for.
+    Target,
     /// A number of bytes or of milliseconds.
     Count,
     /// `{ high = …, low = … }`; both, one or none.
@@ -109,6 +112,8 @@ const fn verb(
 }
 
 const WRITTEN: &[&str] = &["Accepted", "Paused", "Discarded", "WriteAfterEof", "Unsupported"];
+/// What sending a datagram answers.
+const SENT: &[&str] = &["Accepted", "Paused", "Discarded", "NotConnected", "AddressMismatch"];
 /// What sending a signal answers.
 const SIGNALLED: &[&str] = &["Done", "ProcessGone", "InvalidInput"];
 use Place::{Anywhere, Callback, Steps, Turns};
@@ -118,6 +123,8 @@ pub(crate) const APP: &[Verb] = &[
     verb("write", &[Shape::Payload], Anywhere, WRITTEN, "writes"),
     verb("writelines", &[Shape::Payloads], Anywhere, WRITTEN, "writes several pieces; the answer is the last one's"),
     verb("write_spoilt", &[Shape::Payload], Anywhere, WRITTEN, "writes, and overwrites its own memory at once"),
+    verb("send", &[Shape::Payload], Anywhere, SENT, "sends a datagram to the remote address"),
+    verb("send_to", &[Shape::Payload, Shape::Target], Anywhere, SENT, "sends a datagram to somebody"),
     verb("write_eof", &[], Anywhere, &["Done", "Unsupported"], "finishes the sending half"),
     verb("close", &[], Anywhere, &[], "closes gracefully"),
     verb("abort", &[], Anywhere, &[], "throws the queue away and closes"),
@@ -140,7 +147,7 @@ pub(crate) const APP: &[Verb] = &[
     verb("open", &[], Turns, &[], "begins to connect (only with `link.open = \"steps\"`)"),
     verb("cancel", &[], Turns, &[], "gives the opening up before it is over"),
     verb("turn", &[Shape::Commands], Steps, &[], "does all of these in one turn, with nothing in between"),
-    verb("fill", &[Shape::Count], Steps, &[], "writes until the transport holds at least so many bytes"),
+    verb("fill", &[Shape::Count], Steps, &[], "writes, or sends datagrams, until the transport holds at least so many bytes"),
     verb("wait", &[Shape::Event], Steps, &[], "turns the loop until the event is in the lane"),
     verb("settle", &[], Steps, &[], "turns the loop until nothing happens any more"),
 ];
@@ -149,7 +156,8 @@ pub(crate) const APP: &[Verb] = &[
 pub(crate) const PEER: &[Verb] = &[
     verb("connect", &[], Steps, &[], "connects (only with `link.by = \"server\"`)"),
     verb("send", &[Shape::Payload], Steps, &[], "sends"),
-    verb("recv", &[Shape::Count], Steps, &[], "receives so many bytes"),
+    verb("send_to", &[Shape::Payload, Shape::Target], Steps, &[], "sends a datagram to somebody"),
+    verb("recv", &[Shape::Count], Steps, &[], "receives so many bytes, or datagrams"),
     verb("recv-eof", &[], Steps, &[], "receives until the end, or a reset"),
     verb("drain-until", &[Shape::Count], Steps, &[], "receives until the application's transport holds at most so many bytes"),
     verb("eof", &[], Steps, &[], "finishes its sending half"),
@@ -226,7 +234,7 @@ pub(crate) const PROBES: &[&str] = &[
 pub(crate) const SERVER_PROBES: &[&str] = &["serving", "sockets"];
 
 /// The callbacks of a protocol.
-pub(crate) const CALLBACKS: &[&str] = &["cm", "data", "gb", "bu", "eof", "pause", "resume", "exited", "lost"];
+pub(crate) const CALLBACKS: &[&str] = &["cm", "data", "gb", "bu", "eof", "dgram", "err", "pause", "resume", "exited", "lost"];
 
 /// What may stand in the lanes: the event, and the shape of what follows its name.
 pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
@@ -236,6 +244,8 @@ pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
     ("eof", EventShape::Alone),
     ("pause", EventShape::Alone),
     ("resume", EventShape::Alone),
+    ("dgram", EventShape::Datagram),
+    ("err", EventShape::Class),
     ("exited", EventShape::Any),
     ("lost", EventShape::Class),
     ("done", EventShape::Class),
@@ -243,8 +253,13 @@ pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
     ("answered", EventShape::Any),
     ("raised", EventShape::Any),
 ];
-pub(crate) const PEER_EVENTS: &[(&str, EventShape)] =
-    &[("data", EventShape::Payload), ("eof", EventShape::Alone), ("reset", EventShape::Alone), ("refused", EventShape::Alone)];
+pub(crate) const PEER_EVENTS: &[(&str, EventShape)] = &[
+    ("data", EventShape::Payload),
+    ("dgram", EventShape::Datagram),
+    ("eof", EventShape::Alone),
+    ("reset", EventShape::Alone),
+    ("refused", EventShape::Alone),
+];
 pub(crate) const SERVER_EVENTS: &[(&str, EventShape)] = &[
     ("listening", EventShape::Class),
     ("factory", EventShape::Alone),
@@ -269,12 +284,18 @@ pub(crate) const HOST_EVENTS: &[(&str, EventShape)] =
 pub(crate) enum EventShape {
     Alone,
     Payload,
+    /// A payload, and by whom it was sent if not by the other end.
+    Datagram,
     /// A class of errors, or several with `|` between them.
     Class,
     Any,
 }
 
-/// Classes of errors in `lost` and `done`.
+/// Whom a datagram may be for beside those at its ends.
+pub(crate) const TARGETS: &[(&str, Target)] =
+    &[("nobody", Target::Nobody), ("port-zero", Target::PortZero), ("other-family", Target::OtherFamily)];
+
+/// Classes of errors in `lost`, `done` and `err`.
 pub(crate) const CLASSES: &[&str] = &[
     "none",
     "ok",
@@ -293,7 +314,9 @@ pub(crate) const CLASSES: &[&str] = &[
     "descriptor-limit",
     "out-of-memory",
     "permission-denied",
+    "too-long",
     "not-found",
+    "unsupported",
     "other",
 ];
 

@@ -28,6 +28,7 @@ impl Play {
             return true;
         }
         self.peers.clear();
+        self.mailboxes.clear();
         // It was possible before.
         let _ = self.host.limit_descriptors(false);
         let link = self.scenario.link.clone();

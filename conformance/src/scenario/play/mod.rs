@@ -1,16 +1,17 @@
 //! Plays a scenario on a host, with both ends in one thread.
 
 mod after;
+mod datagrams;
 mod open;
 mod peer;
 
-use super::host::{Host, PeerEnd, make};
+use super::host::{Host, Mailbox, PeerEnd, make};
 use super::lane::{Arg, Event, Record, pattern};
 use super::model::{Act, Actor, Command, Scenario, There, Way};
 use super::perform::{job, perform};
 use super::stage::{Stage, caught};
 use core::time::Duration;
-use plimsoll_core::{Addr, Hub, Report};
+use plimsoll_core::{Addr, EndpointId, Hub, Report};
 use std::env;
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
@@ -67,6 +68,8 @@ pub(in crate::scenario) struct Play {
     simulated: bool,
     scenario: Rc<Scenario>,
     peers: Vec<Option<Box<dyn PeerEnd>>>,
+    /// The other ends of datagram endpoints.
+    mailboxes: Vec<Option<Box<dyn Mailbox>>>,
     /// Where the application listens.
     address: Option<Addr>,
     threads: Vec<JoinHandle<bool>>,
@@ -78,8 +81,9 @@ pub(in crate::scenario) struct Play {
 impl Play {
     pub(super) fn new(host: Box<dyn Host>, scenario: Rc<Scenario>, simulated: bool) -> Self {
         let peers = scenario.connections.iter().map(|_| None).collect();
+        let mailboxes = scenario.connections.iter().map(|_| None).collect();
         let (threads, broken) = (Vec::new(), Vec::new());
-        Self { host, simulated, scenario, peers, address: None, threads, broken, closed: false, most_turns: u32::MAX }
+        Self { host, simulated, scenario, peers, mailboxes, address: None, threads, broken, closed: false, most_turns: u32::MAX }
     }
 
     /// A step may take so many iterations at most: for those who expect that it gets stuck while the loop stays busy.
@@ -116,6 +120,7 @@ impl Play {
     /// Ends whatever is left; how many descriptors the host says there are then.
     pub(super) fn end(mut self) -> Result<u64, String> {
         self.peers.clear();
+        self.mailboxes.clear();
         // Threads of a flood may still be at it.
         self.join();
         // It was possible before.
@@ -210,12 +215,13 @@ impl Play {
                 }
                 self.turn(Duration::ZERO);
                 let opens = commands.iter().any(|command| matches!(command.act, Act::Open));
-                let opens = opens && !self.scenario.link.is_process();
+                let opens = opens && !self.scenario.link.is_process() && !self.scenario.link.kind.is_datagram();
                 if let (Actor::App(index), true, There::Peer) = (actor, opens, self.scenario.link.there) {
                     return self.meets(index);
                 }
             }
             (Actor::Peer(_), Act::Go) => self.host.go(),
+            (Actor::Peer(index), act) if self.scenario.link.kind.is_datagram() => return self.mailbox(index, act),
             (Actor::Peer(index), act) => return self.peer(index, act),
             (Actor::Loop, Act::Threadsafe(jobs)) => {
                 self.spawn(jobs.clone(), Duration::ZERO);
@@ -278,7 +284,7 @@ impl Play {
     }
 
     fn nodelay(&mut self, index: usize) {
-        let Some(id) = self.stage().connections[index].id else { return };
+        let Some(id) = self.stage().connections[index].id.and_then(EndpointId::stream) else { return };
         let event = Event::new("probe").word("nodelay");
         let event = match self.host.nodelay(id) {
             Some(on) => event.with(Arg::Bool(on)),
@@ -288,7 +294,7 @@ impl Play {
     }
 
     fn pipe(&mut self, index: usize) {
-        let Some(id) = self.stage().connections[index].id else { return };
+        let Some(id) = self.stage().connections[index].id.and_then(EndpointId::stream) else { return };
         let kind = self.host.pipe(id).unwrap_or("none");
         self.stage().note(index, Event::new("probe").word("pipe").word(kind));
     }
@@ -303,6 +309,10 @@ impl Play {
                 return Ok(());
             }
             let from = stage.connections[index].filled;
+            let Some(id) = id.stream() else {
+                self.fill_datagrams(index, size - held);
+                continue;
+            };
             let bytes = pattern(from, size - held);
             stage.connections[index].filled += bytes.len();
             hub.write(id, &bytes);

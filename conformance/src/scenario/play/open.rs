@@ -14,6 +14,7 @@ impl Play {
     pub(super) fn open(&mut self) -> Result<(), String> {
         let link = self.scenario.link.clone();
         match link.way {
+            _ if link.kind.is_datagram() => self.open_datagrams(&link)?,
             Way::Connect => {
                 let at = match link.there {
                     There::Peer => self.host.listen_peer(&link),
@@ -44,7 +45,11 @@ impl Play {
         }
         let count = if link.is_process() { 1 } else { self.peers.len() };
         for index in 0..count {
-            let opened = if link.completes() || link.hands_over() { self.connect(index) } else { self.accept(index) };
+            let opened = if link.completes() || link.hands_over() || link.kind.is_datagram() {
+                self.connect(index)
+            } else {
+                self.accept(index)
+            };
             opened.map_err(|Stuck| "it never came about".to_owned())?;
         }
         if link.way == Way::Accept {
@@ -144,7 +149,11 @@ impl Play {
     /// Has the application connect, or gives it a socket.
     pub(super) fn connect(&mut self, index: usize) -> Result<(), Stuck> {
         let link = self.scenario.link.clone();
-        if link.hands_over() {
+        if link.kind.is_datagram() {
+            let (hub, stage) = self.host.hub();
+            stage.connect(hub, index);
+            self.turn(Duration::ZERO);
+        } else if link.hands_over() {
             let Ok((socket, peer)) = self.host.given(link.given, &link) else { return Err(Stuck) };
             if let Some(peer) = peer {
                 self.has_peer(index, peer);
