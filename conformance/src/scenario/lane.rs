@@ -102,6 +102,8 @@ pub struct Record {
     pub lanes: BTreeMap<String, Lane>,
     /// By the name of the connection: empty for the first one.
     pub streams: BTreeMap<String, Streams>,
+    /// The datagrams that were sent, by the lane of who sent them.
+    pub letters: BTreeMap<String, Vec<Vec<u8>>>,
     /// The same once more on one time axis; see [`timeline`](super::timeline).
     pub timeline: Timeline,
 }
@@ -140,6 +142,11 @@ impl Record {
     #[must_use]
     pub fn volume(&self) -> usize {
         self.lanes.values().flatten().map(|event| 1 + event.bytes().map_or(0, <[u8]>::len)).sum()
+    }
+
+    /// Somebody sends a datagram.
+    pub fn posted(&mut self, lane: &str, payload: &[u8]) {
+        self.letters.entry(lane.into()).or_default().push(payload.to_vec());
     }
 
     /// Both directions of a connection.

@@ -7,9 +7,15 @@ use plimsoll_core::{DatagramId, Hub};
 
 pub(crate) fn of_datagram(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, id: DatagramId, act: &Act) -> Answer {
     match act {
-        Act::Send(payload) => ("send", Some(word_of(hub.send(id, payload.bytes())))),
+        Act::Send(payload) => {
+            stage.posts(connection, &payload.bytes());
+            ("send", Some(word_of(hub.send(id, payload.bytes()))))
+        }
         Act::SendTo(payload, target) => match stage.address_of(*target) {
-            Some(to) => ("send_to", Some(word_of(hub.send_to(id, payload.bytes(), to)))),
+            Some(to) => {
+                stage.posts(connection, &payload.bytes());
+                ("send_to", Some(word_of(hub.send_to(id, payload.bytes(), to))))
+            }
             None => ("send_to", Some("nowhere")),
         },
         Act::SetProtocol(name) => {

@@ -28,6 +28,12 @@ impl Stage {
         self.player(connection, Some(name)).0
     }
 
+    /// The application sends a datagram, whatever comes of it.
+    pub(crate) fn posts(&mut self, connection: usize, payload: &[u8]) {
+        let lane = self.lane(connection);
+        self.record.posted(&lane, payload);
+    }
+
     /// Whom a datagram goes to; `None` where nobody has a name.
     pub(crate) fn address_of(&self, target: Target) -> Option<Addr> {
         match target {

@@ -6,14 +6,14 @@
 
 use super::child;
 use super::host_sim::Simulated;
-use super::lane::{Event, Record, Streams};
+use super::lane::{Arg, Event, Record, Streams};
 use super::model::{Kind, Scenario};
 use super::play::Play;
 use super::stage::{Stage, caught};
 use crate::sim::{Failure, Syscall};
 use core::fmt;
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -153,6 +153,7 @@ fn run(host: &str, scenario: &Rc<Scenario>, case: Option<&Case>) -> Result<Vec<S
             return Err(play.broken().join("\n"));
         }
         heard_is_said(play.record(), child::echoes(&scenario.child))?;
+        received_is_sent(play.record())?;
         if !play.serves() {
             return Err("nobody is served any more".into());
         }
@@ -167,10 +168,26 @@ fn run(host: &str, scenario: &Rc<Scenario>, case: Option<&Case>) -> Result<Vec<S
     Ok(calls)
 }
 
+/// Datagrams come whole, and in the order in which they were sent; some may be lost.
+fn received_is_sent(record: &Record) -> Result<(), String> {
+    let arrived = record.lanes.iter().flat_map(|(lane, events)| events.iter().map(move |event| (lane, event)));
+    let mut left: BTreeMap<_, _> = BTreeMap::new();
+    for (lane, event) in arrived {
+        let [Arg::Bytes(payload), Arg::Word(from)] = &event.args[..] else { continue };
+        let sent = record.letters.get(from).map_or(&[][..], Vec::as_slice);
+        let left = left.entry((lane, from)).or_insert(sent);
+        match left.iter().position(|letter| letter == payload) {
+            Some(at) => *left = &left[at + 1..],
+            None => return Err(format!("{lane} received what {from} did not send: {} bytes", payload.len())),
+        }
+    }
+    Ok(())
+}
+
 /// Everybody hears the beginning of what was said to him. Who is connected to whom may be another than in the file, if a connection failed.
 fn heard_is_said(record: &Record, echoes: bool) -> Result<(), String> {
     for (lane, events) in &record.lanes {
-        let heard: Vec<&[u8]> = events.iter().filter_map(Event::bytes).collect();
+        let heard: Vec<&[u8]> = events.iter().filter(|event| event.args.len() == 1).filter_map(Event::bytes).collect();
         let begins = |mut said: &[u8]| {
             heard.iter().all(|piece| {
                 let rest = said.strip_prefix(*piece);

@@ -101,6 +101,8 @@ impl Play {
             let name = self.scenario.connections[own].name.clone();
             self.stage().record.streams(&name).sent.extend_from_slice(payload);
         }
+        let lane = self.scenario.lane_of(Actor::Peer(index));
+        self.stage().record.posted(&lane, payload);
         let named = !at.as_unix().is_some_and(UnixAddr::is_unnamed);
         self.until(GLANCE, |play| {
             play.mailboxes[index].as_mut().is_none_or(|mailbox| mailbox.send(payload, named.then_some(&at)))
@@ -123,8 +125,10 @@ impl Play {
             let Some(id) = live.id.and_then(EndpointId::datagram) else { return };
             let bytes = pattern(live.filled, PIECE);
             live.filled += PIECE;
-            match (&stage.scenario.link.way, &live.ends) {
-                (Way::Accept, Some((_, peer))) => hub.send_to(id, bytes, peer.clone()),
+            let ends = live.ends.clone();
+            stage.posts(index, &bytes);
+            match (stage.scenario.link.way, ends) {
+                (Way::Accept, Some((_, peer))) => hub.send_to(id, bytes, peer),
                 _ => hub.send(id, bytes),
             };
         }
