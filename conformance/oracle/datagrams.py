@@ -161,9 +161,12 @@ class Datagrams:
         elif verb == "drain-until":
 
             def drained():
-                if live.transport.get_write_buffer_size() > args[0]:
-                    self.receive(live)
-                return live.transport.get_write_buffer_size() <= args[0]
+                # What is lost holds nothing any more, whatever it says.
+                if live.lost or live.transport.get_write_buffer_size() <= args[0]:
+                    return True
+                while self.receive(live):
+                    pass
+                return False
 
             await self.player.until(drained)
         else:
