@@ -17,6 +17,7 @@ use crate::protocol::Protocol;
 use crate::reason::Cause;
 use crate::report::Report;
 use crate::status::Wants;
+use crate::tls::Fact;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -95,8 +96,7 @@ impl<S> Engine<S> {
     #[inline]
     pub fn received(&mut self, key: Key, data: Data<'_>) {
         if self.is_layered(key) {
-            self.received_below(key, &data);
-            return self.hub.look_at(key);
+            return self.hub.layer_fact(key, Fact::Received(&data));
         }
         if let Some(protocol) = self.wanting(key).filter(|_| !data.is_empty()).and_then(|stream| stream.protocol.take()) {
             self.deliver(key, protocol, data);

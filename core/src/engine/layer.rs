@@ -4,6 +4,7 @@ use super::Engine;
 use crate::endpoint::{LAYERED, LENDS, Stream};
 use crate::error::Error;
 use crate::flow::data::Data;
+use crate::flow::pool::BufPool;
 use crate::key::Key;
 use crate::observer::Event;
 use crate::reason::Cause;
@@ -81,6 +82,13 @@ impl<S> Engine<S> {
             });
             return;
         }
+        self.deliver_all_plain(key);
+    }
+
+    /// Hands all of it on.
+    #[inline]
+    fn deliver_all_plain(&mut self, key: Key) {
+        let Some(stream) = self.hub.stream_at(key) else { return };
         let Some((layer, _)) = stream.layered() else { return };
         let mut plain = layer.take_plain();
         if let Some(protocol) = stream.protocol.take() {
@@ -112,9 +120,17 @@ impl<S> Engine<S> {
 
     // ---- facts ----
 
-    /// Bytes came for a connection under a layer.
-    pub(crate) fn received_below(&mut self, key: Key, wire: &[u8]) {
+    /// Bytes came for a connection under a layer. If they are data and nothing else, as they mostly are, its protocol is told, and the answer is the
+    /// connection as it stands then; else [`advance_layer`](Self::advance_layer) does what is to be done.
+    pub(crate) fn received_below(&mut self, key: Key, wire: &[u8]) -> Option<(&mut Stream<S>, &mut BufPool)> {
         self.hub.tell_layer(key, Fact::Received(wire));
+        let stream = self.hub.stream_at(key).filter(|stream| !stream.common.has(LENDS))?;
+        let (layer, transport) = stream.layered()?;
+        if !layer.has_only_data(transport) {
+            return None;
+        }
+        self.deliver_all_plain(key);
+        self.hub.stream_and_pool(key)
     }
 
     /// The connection below came to its end. `false`: there is no layer to be told.

@@ -341,6 +341,16 @@ impl Layer {
             }
     }
 
+    /// Whether there is data for a reader who wants it, and nothing else to be done, before it and after.
+    pub(crate) fn has_only_data(&self, stream: &StreamTransport) -> bool {
+        self.state == State::Open
+            && self.end.is_none()
+            && !self.plain.is_empty()
+            && stream.wants_read()
+            && stream.is_idle()
+            && !self.session.0.is_closed_by_peer()
+    }
+
     /// Whether the handshake is not done yet, or nobody knows.
     pub(crate) const fn is_shaking_hands(&self) -> bool {
         matches!(self.state, State::Waiting | State::Handshake | State::Agreed)

@@ -97,6 +97,18 @@ impl RustlsSession {
         }
     }
 
+    /// Takes out what was decrypted: so much, or as much as there is.
+    fn take_plain(&mut self, mut len: usize, plain: &mut BytesMut) {
+        let mut reader = self.connection.reader();
+        while len > 0 {
+            let Ok(chunk @ [_, ..]) = reader.fill_buf() else { return };
+            plain.extend_from_slice(chunk);
+            let taken = chunk.len();
+            reader.consume(taken);
+            len = len.saturating_sub(taken);
+        }
+    }
+
     fn call(&self) -> Call {
         if self.connection.is_handshaking() { Call::Handshake } else { Call::Receive }
     }
@@ -114,18 +126,16 @@ impl Session for RustlsSession {
                 Ok(_) => match self.connection.process_new_packets() {
                     Ok(state) => {
                         self.closed_by_peer = state.peer_has_closed();
+                        self.take_plain(state.plaintext_bytes_to_read(), plain);
                         Ok(())
                     }
-                    Err(error) => Err(failed(call, &error)),
+                    Err(error) => {
+                        self.take_plain(usize::MAX, plain);
+                        Err(failed(call, &error))
+                    }
                 },
                 Err(error) => Err(TlsError::new(Error::new(call, ErrorKind::TlsError), error.to_string())),
             };
-            let mut reader = self.connection.reader();
-            while let Ok(chunk @ [_, ..]) = reader.fill_buf() {
-                plain.extend_from_slice(chunk);
-                let len = chunk.len();
-                reader.consume(len);
-            }
         }
         self.send(out);
         result

@@ -7,8 +7,10 @@ use crate::endpoint::{LAYERED, LENDS};
 use crate::engine::{Engine, ReadResult};
 use crate::error::Error;
 use crate::flow::data::Data;
+use crate::flow::pool::BufPool;
 use crate::key::Key;
 use crate::status::Wants;
+use crate::stream::StreamTransport;
 use bytes::BytesMut;
 
 /// How many blocks of one connection are read in one go while they come back full (contract READ-3).
@@ -28,6 +30,27 @@ enum Read {
     Lends,
     /// Nobody wants to know.
     Unwanted,
+}
+
+/// Sends the answer to what was just delivered, if that is one piece, as it mostly is; whether nothing is left to be sent, and nothing follows.
+#[inline(always)]
+fn answer<Y: ReadinessIo>(
+    io: &mut Y,
+    conn: &mut Conn<Y::Source>,
+    transport: &mut StreamTransport,
+    pool: &mut BufPool,
+) -> Result<bool, Error> {
+    let Some(slice) = transport.as_one_slice().filter(|_| conn.flags & BLOCKED == 0) else { return Ok(transport.is_idle()) };
+    let offered = slice.len();
+    match io.send(&mut conn.source, &[slice])? {
+        Some(n) if n == offered => Ok(transport.handle_all_sent(pool)),
+        taken => {
+            // The kernel's buffer is full; that it has room again is told.
+            conn.flags |= BLOCKED;
+            transport.handle_sent(taken.unwrap_or(0), pool);
+            Ok(false)
+        }
+    }
 }
 
 impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
@@ -148,24 +171,11 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         }
         let Some(protocol) = stream.protocol.take() else { return Read::Unwanted };
         let Some((stream, pool)) = engine.deliver(key, protocol, Data::new(block, n)) else { return Read::Unwanted };
-        let transport = &mut stream.transport;
-        let idle = match transport.as_one_slice() {
-            Some(slice) if conn.flags & BLOCKED == 0 => {
-                let offered = slice.len();
-                match io.send(&mut conn.source, &[slice]) {
-                    Ok(Some(n)) if n == offered => transport.handle_all_sent(pool),
-                    Ok(taken) => {
-                        // The kernel's buffer is full; that it has room again is told.
-                        conn.flags |= BLOCKED;
-                        transport.handle_sent(taken.unwrap_or(0), pool);
-                        false
-                    }
-                    Err(error) => return Read::AnswerFailed(error),
-                }
-            }
-            _ => transport.is_idle(),
-        };
-        if idle && !engine.is_observed() { Read::Answered { more } } else { Read::Delivered { more } }
+        match answer(io, conn, &mut stream.transport, pool) {
+            Ok(true) if !engine.is_observed() => Read::Answered { more },
+            Ok(_) => Read::Delivered { more },
+            Err(error) => Read::AnswerFailed(error),
+        }
     }
 
     /// What follows from a read; whether there may be more.
@@ -230,18 +240,27 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     fn read_layered(&mut self, key: Key) -> bool {
         let wanted = self.engine.wants_read(key).is_some();
         let Some(conn) = self.conns.get_mut(key).filter(|_| wanted) else { return false };
-        let more = match self.io.recv(&mut conn.source, &mut self.block) {
-            Ok(Some(n)) if n > 0 => {
-                let more = n >= self.block.len() || conn.flags & READ_CLOSED != 0;
-                if !more {
-                    conn.flags &= !READABLE;
-                }
-                self.engine.received_below(key, &self.block[..n.min(self.block.len())]);
-                self.flush(key);
-                more
+        let n = match self.io.recv(&mut conn.source, &mut self.block) {
+            Ok(Some(n)) if n > 0 => n.min(self.block.len()),
+            other => {
+                let more = self.read_nothing(key, other);
+                self.advance_layer(key);
+                return more;
             }
-            other => self.read_nothing(key, other),
         };
+        let more = n == self.block.len() || conn.flags & READ_CLOSED != 0;
+        if !more {
+            conn.flags &= !READABLE;
+        }
+        if let Some((stream, pool)) = self.engine.received_below(key, &self.block[..n]) {
+            match answer(&mut self.io, conn, &mut stream.transport, pool) {
+                Ok(true) if !self.engine.is_observed() => return more,
+                Ok(_) => self.engine.after_sent(key),
+                Err(error) => self.engine.send_failed(key, error),
+            }
+        }
+        self.flush(key);
+        self.drain_due();
         self.advance_layer(key);
         more
     }
