@@ -94,9 +94,9 @@ impl<S> Engine<S> {
     /// Bytes came for a protocol that lends no memory. Ignored if it does not want any now: look at
     /// [`wants_read`](Self::wants_read) first, and send what it has to send afterwards.
     #[inline]
-    pub fn received(&mut self, key: Key, data: Data<'_>) {
+    pub fn received(&mut self, key: Key, mut data: Data<'_>) {
         if self.is_layered(key) {
-            return self.hub.layer_fact(key, Fact::Received(&data));
+            return self.hub.layer_fact(key, Fact::Received(data.as_mut_slice()));
         }
         if let Some(protocol) = self.wanting(key).filter(|_| !data.is_empty()).and_then(|stream| stream.protocol.take()) {
             self.deliver(key, protocol, data);

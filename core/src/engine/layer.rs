@@ -122,7 +122,7 @@ impl<S> Engine<S> {
 
     /// Bytes came for a connection under a layer. If they are data and nothing else, as they mostly are, its protocol is told, and the answer is the
     /// connection as it stands then; else [`advance_layer`](Self::advance_layer) does what is to be done.
-    pub(crate) fn received_below(&mut self, key: Key, wire: &[u8]) -> Option<(&mut Stream<S>, &mut BufPool)> {
+    pub(crate) fn received_below(&mut self, key: Key, wire: &mut [u8]) -> Option<(&mut Stream<S>, &mut BufPool)> {
         self.hub.tell_layer(key, Fact::Received(wire));
         let stream = self.hub.stream_at(key).filter(|stream| !stream.common.has(LENDS))?;
         let (layer, transport) = stream.layered()?;

@@ -35,6 +35,11 @@ impl<'a> Data<'a> {
         if self.is_small() { Bytes::copy_from_slice(&self) } else { self.claim() }
     }
 
+    /// For a layer that decrypts in place.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.block[..self.len]
+    }
+
     #[inline]
     fn is_small(&self) -> bool {
         self.len < OWNED || self.len < self.block.capacity() / 4

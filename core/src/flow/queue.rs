@@ -74,6 +74,26 @@ impl SendQueue {
         }
     }
 
+    /// Queues what `f` writes into memory that it is lent, `room` bytes of it: as many of the foremost as it says, or none if it fails.
+    ///
+    /// # Errors
+    /// What it fails with.
+    #[inline]
+    pub fn fill<E>(&mut self, room: usize, f: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<(), E> {
+        if self.tail.len() + room > TAIL {
+            self.seal();
+        }
+        let before = self.tail.len();
+        self.tail.resize(before + room, 0);
+        // If `f` panics, the queue is not taken for an empty one.
+        self.len += room;
+        let result = f(&mut self.tail[before..]);
+        let written = result.as_ref().map_or(0, |&n| n.min(room));
+        self.tail.truncate(before + written);
+        self.len -= room - written;
+        result.map(|_| ())
+    }
+
     #[inline(always)]
     pub(crate) fn copy(&mut self, data: &[u8]) {
         self.len += data.len();

@@ -12,6 +12,7 @@ use crate::status::WriteStatus;
 use crate::stream::StreamTransport;
 use crate::tls::{Fact, Layer, Session, Tls, TlsError, TlsInfo, any_of};
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 impl<S> Hub<S> {
     /// As [`adopt`](Self::adopt), and makes the connection secure before `connection_made` (contract LOOP-12). Pipes cannot be: `open_failed` says `Unsupported`.
@@ -62,7 +63,7 @@ impl<S> Hub<S> {
         self.observe(id.key, &Event::StartTls);
         self.layer_fact(id.key, Fact::Connected);
         if !leftover.is_empty() {
-            self.layer_fact(id.key, Fact::Received(leftover));
+            self.layer_fact(id.key, Fact::Received(&mut Vec::from(leftover)));
         }
         Ok(())
     }

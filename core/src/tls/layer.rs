@@ -40,7 +40,8 @@ enum End {
 pub(crate) enum Fact<'a> {
     /// The connection is there.
     Connected,
-    Received(&'a [u8]),
+    /// What stands there afterwards means nothing.
+    Received(&'a mut [u8]),
     Finished,
     /// It cannot be received from, or sent to, or the session cannot go on.
     Failed(Cause, TlsError),
@@ -200,7 +201,7 @@ impl Layer {
         }
     }
 
-    fn receive(&mut self, wire: &[u8], stream: &mut StreamTransport, pool: &mut BufPool) {
+    fn receive(&mut self, wire: &mut [u8], stream: &mut StreamTransport, pool: &mut BufPool) {
         if self.end.is_some() || self.state == State::Over {
             return;
         }
@@ -235,7 +236,7 @@ impl Layer {
         match self.state {
             State::Waiting if self.connected => {
                 self.enter(State::Handshake, Some(now.saturating_add(self.handshake_limit)));
-                self.receive(&[], stream, pool);
+                self.receive(&mut [], stream, pool);
                 Step::Send
             }
             State::Handshake if stream.is_closing() => {

@@ -18,6 +18,8 @@
 mod layer;
 mod nested;
 #[cfg(feature = "rustls")]
+mod records;
+#[cfg(feature = "rustls")]
 mod rustls;
 mod session;
 

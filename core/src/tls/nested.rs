@@ -38,10 +38,10 @@ fn encrypt_all(lower: &mut dyn Session, queue: &SendQueue, out: &mut SendQueue) 
 }
 
 impl Session for Nested {
-    fn receive(&mut self, wire: &[u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError> {
+    fn receive(&mut self, wire: &mut [u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError> {
         let below = self.lower.receive(wire, &mut self.between, out);
         let mut answer = SendQueue::new();
-        let above = self.upper.receive(&self.between, plain, &mut answer);
+        let above = self.upper.receive(&mut self.between, plain, &mut answer);
         self.between.clear();
         encrypt_all(&mut *self.lower, &answer, out)?;
         above?;

@@ -1,20 +1,18 @@
 //! A session over rustls.
 
-use super::{MakeSession, Session, Tls, TlsError, TlsInfo};
+use super::{MakeSession, Session, Tls, TlsError, TlsInfo, records};
 use crate::error::{Call, Error, ErrorKind};
 use crate::flow::queue::SendQueue;
+use ::rustls::client::UnbufferedClientConnection;
 use ::rustls::pki_types::ServerName;
-use ::rustls::{
-    ClientConfig, ClientConnection, Connection, Error as RustlsError, HandshakeKind, ProtocolVersion, ServerConfig,
-    ServerConnection,
-};
+use ::rustls::server::{Acceptor, UnbufferedServerConnection};
+use ::rustls::{ClientConfig, CommonState, Error as RustlsError, HandshakeKind, ProtocolVersion, ServerConfig};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::BytesMut;
-use core::fmt;
-use std::io::{self, BufRead, IoSlice, Write};
+use core::{fmt, mem};
 
 impl Tls {
     /// As a client of rustls' that speaks to the server of this name, as its certificate has to say. Roots, client certificates, ALPN and resumption are
@@ -37,8 +35,9 @@ struct Client {
 
 impl MakeSession for Client {
     fn make(&self) -> Result<Box<dyn Session>, TlsError> {
-        let connection = ClientConnection::new(self.config.clone(), self.name.clone()).map_err(|error| unusable(&error))?;
-        Ok(Box::new(RustlsSession::new(connection.into(), Some(self.name.to_str().into_owned()))))
+        let connection =
+            UnbufferedClientConnection::new(self.config.clone(), self.name.clone()).map_err(|error| unusable(&error))?;
+        Ok(Box::new(RustlsSession::new(Side::Client(connection), Some(self.name.to_str().into_owned()))))
     }
 
     fn is_server(&self) -> bool {
@@ -55,8 +54,8 @@ struct Server(Arc<ServerConfig>);
 
 impl MakeSession for Server {
     fn make(&self) -> Result<Box<dyn Session>, TlsError> {
-        let connection = ServerConnection::new(self.0.clone()).map_err(|error| unusable(&error))?;
-        Ok(Box::new(RustlsSession::new(connection.into(), None)))
+        let connection = UnbufferedServerConnection::new(self.0.clone()).map_err(|error| unusable(&error))?;
+        Ok(Box::new(RustlsSession::new(Side::Server(connection), None)))
     }
 
     fn is_server(&self) -> bool {
@@ -68,92 +67,158 @@ impl MakeSession for Server {
     }
 }
 
-/// A session over a connection of rustls'. It keeps one incomplete record, and a buffer of 4 KiB once something was received.
+/// A session over a connection of rustls'. It keeps what has come of an incomplete record, and nothing else.
 pub struct RustlsSession {
-    connection: Connection,
-    /// For a client, whom it speaks to.
+    side: Side,
+    /// Whom a client speaks to; whom the client of a server wants to speak to.
     name: Option<String>,
+    hello: Hello,
+    /// The beginning of a record, or of a message of the handshake.
+    kept: Vec<u8>,
     closed_by_peer: bool,
+    /// It cannot go on.
+    failed: bool,
 }
 
+enum Side {
+    Client(UnbufferedClientConnection),
+    Server(UnbufferedServerConnection),
+}
+
+/// A server listens to the client's first words for the name in them, which its unbuffered connections do not tell.
+enum Hello {
+    Awaited,
+    Begun(Box<Acceptor>),
+    Over,
+}
+
+/// The most that is kept of what cannot be used yet: rustls lets messages of the handshake have that length.
+const MOST_KEPT: usize = 0xffff;
+
 impl RustlsSession {
-    fn new(mut connection: Connection, name: Option<String>) -> Self {
-        // What was written is bounded by the connection's marks, and leaves rustls' buffers within the call.
-        connection.set_buffer_limit(None);
-        Self { connection, name, closed_by_peer: false }
+    fn new(side: Side, name: Option<String>) -> Self {
+        let hello = if matches!(side, Side::Server(_)) { Hello::Awaited } else { Hello::Over };
+        Self { side, name, hello, kept: Vec::new(), closed_by_peer: false, failed: false }
     }
 
-    /// What rustls knows of the connection. Bytes are not to be moved through it.
+    /// What rustls knows of the connection.
     #[must_use]
-    pub const fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
-    /// What is to be sent goes out.
-    fn send(&mut self, out: &mut SendQueue) {
-        while self.connection.wants_write() {
-            // A queue takes everything.
-            let _ = self.connection.write_tls(&mut Out(out));
+    pub fn state(&self) -> &CommonState {
+        match &self.side {
+            Side::Client(client) => client,
+            Side::Server(server) => server,
         }
     }
 
-    /// Takes out what was decrypted: so much, or as much as there is.
-    fn take_plain(&mut self, mut len: usize, plain: &mut BytesMut) {
-        let mut reader = self.connection.reader();
-        while len > 0 {
-            let Ok(chunk @ [_, ..]) = reader.fill_buf() else { return };
-            plain.extend_from_slice(chunk);
-            let taken = chunk.len();
-            reader.consume(taken);
-            len = len.saturating_sub(taken);
+    #[cold]
+    fn hear(&mut self, mut wire: &[u8]) {
+        let mut acceptor = match mem::replace(&mut self.hello, Hello::Over) {
+            Hello::Awaited => Box::default(),
+            Hello::Begun(acceptor) => acceptor,
+            Hello::Over => return,
+        };
+        while !wire.is_empty() {
+            // Of whatever is wrong the connection finds the same, and says so.
+            if !matches!(acceptor.read_tls(&mut wire), Ok(1..)) {
+                return;
+            }
+            match acceptor.accept() {
+                Ok(None) => {}
+                Ok(Some(accepted)) => {
+                    self.name = accepted.client_hello().server_name().map(ToString::to_string);
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+        self.hello = Hello::Begun(acceptor);
+    }
+
+    /// Uses as much as can be used; how much that was.
+    #[inline]
+    fn process(&mut self, wire: &mut [u8], plain: &mut BytesMut, out: &mut SendQueue) -> (usize, Result<(), TlsError>) {
+        let call = if self.is_handshaking() { Call::Handshake } else { Call::Receive };
+        let (used, result) = match &mut self.side {
+            Side::Client(client) => records::receive(client, wire, plain, out),
+            Side::Server(server) => records::receive(server, wire, plain, out),
+        };
+        match result {
+            Ok(closed) => {
+                self.closed_by_peer |= closed;
+                (used, Ok(()))
+            }
+            Err(error) => (used, Err(failed(call, &error))),
         }
     }
 
-    fn call(&self) -> Call {
-        if self.connection.is_handshaking() { Call::Handshake } else { Call::Receive }
+    /// As [`process`](Self::process), behind what was kept.
+    #[cold]
+    fn process_kept(&mut self, wire: &[u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError> {
+        let mut kept = mem::take(&mut self.kept);
+        kept.extend_from_slice(wire);
+        let (used, result) = self.process(&mut kept, plain, out);
+        if used < kept.len() {
+            kept.drain(..used);
+            self.kept = kept;
+        }
+        result
     }
 }
 
 impl Session for RustlsSession {
-    fn receive(&mut self, mut wire: &[u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError> {
-        let call = self.call();
-        let mut result = Ok(());
-        while !wire.is_empty() && result.is_ok() {
-            result = match self.connection.read_tls(&mut wire) {
-                // What comes behind a closing word is ignored.
-                Ok(0) if self.closed_by_peer => break,
-                Ok(0) => Err(TlsError::new(Error::new(call, ErrorKind::TlsError), "a record is too long")),
-                Ok(_) => match self.connection.process_new_packets() {
-                    Ok(state) => {
-                        self.closed_by_peer = state.peer_has_closed();
-                        self.take_plain(state.plaintext_bytes_to_read(), plain);
-                        Ok(())
-                    }
-                    Err(error) => {
-                        self.take_plain(usize::MAX, plain);
-                        Err(failed(call, &error))
-                    }
-                },
-                Err(error) => Err(TlsError::new(Error::new(call, ErrorKind::TlsError), error.to_string())),
-            };
+    fn receive(&mut self, wire: &mut [u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError> {
+        if self.failed || self.closed_by_peer {
+            return Ok(());
         }
-        self.send(out);
+        if !matches!(self.hello, Hello::Over) {
+            self.hear(wire);
+        }
+        let result = if self.kept.is_empty() {
+            let (used, result) = self.process(wire, plain, out);
+            if used < wire.len() {
+                self.kept.extend_from_slice(&wire[used..]);
+            }
+            result
+        } else {
+            self.process_kept(wire, plain, out)
+        };
+        let result = match result {
+            Ok(()) if self.kept.len() > MOST_KEPT && !self.closed_by_peer => {
+                Err(TlsError::new(Error::new(Call::Receive, ErrorKind::TlsError), "a message is too long"))
+            }
+            other => other,
+        };
+        self.failed |= result.is_err();
+        if self.closed_by_peer || self.failed {
+            // What comes behind a closing word, or a wrong one, is ignored.
+            self.kept = Vec::new();
+        }
         result
     }
 
     fn encrypt(&mut self, plain: &[u8], out: &mut SendQueue) -> Result<(), TlsError> {
-        let result = self.connection.writer().write_all(plain);
-        self.send(out);
-        result.map_err(|error| TlsError::new(Error::new(Call::Send, ErrorKind::TlsError), error.to_string()))
+        if self.failed {
+            return Err(Error::new(Call::Send, ErrorKind::TlsError).into());
+        }
+        let result = match &mut self.side {
+            Side::Client(client) => records::encrypt(client, &mut self.kept, plain, out),
+            Side::Server(server) => records::encrypt(server, &mut self.kept, plain, out),
+        };
+        result.map_err(|error| failed(Call::Send, &error))
     }
 
     fn close(&mut self, out: &mut SendQueue) {
-        self.connection.send_close_notify();
-        self.send(out);
+        if self.failed {
+            return;
+        }
+        match &mut self.side {
+            Side::Client(client) => records::close(client, &mut self.kept, out),
+            Side::Server(server) => records::close(server, &mut self.kept, out),
+        }
     }
 
     fn is_handshaking(&self) -> bool {
-        self.connection.is_handshaking()
+        self.state().is_handshaking()
     }
 
     fn is_closed_by_peer(&self) -> bool {
@@ -161,49 +226,28 @@ impl Session for RustlsSession {
     }
 
     fn info(&self) -> TlsInfo {
-        let suite = self.connection.negotiated_cipher_suite().map(|suite| suite.suite());
+        let state = self.state();
+        let suite = state.negotiated_cipher_suite().map(|suite| suite.suite());
         let cipher = suite.and_then(|suite| suite.as_str());
-        let server_name = match &self.connection {
-            Connection::Client(_) => self.name.clone(),
-            Connection::Server(server) => server.server_name().map(ToString::to_string),
-        };
         TlsInfo {
-            version: match self.connection.protocol_version() {
+            version: match state.protocol_version() {
                 Some(ProtocolVersion::TLSv1_3) => Some("TLSv1.3"),
                 Some(ProtocolVersion::TLSv1_2) => Some("TLSv1.2"),
                 _ => None,
             },
             cipher,
             cipher_bits: cipher.map(|name| if name.contains("AES_128") { 128 } else { 256 }),
-            alpn: self.connection.alpn_protocol().map(Vec::from),
-            server_name,
-            peer_certificates: self.connection.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect(),
-            resumed: self.connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            alpn: state.alpn_protocol().map(Vec::from),
+            server_name: self.name.clone(),
+            peer_certificates: state.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect(),
+            resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
         }
     }
 }
 
 impl fmt::Debug for RustlsSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RustlsSession").field("connection", &self.connection).finish_non_exhaustive()
-    }
-}
-
-/// A queue that rustls writes into.
-struct Out<'a>(&'a mut SendQueue);
-
-impl Write for Out<'_> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.0.push(data);
-        Ok(data.len())
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        pieces.iter().map(|piece| self.write(piece)).sum()
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        f.debug_struct("RustlsSession").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

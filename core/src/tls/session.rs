@@ -14,11 +14,11 @@ use core::fmt;
 /// It holds no bytes but a record that is incomplete: what came is taken whole, what is to be sent is appended to a queue. No method waits or calls back.
 pub trait Session: AsAny {
     /// Takes bytes of the peer's, all of them. Appends what is decrypted to `plain`, and what the peer is to be told to `out`: answers of the handshake, or
-    /// the alert that says what is wrong. Without any bytes it begins the handshake.
+    /// the alert that says what is wrong. Without any bytes it begins the handshake. It may decrypt in place: what stands in `wire` afterwards means nothing.
     ///
     /// # Errors
     /// Why the connection cannot go on. What was decrypted before is good.
-    fn receive(&mut self, wire: &[u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError>;
+    fn receive(&mut self, wire: &mut [u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError>;
 
     /// Encrypts, once the handshake is done.
     ///

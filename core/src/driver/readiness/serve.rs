@@ -252,7 +252,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         if !more {
             conn.flags &= !READABLE;
         }
-        if let Some((stream, pool)) = self.engine.received_below(key, &self.block[..n]) {
+        if let Some((stream, pool)) = self.engine.received_below(key, &mut self.block[..n]) {
             match answer(&mut self.io, conn, &mut stream.transport, pool) {
                 Ok(true) if !self.engine.is_observed() => return more,
                 Ok(_) => self.engine.after_sent(key),
