@@ -637,11 +637,13 @@ impl StreamTransport {
     }
 
     /// Where the layer puts what is to be sent; [`settle_layer`](Self::settle_layer) afterwards.
+    #[inline]
     pub(crate) fn layer_output(&mut self, pool: &mut BufPool) -> &mut SendQueue {
         self.queue.get_or_insert_with(|| pool.take_queue())
     }
 
     /// The queue has changed: it is held against the marks, and given back if nothing is in it.
+    #[inline]
     pub(crate) fn settle_layer(&mut self, pool: &mut BufPool) {
         let size = self.write_buffer_size();
         if size == 0 {

@@ -1,7 +1,7 @@
 //! Secure connections: what comes from below their layers, and the callbacks that it leads to.
 
 use super::Engine;
-use crate::endpoint::{LAYERED, LENDS, Stream};
+use crate::endpoint::{Endpoint, LAYERED, LENDS, Stream};
 use crate::error::Error;
 use crate::flow::data::Data;
 use crate::flow::pool::BufPool;
@@ -82,13 +82,6 @@ impl<S> Engine<S> {
             });
             return;
         }
-        self.deliver_all_plain(key);
-    }
-
-    /// Hands all of it on.
-    #[inline]
-    fn deliver_all_plain(&mut self, key: Key) {
-        let Some(stream) = self.hub.stream_at(key) else { return };
         let Some((layer, _)) = stream.layered() else { return };
         let mut plain = layer.take_plain();
         if let Some(protocol) = stream.protocol.take() {
@@ -122,14 +115,26 @@ impl<S> Engine<S> {
 
     /// Bytes came for a connection under a layer. If they are data and nothing else, as they mostly are, its protocol is told, and the answer is the
     /// connection as it stands then; else [`advance_layer`](Self::advance_layer) does what is to be done.
+    #[inline]
     pub(crate) fn received_below(&mut self, key: Key, wire: &mut [u8]) -> Option<(&mut Stream<S>, &mut BufPool)> {
-        self.hub.tell_layer(key, Fact::Received(wire));
-        let stream = self.hub.stream_at(key).filter(|stream| !stream.common.has(LENDS))?;
+        let hub = &mut self.hub;
+        let Some(Endpoint::Stream(stream)) = hub.endpoints.get_mut(key) else { return None };
+        let lends = stream.common.has(LENDS);
         let (layer, transport) = stream.layered()?;
-        if !layer.has_only_data(transport) {
+        let only_data = layer.receive_data(wire, &mut hub.plain, transport, &mut hub.pool, lends);
+        if !only_data {
+            if transport.is_pause_owed() {
+                hub.paused(key);
+            }
             return None;
         }
-        self.deliver_all_plain(key);
+        let mut plain = core::mem::take(&mut hub.plain);
+        if let Some(protocol) = stream.protocol.take() {
+            let len = plain.len();
+            self.deliver(key, protocol, Data::new(&mut plain, len));
+        }
+        plain.clear();
+        self.hub.plain = plain;
         self.hub.stream_and_pool(key)
     }
 

@@ -1,6 +1,6 @@
 //! Verbs of stream connections.
 
-use super::Hub;
+use super::{Hub, tls::write_layered};
 use crate::endpoint::{About, Endpoint, LAYERED, Stream};
 use crate::flow::data::WriteData;
 use crate::flow::limits::WriteLimits;
@@ -82,7 +82,11 @@ impl<S> Hub<S> {
         let empty = data.is_empty();
         let Some((stream, pool)) = self.checked(id) else { return WriteStatus::Discarded };
         let status = if stream.common.has(LAYERED) {
-            self.write_layered(id.key, data.as_slice())
+            let (status, failed) = write_layered(stream, pool, data.as_slice());
+            if failed {
+                self.look_at(id.key);
+            }
+            status
         } else {
             stream.transport.write(data, pool)
         };

@@ -1,8 +1,9 @@
 //! Verbs of secure connections, and what their layers are told.
 
 use super::{Hub, Work};
-use crate::endpoint::{Endpoint, LAYERED};
+use crate::endpoint::{Endpoint, LAYERED, Stream};
 use crate::error::{Call, Error, ErrorKind};
+use crate::flow::pool::BufPool;
 use crate::key::{Key, StreamId};
 use crate::observer::Event;
 use crate::op::{Op, Role};
@@ -83,18 +84,6 @@ impl<S> Hub<S> {
     }
 
     // ---- for the other verbs ----
-
-    /// A write to a connection under a layer.
-    #[cold]
-    pub(super) fn write_layered(&mut self, key: Key, data: &[u8]) -> WriteStatus {
-        let Some((stream, pool)) = self.stream_and_pool(key) else { return WriteStatus::Discarded };
-        let Some((layer, transport)) = stream.layered() else { return WriteStatus::Discarded };
-        let (status, failed) = (layer.write(data, transport, pool), layer.has_ended());
-        if failed {
-            self.look_at(key);
-        }
-        status
-    }
 
     /// A connection that is being opened gets a layer. `false`: it cannot, and the opening has failed.
     pub(super) fn open_with_layer(&mut self, key: Key, layer: Result<Layer, TlsError>) -> bool {
@@ -199,6 +188,13 @@ impl<S> Hub<S> {
         }
         self.layer_fact(key, Fact::Time);
     }
+}
+
+/// A write to a connection under a layer; whether that has failed.
+#[inline(never)]
+pub(super) fn write_layered<S>(stream: &mut Stream<S>, pool: &mut BufPool, data: &[u8]) -> (WriteStatus, bool) {
+    let Some((layer, transport)) = stream.layered() else { return (WriteStatus::Discarded, false) };
+    (layer.write(data, transport, pool), layer.has_ended())
 }
 
 const fn layer_is_there<S>(endpoint: Option<&Endpoint<S>>) -> bool {

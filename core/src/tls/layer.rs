@@ -202,15 +202,50 @@ impl Layer {
     }
 
     fn receive(&mut self, wire: &mut [u8], stream: &mut StreamTransport, pool: &mut BufPool) {
+        let mut plain = mem::take(&mut self.plain);
+        self.decrypt(wire, &mut plain, stream, pool);
+        self.plain = plain;
+    }
+
+    #[inline]
+    fn decrypt(&mut self, wire: &mut [u8], plain: &mut BytesMut, stream: &mut StreamTransport, pool: &mut BufPool) {
         if self.end.is_some() || self.state == State::Over {
             return;
         }
-        self.plain.reserve(wire.len());
-        let result = self.session.0.receive(wire, &mut self.plain, stream.layer_output(pool));
+        let result = self.session.0.receive(wire, plain, stream.layer_output(pool));
         stream.settle_layer(pool);
         if let Err(error) = result {
             self.note_end(End::Failed(Cause::ReadFailed, error));
         }
+    }
+
+    /// As [`handle`](Self::handle) of bytes that came, with memory to decrypt into. Whether they were data for a reader who wants it, and nothing else is to be
+    /// done, before it and after: then it stands in that memory, and is not noted. To a reader who is `lent` what came it is noted always.
+    #[inline]
+    pub(crate) fn receive_data(
+        &mut self,
+        wire: &mut [u8],
+        memory: &mut BytesMut,
+        stream: &mut StreamTransport,
+        pool: &mut BufPool,
+        lent: bool,
+    ) -> bool {
+        if self.has_memory() {
+            self.receive(wire, stream, pool);
+            return false;
+        }
+        self.decrypt(wire, memory, stream, pool);
+        let only_data = self.state == State::Open
+            && self.end.is_none()
+            && !memory.is_empty()
+            && stream.wants_read()
+            && stream.is_idle()
+            && !self.session.0.is_closed_by_peer();
+        if lent || !only_data {
+            mem::swap(memory, &mut self.plain);
+            return false;
+        }
+        true
     }
 
     /// The first end counts.
@@ -340,16 +375,6 @@ impl Layer {
                 State::Shutdown => !self.session.0.is_closed_by_peer(),
                 State::Waiting | State::Agreed | State::Over => false,
             }
-    }
-
-    /// Whether there is data for a reader who wants it, and nothing else to be done, before it and after.
-    pub(crate) fn has_only_data(&self, stream: &StreamTransport) -> bool {
-        self.state == State::Open
-            && self.end.is_none()
-            && !self.plain.is_empty()
-            && stream.wants_read()
-            && stream.is_idle()
-            && !self.session.0.is_closed_by_peer()
     }
 
     /// Whether the handshake is not done yet, or nobody knows.

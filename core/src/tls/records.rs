@@ -48,6 +48,7 @@ impl Records for UnbufferedServerConnection {
 }
 
 /// Uses what came as far as it goes: how many bytes of it are done with, and whether the peer has said its closing word.
+#[inline]
 pub(super) fn receive(
     records: &mut impl Records,
     wire: &mut [u8],
@@ -87,6 +88,7 @@ pub(super) fn receive(
 }
 
 /// Encrypts; `kept` is what was left of what came.
+#[inline]
 pub(super) fn encrypt(records: &mut impl Records, kept: &mut [u8], plain: &[u8], out: &mut SendQueue) -> Result<(), Error> {
     let done = when_ready(records, kept, out, |traffic, out| {
         plain.chunks(RECORD).try_for_each(|part| match out.fill(part.len() + OVERHEAD, |memory| traffic.encrypt(part, memory)) {

@@ -135,7 +135,7 @@ impl RustlsSession {
     }
 
     /// Uses as much as can be used; how much that was.
-    #[inline]
+    #[inline(always)]
     fn process(&mut self, wire: &mut [u8], plain: &mut BytesMut, out: &mut SendQueue) -> (usize, Result<(), TlsError>) {
         let call = if self.is_handshaking() { Call::Handshake } else { Call::Receive };
         let (used, result) = match &mut self.side {

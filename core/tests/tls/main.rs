@@ -2,6 +2,7 @@
 
 mod certs;
 mod closing;
+mod cost;
 mod handshake;
 mod kit;
 mod peer;

@@ -26,8 +26,10 @@ enum Read {
     AnswerFailed(Error),
     /// There were no bytes.
     Nothing(ReadResult),
-    /// The protocol lends memory to read into, or what comes is not for it as it is.
+    /// The protocol lends memory to read into.
     Lends,
+    /// What comes is not for the protocol as it is.
+    Layered,
     /// Nobody wants to know.
     Unwanted,
 }
@@ -158,7 +160,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         }
         let Some(stream) = engine.wanting(key) else { return Read::Unwanted };
         if stream.common.has(LENDS | LAYERED) {
-            return Read::Lends;
+            return if stream.common.has(LAYERED) { Read::Layered } else { Read::Lends };
         }
         let n = match io.recv(&mut conn.source, block) {
             Ok(Some(n)) if n > 0 => n,
@@ -202,7 +204,8 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
                 self.engine.send_failed(key, error);
                 false
             }
-            Read::Lends | Read::Unwanted if self.engine.is_layered(key) => self.read_layered(key),
+            Read::Layered => self.read_layered(key),
+            Read::Unwanted if self.engine.is_layered(key) => self.read_layered(key),
             Read::Lends => self.read_lent(key),
             Read::Nothing(result) => self.read_nothing(key, result),
             Read::Unwanted => {
