@@ -22,6 +22,7 @@ impl Tls {
     }
 
     /// As a server of rustls'. Certificates, the wish for client certificates, ALPN and resumption are the configuration's business.
+    /// One that lets clients send early data is refused as `InvalidInput`: anybody could send that once more.
     pub fn server(config: impl Into<Arc<ServerConfig>>) -> Self {
         Self::new(Server(config.into()))
     }
@@ -54,6 +55,9 @@ struct Server(Arc<ServerConfig>);
 
 impl MakeSession for Server {
     fn make(&self) -> Result<Box<dyn Session>, TlsError> {
+        if self.0.max_early_data_size > 0 {
+            return Err(TlsError::new(Error::new(Call::Check, ErrorKind::InvalidInput), "early data is not supported"));
+        }
         let connection = UnbufferedServerConnection::new(self.0.clone()).map_err(|error| unusable(&error))?;
         Ok(Box::new(RustlsSession::new(Side::Server(connection), None)))
     }

@@ -1,7 +1,7 @@
 //! Handshakes: when the protocol is told, and what may go wrong.
 
 use crate::certs::{self, VERSIONS, suspicious_client, tls_client, tls_server};
-use crate::kit::{App, ECHO, QUIET, harness, talk, to};
+use crate::kit::{App, ECHO, QUIET, connected, harness, talk, to};
 use crate::peer::Peer;
 use core::time::Duration;
 use plimsoll_core::tls::Tls;
@@ -245,4 +245,54 @@ fn a_server_knows_the_certificate_of_its_client() {
         let info = t.hub().tls_info(id).unwrap();
         assert_eq!((info.alpn, info.peer_certificates), (None, vec![certs::certificate().to_vec()]));
     }
+}
+
+#[test]
+fn a_server_knows_whom_its_client_asked_for_however_that_came() {
+    //= INFO-5
+    for version in VERSIONS {
+        for cut in [1, 5, 6, 60, 160] {
+            let mut t = harness();
+            let id = t.open(to().tls(tls_server(version)), QUIET);
+            t.run();
+            let mut peer = Peer::client(version);
+            let hello = peer.output();
+            t.feed(id, &hello[..cut]);
+            t.feed(id, &hello[cut..]);
+            talk(&mut t, id, &mut peer);
+            assert_eq!(t.hub().tls_info(id).unwrap().server_name.as_deref(), Some("localhost"), "{cut}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_would_take_early_data_is_refused() {
+    //= TLS-5
+    let mut config = certs::server(VERSIONS[1]);
+    config.max_early_data_size = 1;
+    let mut t = harness();
+    let id = t.open(to().tls(Tls::server(config)), QUIET);
+    t.run();
+    assert_eq!(t.trace(id), "failed");
+    assert_eq!(t.state().failed.pop().unwrap().error().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn keys_are_changed_at_the_wish_of_the_peer_and_data_goes_on() {
+    //= TLS-15, TLS-16
+    let (mut t, id, mut peer) = connected(VERSIONS[1], ECHO);
+    for n in 0..3 {
+        peer.tls.refresh_traffic_keys().unwrap();
+        peer.write(b"new keys");
+        let wire = peer.output();
+        // Also when a record comes in two, and is answered in between.
+        t.feed(id, &wire[..wire.len() - n]);
+        t.hub().write(id, "!");
+        t.feed(id, &wire[wire.len() - n..]);
+        talk(&mut t, id, &mut peer);
+        let mut received = peer.received();
+        received.retain(|&byte| byte != b'!');
+        assert_eq!(received, b"new keys");
+    }
+    assert!(peer.error.is_none());
 }
