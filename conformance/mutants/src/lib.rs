@@ -8,6 +8,9 @@
 //! three small builds and no more.
 #![forbid(unsafe_code)]
 
+pub mod judges;
+pub mod planted;
+
 use core::fmt;
 use core::ops::AddAssign;
 use serde_json::Value;

@@ -1,9 +1,12 @@
-//! `plimsoll-mutants`: how every file stands. `run.sh` calls the others: `merge LIST OUTCOMES…` takes over what cargo-mutants found, `left LIST` prints
-//! which mutants of a list are not known to be caught.
+//! `plimsoll-mutants`: how every file stands. `run.sh` calls the others: `judge TREE LIST FOLDER JUDGES…` plants and judges the mutants of
+//! a list, `merge LIST OUTCOMES…` takes over what was found, `left LIST` prints which of a list are not known to be caught.
 #![forbid(unsafe_code)]
 
+use plimsoll_mutants::judges::judge;
+use plimsoll_mutants::planted::Field;
 use plimsoll_mutants::{Score, left, list, merge, problems, scores, survivors, text, verdicts};
 use serde_json::Value;
+use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
 
@@ -30,11 +33,18 @@ fn run(args: &[String]) -> Result<bool, String> {
             merge(&mut verdicts, &json(all)?, &outcomes)?;
             fs::write(&path, text(&verdicts)).map_err(|error| error.to_string())?;
         }
+        [command, tree, all, out, judges @ ..] if command == "judge" => {
+            let all = json(all)?;
+            let wanted = if env::var_os("LEFT").is_some() { Some(left(&verdicts, &all)?.into_iter().collect()) } else { None };
+            let mut field = Field::new(Path::new(tree), &all, wanted.as_ref())?;
+            judge(Path::new(tree), &mut field, judges, Path::new(out))?;
+            return Ok(true);
+        }
         [command, all] if command == "left" => {
             left(&verdicts, &json(all)?)?.iter().for_each(|name| println!("{name}"));
             return Ok(true);
         }
-        _ => return Err("usage: plimsoll-mutants [merge LIST OUTCOMES… | left LIST]".into()),
+        _ => return Err("usage: plimsoll-mutants [judge TREE LIST FOLDER JUDGES… | merge LIST OUTCOMES… | left LIST]".into()),
     }
     let mut sum = Score::default();
     for (file, score) in scores(&verdicts, &survivors) {
