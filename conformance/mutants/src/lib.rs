@@ -1,11 +1,11 @@
 //! Mutation testing of plimsoll-core: what became of every mutant, and why those survive that do.
 //!
-//! `run.sh` changes the core in one place at a time (cargo-mutants does), has `tests/machines.rs`, `loops.rs` and `sims.rs` judge it, and writes the verdicts down:
+//! `run.sh` has cargo-mutants list the changes, one place of the core each, builds all of them at once ([`planted`]), has `tests/machines.rs`,
+//! `loops.rs`, `sims.rs` and the tests beside the code judge each ([`judges`]), and writes the verdicts down:
 //! `verdicts.txt` has a line for each mutant, `survivors.txt` a reason for each that was not caught. Both name mutants without line numbers, so
 //! that they outlive edits; where a function has several of one kind, they are numbered from its top. `tests/list.rs` checks them.
 //!
-//! The crate is a crate of its own for the sake of speed: it has no dependency that opens a socket, so that a changed core means
-//! three small builds and no more.
+//! The crate is a crate of its own for the sake of speed: its judges open no socket, and the first failure ends them.
 #![forbid(unsafe_code)]
 
 pub mod judges;

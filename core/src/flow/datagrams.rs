@@ -198,4 +198,17 @@ mod tests {
         queue.advance(9, &mut pool);
         assert_eq!((queue.in_flight(), queue.size()), (None, 0));
     }
+
+    //= DGRAM-11
+    #[test]
+    fn a_queue_that_is_never_empty_keeps_room_for_what_waits_and_not_for_what_went() {
+        let mut pool = BufPool::new();
+        let mut queue = DatagramQueue::default();
+        queue.push(b"first", None);
+        for _ in 0..1000 {
+            queue.push(b"next", None);
+            queue.advance(1, &mut pool);
+        }
+        assert!(queue.heads.len() <= 4, "{} heads for one datagram", queue.heads.len());
+    }
 }
