@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Instant;
 
 /// What is built for them.
-const BUILD: [&str; 11] = [
+const BUILD: [&str; 12] = [
     "test",
     "--quiet",
     "--no-run",
@@ -22,6 +22,7 @@ const BUILD: [&str; 11] = [
     "--test=machines",
     "--test=loops",
     "--test=sims",
+    "--test=tls",
     "--profile=mutants",
 ];
 
@@ -60,7 +61,7 @@ impl Judge {
     /// Whether it finds nothing wrong.
     fn passes(&mut self, tree: &Path, number: usize) -> Result<bool, String> {
         let began = Instant::now();
-        let folder = if self.name == "plimsoll_core" { "core" } else { "conformance/mutants" };
+        let folder = if ["plimsoll_core", "tls"].contains(&&*self.name) { "core" } else { "conformance/mutants" };
         let mut child = Command::new("bash")
             .args(["-c", &format!("ulimit -t {SECONDS} -v 12000000; exec \"$0\" \"$@\"")])
             .arg(&self.program)
