@@ -203,12 +203,21 @@ mod tests {
     #[test]
     fn a_queue_that_is_never_empty_keeps_room_for_what_waits_and_not_for_what_went() {
         let mut pool = BufPool::new();
-        let mut queue = DatagramQueue::default();
-        queue.push(b"first", None);
-        for _ in 0..1000 {
-            queue.push(b"next", None);
-            queue.advance(1, &mut pool);
+        for step in 1..=2 {
+            let mut queue = DatagramQueue::default();
+            queue.push(b"first", None);
+            for _ in 0..1000 {
+                (0..step).for_each(|_| queue.push(b"next", None));
+                queue.advance(step, &mut pool);
+            }
+            assert!(queue.heads.len() <= 4, "{} heads for one datagram", queue.heads.len());
         }
-        assert!(queue.heads.len() <= 4, "{} heads for one datagram", queue.heads.len());
+        // And what waits is not moved before as much has gone, so that each is moved once at most.
+        let mut queue = DatagramQueue::default();
+        (0..4).for_each(|_| queue.push(b"one of four", None));
+        queue.advance(2, &mut pool);
+        assert_eq!(queue.heads.len(), 4);
+        queue.advance(1, &mut pool);
+        assert_eq!(queue.heads.len(), 1);
     }
 }

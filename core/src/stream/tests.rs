@@ -164,3 +164,36 @@ fn what_ended_it_is_known_before_it_is_told() {
     transport.close(&mut pool);
     assert_eq!((transport.is_losing(), transport.error()), (true, None));
 }
+
+#[test]
+fn the_end_is_a_question_until_it_is_answered() {
+    //= EOF-2, EOF-3
+    for stays in [true, false] {
+        let (mut transport, _) = open();
+        transport.handle_eof();
+        assert!(matches!(transport.poll_event(), Some(StreamEvent::Eof)));
+        assert!(transport.poll_event().is_none());
+        assert!(!transport.is_closing(), "no answer is none of both answers");
+        transport.keep_open(stays);
+        assert_eq!(transport.is_closing(), !stays);
+    }
+}
+
+#[test]
+fn nobody_writes_past_a_layer() {
+    //= TLS-18
+    let (mut transport, mut pool) = open();
+    transport.set_layered();
+    assert_eq!(transport.write("x", &mut pool), WriteStatus::Refused(Refusal::Unsupported));
+    transport.close(&mut pool);
+    assert_eq!(transport.write("x", &mut pool), WriteStatus::Discarded);
+}
+
+#[test]
+fn a_connection_may_begin_with_other_marks() {
+    //= FLOW-10
+    let mut transport = StreamTransport::new(LIMITS);
+    let other = WriteLimits::new(3, 7).unwrap();
+    transport.start_with(other);
+    assert_eq!(transport.write_buffer_limits(), other);
+}
