@@ -6,6 +6,8 @@ BIG = "{ pattern = 1000000 }"
 
 # It says something, waits to be told to go on, says more, and ends.
 CHILD = '[["write", "stdout", "x"], ["await"], ["write", "stdout", "more"]]'
+# The same without a word before that: what is written into a pipe that is closed meanwhile ends a child too.
+QUIET = '[["await"], ["write", "stdout", "xmore"]]'
 # It reads nothing until it is told to go on.
 DEAF = '[["await"], ["drain"]]'
 
@@ -46,15 +48,17 @@ def files():
             if ends:
                 app.append(f'["exited", {-15 if command == "terminate" else -9}]')
                 stdin.append('["lost", "none"]' if command == "close" else '["lost", "none|broken-pipe"]')
-                # It may have been ended before it could say anything.
-                stdout = ['{ opt = [["data", "x"]] }', '["lost", "none"]'] if callback == "cm" else ['["data", "x"]', '["lost", "none"]']
+                stdout = ['["lost", "none"]'] if callback == "cm" else ['["data", "x"]', '["lost", "none"]']
             else:
                 app.append('["exited", 0]')
                 stdout = ['["data", "xmore"]', '["lost", "none"]']
+                if (callback, command) == ("exited", "close"):
+                    # What it said last may not have been heard yet.
+                    stdout[0] = '["data", { prefix = "xmore" }]'
                 if callback in ("cm", "data"):
                     if command == "pause-stdout":
                         steps_of += ['["app", "settle"]', '["app.stdout", "resume_reading"]']
-                    steps_of += ['["app.stdout", "wait", "data"]', '["peer", "go"]']
+                    steps_of.append('["peer", "go"]')
                 elif callback == "pause":
                     if command == "close-stdin":
                         stdin.append("resume")
@@ -62,7 +66,8 @@ def files():
                     if command != "close-stdin":
                         steps_of += ['["app.stdin", "wait", "resume"]', '["app.stdin", "close"]']
                         stdin.append("resume")
-                stdin.append('["lost", "none"]')
+                # It ends with what was written unread.
+                stdin.append('["lost", "none|broken-pipe"]' if command == "write" and callback in ("cm", "data") else '["lost", "none"]')
                 if callback == "exited" and command == "pause-stdout":
                     # Its end may not have come before the exit.
                     steps_of.append('["app.stdout", "resume_reading"]')
@@ -78,7 +83,7 @@ def files():
                 f'about = "In `{word}` of {"a child" if actor == "app" else "its " + actor[4:]}: {what.strip("[]").replace(chr(34), "")}."',
                 "covers = [" + ", ".join(f'"{c}"' for c in ["RUST-1", *covers]) + "]",
                 'link = { kind = "process", stderr = "null" }',
-                f"child = {DEAF if callback == 'pause' else CHILD}",
+                f"child = { {'pause': DEAF, 'cm': QUIET}.get(callback, CHILD) }",
                 f"{on} = [{what}]",
             ]
             if command == "schedule":
