@@ -321,12 +321,14 @@ impl Layer {
             State::Shutdown => {
                 // What the peer still sends is not wanted any more (contract TLS-13).
                 self.plain.clear();
-                let answered = self.session.0.is_closed_by_peer() && !stream.has_to_send();
                 match self.end.take() {
-                    None if answered => self.end(stream, pool),
-                    None => Step::Rest,
-                    Some(End::Finished) => self.end(stream, pool),
-                    Some(end) => self.fail(end, stream, pool),
+                    Some(end @ End::Failed(..)) => self.fail(end, stream, pool),
+                    // The end of the connection is as good as an answer; and whichever comes, our own word is said before it counts.
+                    end if stream.has_to_send() || end.is_none() && !self.session.0.is_closed_by_peer() => {
+                        self.end = end;
+                        Step::Rest
+                    }
+                    _ => self.end(stream, pool),
                 }
             }
             State::Waiting | State::Agreed | State::Over => Step::Rest,

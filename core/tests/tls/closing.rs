@@ -44,6 +44,29 @@ fn the_end_of_the_connection_is_as_good_as_an_answer() {
 }
 
 #[test]
+fn our_closing_word_is_said_before_the_end_of_the_connection_counts() {
+    //= TLS-4, TLS-11, TLS-17
+    for reads in [true, false] {
+        let (mut t, id, mut peer) = connected(VERSIONS[1], QUIET);
+        t.window(id, 1);
+        t.hub().close(id);
+        t.run();
+        peer.input(&t.sent(id));
+        t.eof(id);
+        assert_eq!(t.trace(id), "cm");
+        if reads {
+            t.window(id, usize::MAX);
+            peer.input(&t.sent(id));
+            assert!(peer.closed);
+            assert_eq!(t.trace(id), "cm lost(None)");
+        } else {
+            t.advance(Duration::from_secs(30));
+            assert_eq!(t.trace(id), "cm lost(timed out)");
+        }
+    }
+}
+
+#[test]
 fn an_answer_that_does_not_come_is_waited_for_so_long_and_no_longer() {
     //= TLS-4, RUST-12
     let (mut t, id, _) = connected(VERSIONS[1], QUIET);
