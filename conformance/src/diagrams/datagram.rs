@@ -1,12 +1,12 @@
 //! A datagram endpoint that is connected to one peer.
 
-use super::stream::blank;
+use super::lifetime::{answer, cause, lost, marks};
 use super::table::{Fact, Machine, Route, State, View, route, state};
 use super::walk::World;
 use crate::machines::ops::{BROKEN, RESET};
 use bytes::BytesMut;
 use core::net::{Ipv4Addr, SocketAddr};
-use plimsoll_core::{Addr, BufPool, DatagramEvent, DatagramTransport, ErrorKind, Refusal, WriteLimits, WriteStatus};
+use plimsoll_core::{Addr, BufPool, DatagramEvent, DatagramTransport};
 
 /// No more is ever queued: three datagrams of a byte, at 8 bytes each beside it.
 const FULL: usize = 27;
@@ -42,10 +42,6 @@ fn address(port: u16) -> Addr {
     Addr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
-fn marks(low: usize, high: usize) -> WriteLimits {
-    WriteLimits::new(low, high).unwrap_or(WriteLimits::DEFAULT)
-}
-
 impl Datagram {
     fn new() -> Self {
         Self {
@@ -79,18 +75,7 @@ impl Datagram {
 
     /// With which error it will be lost, seen by letting it happen to another one like it.
     fn cause(&self) -> &'static str {
-        if !self.transport.is_losing() {
-            return "";
-        }
-        let mut other = Self::new();
-        for &input in &self.past {
-            other.apply(input);
-        }
-        match other.apply(Input::Turn).as_slice() {
-            [.., "lost(None)"] => "None",
-            [.., "lost(CallbackFailed)"] => "CallbackFailed",
-            _ => "E",
-        }
+        if self.transport.is_losing() { cause(Self::new(), &self.past, Input::Turn) } else { "" }
     }
 }
 
@@ -140,11 +125,7 @@ impl World for Datagram {
             Input::CallbackFails => _ = transport.fail(&mut pool),
             Input::Turn => {
                 if let Some(DatagramEvent::Lost(ending)) = transport.poll_event() {
-                    told.push(match ending.error().map(plimsoll_core::Error::kind) {
-                        None => "lost(None)",
-                        Some(ErrorKind::CallbackFailed) => "lost(CallbackFailed)",
-                        Some(_) => "lost(E)",
-                    });
+                    told.push(lost(&ending));
                 }
             }
         }
@@ -154,15 +135,6 @@ impl World for Datagram {
 
     fn key(&self) -> String {
         format!("{} {} {:?}", self.made, self.kept, self.transport)
-    }
-}
-
-fn answer(status: WriteStatus) -> Option<&'static str> {
-    match status {
-        WriteStatus::Discarded => Some("Discarded"),
-        WriteStatus::Refused(Refusal::AddressMismatch) => Some("AddressMismatch"),
-        WriteStatus::Refused(_) => Some("Unsupported"),
-        _ => None,
     }
 }
 
@@ -256,7 +228,7 @@ pub(super) fn machines() -> Vec<Machine> {
         inputs: ROWS.to_vec(),
         routes: ROUTES,
         size: (900, 490),
-        ..blank("datagram", "A datagram endpoint", about, STATES)
+        ..Machine::blank("datagram", "A datagram endpoint", about, STATES)
     };
     vec![machine.seen(Datagram::new, &view)]
 }

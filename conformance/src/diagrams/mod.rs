@@ -6,17 +6,22 @@
 //!
 //! - `walk`: every state of a world, and every input in each;
 //! - `table`: what was seen as cases with their conditions;
-//! - `stream`, `pipe`, `datagram`: the worlds and what is looked at in them, a small file each;
+//! - `stream`, `pipe`, `datagram`, `process`, `connect`, `server`: the worlds and what is looked at in them, a small file each;
+//! - `lifetime`: what the worlds of transports have in common;
 //! - `draw`, `document`: SVG and Markdown;
 //! - `contract`: whether tables 17.10 to 17.12 say the same.
 //!
 //! Another machine is a `walk::World` around it, and a `table::Machine` with the names and places of its states: see `pipe.rs`.
 
+mod connect;
 pub mod contract;
 mod datagram;
 mod document;
 mod draw;
+mod lifetime;
 mod pipe;
+mod process;
+mod server;
 mod stream;
 pub mod table;
 mod walk;
@@ -33,7 +38,15 @@ usage: plimsoll-conformance diagrams [--write]
 /// Every machine that is documented, walked through.
 #[must_use]
 pub fn machines() -> Vec<Machine> {
-    [stream::machines(), pipe::machines(), datagram::machines()].into_iter().flatten().collect()
+    let all = [
+        stream::machines(),
+        pipe::machines(),
+        datagram::machines(),
+        process::machines(),
+        connect::machines(),
+        server::machines(),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// The generated files: their paths below the root of the project, and their texts.

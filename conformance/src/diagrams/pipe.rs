@@ -1,8 +1,9 @@
 //! The two ends of a pipe: stream transports that only read, and that only write.
 
-use super::stream::{Stream, blank, life_view};
+use super::lifetime::marks;
+use super::stream::{ROWS, Stream, life_view};
 use super::table::{Machine, Route, State, route, state};
-use plimsoll_core::{StreamTransport, WriteLimits};
+use plimsoll_core::StreamTransport;
 
 const READING: &[State] = &[
     state("Init", (150, 44), "the opening is under way"),
@@ -32,14 +33,16 @@ const WRITING_ROUTES: &[Route] = &[
 
 pub(super) fn machines() -> Vec<Machine> {
     let read = Machine {
+        inputs: ROWS.to_vec(),
         routes: READING_ROUTES,
         size: (900, 390),
-        ..blank("read-pipe", "A read pipe", "The reading end of a pipe: contract 17.3 and PIPE-1 to PIPE-5.", READING)
+        ..Machine::blank("read-pipe", "A read pipe", "The reading end of a pipe: contract 17.3 and PIPE-1 to PIPE-5.", READING)
     };
     let write = Machine {
+        inputs: ROWS.to_vec(),
         routes: WRITING_ROUTES,
         size: (900, 570),
-        ..blank(
+        ..Machine::blank(
             "write-pipe",
             "A write pipe",
             "The writing end of a pipe: contract 17.3 and PIPE-6 to PIPE-12. Its flow is that of a stream.",
@@ -48,9 +51,6 @@ pub(super) fn machines() -> Vec<Machine> {
     };
     vec![
         read.seen(|| Stream::new(StreamTransport::read_pipe), &life_view()),
-        write.seen(
-            || Stream::new(|| StreamTransport::write_pipe(WriteLimits::new(1, 2).unwrap_or(WriteLimits::DEFAULT))),
-            &life_view(),
-        ),
+        write.seen(|| Stream::new(|| StreamTransport::write_pipe(marks(1, 2))), &life_view()),
     ]
 }

@@ -1,10 +1,10 @@
 //! The stream transport: its life, its flow of writing, its reading.
 
+use super::lifetime::{answer, cause, lost, marks};
 use super::table::{Fact, Frame, Machine, Route, State, View, route, state};
 use super::walk::World;
 use crate::machines::ops::{BROKEN, NOT_CONNECTED, RESET, SHUTDOWN};
-use plimsoll_core::{BufPool, ErrorKind, Refusal, StreamEvent, StreamTransport, Wants, WriteLimits, WriteStatus};
-use std::collections::BTreeMap;
+use plimsoll_core::{BufPool, StreamEvent, StreamTransport, Wants};
 
 /// No more is ever queued.
 const FULL: usize = 3;
@@ -67,7 +67,7 @@ impl Stream {
     }
 
     fn tcp() -> Self {
-        Self::new(|| StreamTransport::new(marks(MARKS[0])))
+        Self::new(|| StreamTransport::new(marks(MARKS[0].0, MARKS[0].1)))
     }
 
     fn is_usable(&self) -> bool {
@@ -104,23 +104,8 @@ impl Stream {
 
     /// With which error it will be lost, seen by letting it happen to another one like it.
     fn cause(&self) -> &'static str {
-        if !self.transport.is_losing() {
-            return "";
-        }
-        let mut other = Self::new(self.new);
-        for &input in &self.past {
-            other.apply(input);
-        }
-        match other.apply(Input::Turn).as_slice() {
-            [.., "lost(None)"] => "None",
-            [.., "lost(CallbackFailed)"] => "CallbackFailed",
-            _ => "E",
-        }
+        if self.transport.is_losing() { cause(Self::new(self.new), &self.past, Input::Turn) } else { "" }
     }
-}
-
-fn marks((low, high): (usize, usize)) -> WriteLimits {
-    WriteLimits::new(low, high).unwrap_or(WriteLimits::DEFAULT)
 }
 
 impl World for Stream {
@@ -169,7 +154,7 @@ impl World for Stream {
                 transport.resume_reading();
                 keep_open = answer;
             }
-            Input::Marks(low, high) => _ = transport.set_write_buffer_limits(marks((low, high))),
+            Input::Marks(low, high) => _ = transport.set_write_buffer_limits(marks(low, high)),
             Input::Data => told.extend(transport.wants_read().then_some("data")),
             Input::Fin(answer) => {
                 transport.handle_eof();
@@ -189,11 +174,7 @@ impl World for Stream {
             Input::CallbackFails => _ = transport.fail(&mut pool),
             Input::Turn => {
                 if let Some(StreamEvent::Lost(ending)) = transport.poll_event() {
-                    told.push(match ending.error().map(plimsoll_core::Error::kind) {
-                        None => "lost(None)",
-                        Some(ErrorKind::CallbackFailed) => "lost(CallbackFailed)",
-                        Some(_) => "lost(E)",
-                    });
+                    told.push(lost(&ending));
                 }
             }
         }
@@ -206,15 +187,6 @@ impl World for Stream {
     fn key(&self) -> String {
         let flags = [self.made, self.end_came, self.end_told, self.kept_open, self.paused, self.forced];
         format!("{flags:?} {:?}", self.transport)
-    }
-}
-
-fn answer(status: WriteStatus) -> Option<&'static str> {
-    match status {
-        WriteStatus::Discarded => Some("Discarded"),
-        WriteStatus::Refused(Refusal::AfterEof) => Some("WriteAfterEof"),
-        WriteStatus::Refused(_) => Some("Unsupported"),
-        _ => None,
     }
 }
 
@@ -433,17 +405,13 @@ fn reading_view() -> View<Stream> {
     }
 }
 
-pub(super) fn blank(name: &'static str, title: &'static str, about: &'static str, states: &'static [State]) -> Machine {
-    let (cases, inputs) = (BTreeMap::new(), ROWS.to_vec());
-    Machine { name, title, about, states, inputs, cases, walked: 0, frames: &[], routes: &[], size: (0, 0) }
-}
-
 pub(super) fn machines() -> Vec<Machine> {
     let life = Machine {
         frames: &[Frame { name: "usable", states: &["Open", "PeerEof", "WroteEof", "BothEof"], edges: (16, 108, 884, 360) }],
+        inputs: ROWS.to_vec(),
         routes: LIFE_ROUTES,
         size: (900, 710),
-        ..blank(
+        ..Machine::blank(
             "stream",
             "A stream transport",
             "TCP and Unix streams: contract 17.10. The queue, the flow of writing and the reading have states of their own, below.",
@@ -453,7 +421,7 @@ pub(super) fn machines() -> Vec<Machine> {
     let flow = Machine {
         inputs: FLOW_ROWS.to_vec(),
         size: (820, 280),
-        ..blank(
+        ..Machine::blank(
             "flow",
             "The flow of writing",
             "Whether the application is asked to stop writing: contract 17.11. From `connection_made` on; what was written before counts too.",
@@ -463,7 +431,7 @@ pub(super) fn machines() -> Vec<Machine> {
     let reading = Machine {
         inputs: READING_ROWS.to_vec(),
         size: (820, 280),
-        ..blank(
+        ..Machine::blank(
             "reading",
             "Reading",
             "Whether the protocol is told what comes: contract 17.12. From `connection_made` on.",

@@ -110,6 +110,13 @@ pub struct Machine {
 type Seen = BTreeSet<(Vec<bool>, Outcome)>;
 
 impl Machine {
+    /// Nothing has been seen of it yet.
+    pub(super) const fn blank(name: &'static str, title: &'static str, about: &'static str, states: &'static [State]) -> Self {
+        let inputs = Vec::new();
+        let cases = BTreeMap::new();
+        Self { name, title, about, states, inputs, cases, walked: 0, frames: &[], routes: &[], size: (0, 0) }
+    }
+
     /// All that can be seen in a world: the cases, the inputs in the order in which the names are given.
     pub(super) fn seen<W: World>(mut self, new: impl Fn() -> W, view: &View<W>) -> Self {
         let mut steps: BTreeMap<(&'static str, &'static str), Seen> = BTreeMap::new();
