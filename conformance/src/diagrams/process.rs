@@ -108,10 +108,10 @@ const STATES: &[State] = &[
 const ROUTES: &[Route] = &[
     route("Init", "Running", &[], (36, 122)),
     route("Running", "Ending", &[], (30, 296)),
-    route("Running", "Losing", &[(300, 280), (680, 280)], (400, 258)),
+    route("Running", "Losing", &[(300, 280), (680, 280)], (425, 258)),
     route("Exited", "Losing", &[], (540, 172)),
     route("Ending", "Losing", &[(800, 400)], (245, 424)),
-    route("Losing", "Lost", &[], (560, 118)),
+    route("Losing", "Lost", &[], (560, 84)),
 ];
 
 const ROWS: &[&str] =
@@ -159,7 +159,7 @@ pub(super) fn machines() -> Vec<Machine> {
         Machine {
             inputs: ROWS.to_vec(),
             routes: ROUTES,
-            size: (900, 560),
+            size: (900, 590),
             ..Machine::blank("process", "A subprocess", about, STATES)
         }
         .seen(Child::new, &view),
