@@ -396,7 +396,8 @@ impl StreamTransport {
 
     /// Whether something is to be told that waits for whoever drives it to look.
     pub(crate) fn has_to_tell(&self) -> bool {
-        self.is_eof_due() || self.is_layered() && self.is_drained()
+        // Bytes that wait for the end of a handshake are none to wait for: closing gives it up.
+        self.is_eof_due() || self.is_layered() && self.life.phase() == Phase::Flushing && !self.has_to_send()
     }
 
     /// Lends the foremost queued bytes to a vectored send; how many slices it lent.

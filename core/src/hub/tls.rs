@@ -137,8 +137,13 @@ impl<S> Hub<S> {
 
     /// Tells a layer, and lets the driver look at what it makes of it.
     pub(crate) fn layer_fact(&mut self, key: Key, fact: Fact<'_>) {
+        // An end that is told again, as by a send that fails until somebody has time to tell of the first, must not make the driver look for ever.
+        let again = matches!(fact, Fact::Finished | Fact::Failed(..))
+            && self.stream_at(key).and_then(|stream| stream.layered()).is_some_and(|(layer, _)| layer.has_ended());
         self.tell_layer(key, fact);
-        self.look_at(key);
+        if !again {
+            self.look_at(key);
+        }
     }
 
     /// As [`layer_fact`](Self::layer_fact), for a driver that looks at it anyway.

@@ -120,6 +120,10 @@ impl Layer {
         if let Some(status) = stream.refuses_layered_write() {
             return status;
         }
+        if self.end_is_failure() {
+            // It has failed, and what came before that is being told still: there is nobody to say it to.
+            return WriteStatus::Discarded;
+        }
         if matches!(self.state, State::Waiting | State::Handshake) {
             if !data.is_empty() {
                 stream.write_backlog(data, pool);
@@ -321,14 +325,12 @@ impl Layer {
             State::Shutdown => {
                 // What the peer still sends is not wanted any more (contract TLS-13).
                 self.plain.clear();
-                match self.end.take() {
-                    Some(end @ End::Failed(..)) => self.fail(end, stream, pool),
-                    // The end of the connection is as good as an answer; and whichever comes, our own word is said before it counts.
-                    end if stream.has_to_send() || end.is_none() && !self.session.0.is_closed_by_peer() => {
-                        self.end = end;
-                        Step::Rest
-                    }
-                    _ => self.end(stream, pool),
+                let finished = matches!(self.end, Some(End::Finished)) || self.session.0.is_closed_by_peer();
+                match self.end.take_if(|end| matches!(end, End::Failed(..))) {
+                    Some(end) => self.fail(end, stream, pool),
+                    // Our own closing word is said to its end all the same: the peer may be reading still.
+                    None if finished && !stream.has_to_send() => self.end(stream, pool),
+                    None => Step::Rest,
                 }
             }
             State::Waiting | State::Agreed | State::Over => Step::Rest,

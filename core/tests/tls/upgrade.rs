@@ -235,3 +235,17 @@ fn tls_goes_inside_tls() {
     assert!(inner.closed && outer.closed);
     assert_eq!(t.trace(id), "cm data(inner) tls data(twice encrypted) eof lost(None)");
 }
+
+#[test]
+fn closing_gives_a_handshake_up_at_once_also_with_bytes_that_wait_for_it() {
+    //= TLS-14, TLS-21
+    for text in ["", "waits for the handshake"] {
+        let (mut t, id) = plain(QUIET);
+        t.hub().start_tls(id, &tls_client(VERSIONS[1]), b"").unwrap();
+        t.hub().write(id, text);
+        t.run();
+        t.hub().close(id);
+        t.run();
+        assert_eq!((t.trace(id).as_str(), t.is_closed(id)), ("cm lost(None)", true));
+    }
+}
