@@ -13,5 +13,7 @@ pub mod process;
 pub mod queue;
 pub mod small_world;
 pub mod stream;
+#[cfg(feature = "loops")]
+pub mod tls;
 
 pub use ops::{How, Op, Why};
