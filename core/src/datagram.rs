@@ -13,6 +13,7 @@ use crate::reason::{Cause, Ending};
 use crate::status::{DatagramEvent, Refusal, WriteStatus};
 use alloc::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
+use core::net::SocketAddr;
 
 /// To whom an endpoint may send (contract DGRAM-4 to DGRAM-6).
 #[derive(Debug)]
@@ -58,9 +59,8 @@ impl Target {
 /// assert_eq!(t.send(b"lost", None), WriteStatus::Refused(Refusal::NotConnected));
 /// assert_eq!(t.send(b"hello", Some(peer.clone())), WriteStatus::Accepted);
 /// assert_eq!(t.write_buffer_size(), 5 + 8);
-/// let mut out = [Outgoing::default(); 4];
-/// assert_eq!(t.gather(&mut out), 1);
-/// assert_eq!(out[0], Outgoing { payload: b"hello", to: Some(AddrRef::from(&peer)) });
+/// let all: Vec<Outgoing<'_>> = t.outgoing(4).collect();
+/// assert_eq!(all, [Outgoing { payload: b"hello", to: Some(AddrRef::from(&peer)) }]);
 /// t.handle_sent(1, &mut pool);
 /// assert_eq!(t.write_buffer_size(), 0);
 /// ```
@@ -114,33 +114,48 @@ impl DatagramTransport {
     /// for is checked before anything else.
     #[inline]
     pub fn send(&mut self, data: impl WriteData, to: Option<Addr>) -> WriteStatus {
-        self.send_to(data, to.as_ref().map(AddrRef::from))
+        self.send_to(data, to.as_ref().map(AddrRef::from)).0
     }
 
-    /// As [`send`](Self::send), to an address on loan.
-    #[inline(always)]
-    pub(crate) fn send_to(&mut self, data: impl WriteData, to: Option<AddrRef<'_>>) -> WriteStatus {
+    /// As [`send`](Self::send), to an address on loan; and whether nothing follows from it but a send: it was accepted, and no more is queued than the low
+    /// mark.
+    pub(crate) fn send_to(&mut self, data: impl WriteData, to: Option<AddrRef<'_>>) -> (WriteStatus, bool) {
         let to = match (&self.target, to) {
             (Target::Anyone, Some(to)) => Some(to),
             (target, to) => match target.remote(to) {
                 Ok(to) => to,
-                Err(refusal) => return WriteStatus::Refused(refusal),
+                Err(refusal) => return (WriteStatus::Refused(refusal), false),
             },
         };
         if self.life.is_closing() {
-            return WriteStatus::Discarded;
+            return (WriteStatus::Discarded, false);
         }
         self.queue.push(data, to);
-        if !self.has_little() {
-            self.grew();
+        if self.has_little() && !self.is_writing_paused() {
+            return (WriteStatus::Accepted, true);
         }
-        self.status()
+        (self.grew(), false)
     }
 
-    /// More than the low mark is queued: perhaps it is time to pause.
+    /// How much of datagrams to internet addresses can be queued, each with its overhead, so that nothing follows from it but a send: up to the low mark.
+    pub(crate) fn ease(&self) -> usize {
+        let easy = matches!(self.target, Target::Anyone) && !self.is_closing() && !self.is_writing_paused();
+        if easy { self.write_buffer_limits().low().saturating_sub(self.queue.size()) } else { 0 }
+    }
+
+    /// As [`send_to`](Self::send_to), of what is within [`ease`](Self::ease) and to be copied.
+    #[inline(always)]
+    pub(crate) fn send_easily(&mut self, data: &[u8], to: &SocketAddr) {
+        self.queue.push_copy(data, to);
+    }
+
+    /// More than the low mark is queued, or was: perhaps it is time to pause.
     #[inline(never)]
-    fn grew(&mut self) {
-        self.life.flow().wrote(self.queue.size());
+    fn grew(&mut self) -> WriteStatus {
+        if !self.has_little() {
+            self.life.flow().wrote(self.queue.size());
+        }
+        self.status()
     }
 
     fn status(&self) -> WriteStatus {
@@ -288,7 +303,7 @@ impl DatagramTransport {
         self.life.reading().is_open() && self.receive_error.is_none()
     }
 
-    /// Whether the kernel should be given the foremost datagrams: [`gather`](Self::gather) or [`in_flight`](Self::in_flight).
+    /// Whether the kernel should be given the foremost datagrams: [`outgoing`](Self::outgoing) or [`in_flight`](Self::in_flight).
     #[inline]
     #[must_use]
     pub fn wants_send(&self) -> bool {
@@ -303,10 +318,10 @@ impl DatagramTransport {
         self.is_error_due()
     }
 
-    /// Lends the foremost datagrams to a send; how many.
+    /// Lends the foremost datagrams to a send, at most so many.
     #[inline]
-    pub fn gather<'a>(&'a self, out: &mut [Outgoing<'a>]) -> usize {
-        self.queue.gather(out)
+    pub fn outgoing(&self, most: usize) -> impl ExactSizeIterator<Item = Outgoing<'_>> + Clone {
+        self.queue.outgoing(most)
     }
 
     /// Shares the foremost datagram with an operation that owns its memory.

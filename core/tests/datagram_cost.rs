@@ -84,10 +84,10 @@ impl ReadinessIo for Post {
         Ok((count > 0).then_some(count))
     }
 
-    fn send_to(&mut self, (): &mut (), datagrams: &[Outgoing<'_>]) -> ReadResult {
+    fn send_to<'a>(&mut self, (): &mut (), mut datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone) -> ReadResult {
         self.sends += 1;
-        assert!(datagrams.len() <= BATCH && datagrams.iter().all(|datagram| datagram.payload == self.payload));
         let taken = datagrams.len().min(self.part);
+        assert!(datagrams.len() <= BATCH && datagrams.all(|datagram| datagram.payload == self.payload));
         self.sent += taken;
         Ok(Some(taken))
     }

@@ -313,7 +313,8 @@ impl<P: Selector> ReadinessIo for Sys<P> {
         self.datagrams.receive(source, blocks, came)
     }
 
-    fn send_to(&mut self, source: &mut Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
+    #[inline]
+    fn send_to<'a>(&mut self, source: &mut Source, datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone) -> ReadResult {
         self.datagrams.send(source, datagrams)
     }
 

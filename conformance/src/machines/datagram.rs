@@ -307,10 +307,9 @@ impl DatagramJoint {
         let limits = machine.write_buffer_limits();
         same!("write_buffer_limits", (limits.low(), limits.high()), model.limits());
         // I-BOUNDARY: the accepted ones in order, each whole.
-        let mut out = [Outgoing::default(); OFFERED];
-        let count = machine.gather(&mut out);
-        same!("gather", count, model.queue.len().min(OFFERED));
-        for (lent, (payload, to)) in out[..count].iter().zip(&model.queue) {
+        let out = machine.outgoing(OFFERED);
+        same!("outgoing", out.len(), model.queue.len().min(OFFERED));
+        for (lent, (payload, to)) in out.zip(&model.queue) {
             same!("a datagram", (lent.payload, lent.to), (&payload[..], to.as_ref().map(AddrRef::from)));
         }
         let accounted = self.sent + self.refused + self.dropped + model.queue.len() as u64;

@@ -47,8 +47,13 @@ impl ReadinessIo for SimIo {
         self.world.borrow_mut().receive_datagrams(source.id, blocks, came).map_err(|kind| error(Call::Receive, kind))
     }
 
-    fn send_to(&mut self, source: &mut SimSocket, datagrams: &[Outgoing<'_>]) -> ReadResult {
-        self.world.borrow_mut().send_datagrams(source.id, datagrams).map_err(|kind| error(Call::Send, kind))
+    fn send_to<'a>(
+        &mut self,
+        source: &mut SimSocket,
+        datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone,
+    ) -> ReadResult {
+        let datagrams: Vec<_> = datagrams.collect();
+        self.world.borrow_mut().send_datagrams(source.id, &datagrams).map_err(|kind| error(Call::Send, kind))
     }
 
     fn is_hung_up(&mut self, source: &mut SimSocket) -> bool {

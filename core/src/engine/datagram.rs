@@ -3,7 +3,6 @@
 use super::turn::lend;
 use super::{Engine, MOST_EDGES};
 use crate::addr::{Addr, Ends};
-use crate::context::Context;
 use crate::datagram::DatagramTransport;
 use crate::driver::Incoming;
 use crate::endpoint::{DatagramEndpoint, IN_DIRTY};
@@ -14,7 +13,7 @@ use crate::hub::{DISTURBED, Ready, Work};
 use crate::key::{DatagramId, Key};
 use crate::observer::Event;
 use crate::open::OpenError;
-use crate::protocol::DatagramProtocol;
+use crate::protocol::{Batch, DatagramProtocol};
 use alloc::boxed::Box;
 use bytes::BytesMut;
 use core::time::Duration;
@@ -74,21 +73,7 @@ impl<S> Engine<S> {
         let state = &mut self.state;
         let (blocks, came) = (blocks.get_mut(*next..).unwrap_or_default(), came.get(*next..).unwrap_or_default());
         lend::<S, DatagramEndpoint<S>, _>(&mut self.hub, key, protocol, |protocol, id, hub| {
-            hub.next_datagram_may_follow(key);
-            for (block, came) in blocks.iter_mut().zip(came) {
-                *next += 1;
-                let data = Data::new(block, came.len);
-                if hub.observer.is_some() {
-                    hub.observe(key, &Event::Datagram(&data, &came.from));
-                }
-                protocol.datagram_received(&mut Context { id, hub, state }, data, &came.from);
-                if block.is_empty() {
-                    *claimed = true;
-                }
-                if hub.undisturbed == DISTURBED && !hub.next_datagram_may_follow(key) {
-                    return;
-                }
-            }
+            protocol.deliver(Batch { id, hub, state, blocks, came, next, claimed });
         });
         self.hub.undisturbed = DISTURBED;
         true

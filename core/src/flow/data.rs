@@ -83,6 +83,11 @@ pub(crate) mod sealed {
             self.as_slice().is_empty()
         }
         fn as_slice(&self) -> &[u8];
+        /// Whether [`append_to`](Self::append_to) copies it, as it does with slices.
+        #[inline]
+        fn is_copied(&self) -> bool {
+            true
+        }
         fn append_to(self, queue: &mut SendQueue);
     }
 }
@@ -120,8 +125,13 @@ macro_rules! owned {
                 self.as_ref()
             }
 
+            #[inline]
+            fn is_copied(&self) -> bool {
+                self.len() < OWNED
+            }
+
             fn append_to(self, queue: &mut SendQueue) {
-                if self.len() < OWNED {
+                if self.is_copied() {
                     queue.copy(self.as_ref());
                 } else {
                     queue.own(self.into());
@@ -143,6 +153,11 @@ impl sealed::Queue for Data<'_> {
     #[inline]
     fn as_slice(&self) -> &[u8] {
         self
+    }
+
+    #[inline]
+    fn is_copied(&self) -> bool {
+        self.is_small()
     }
 
     #[inline]

@@ -4,10 +4,11 @@ use super::data::WriteData;
 use super::pool::BufPool;
 use super::queue::SendQueue;
 use crate::addr::{Addr, AddrRef, UnixAddr};
-use alloc::collections::VecDeque;
+use alloc::collections::{VecDeque, vec_deque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
+use core::slice;
 
 /// What a queued datagram counts beside its payload, so that a queue of empty ones is bounded too (contract DGRAM-12).
 pub(crate) const OVERHEAD: usize = 8;
@@ -36,9 +37,11 @@ struct Head {
 /// Datagrams to send, in order, each whole. Their payloads stand behind each other in a [`SendQueue`], each in one piece of it.
 #[derive(Debug, Default)]
 pub(crate) struct DatagramQueue {
-    /// Those from `first` on; what is in front of them has gone, and its room is used again when there is more of that than of the rest.
+    /// Those from `first` to `end`; what is in front of them has gone, and its room is used again when there is more of that than of the rest. What is behind
+    /// them is room that was used before.
     heads: Vec<Head>,
     first: usize,
+    end: usize,
     /// Addresses of Unix sockets, which own memory: of the heads without an address.
     names: VecDeque<UnixAddr>,
     bytes: SendQueue,
@@ -60,58 +63,64 @@ impl DatagramQueue {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         // What has gone is cleared away with the last one.
-        self.heads.is_empty()
+        self.end == 0
     }
 
     #[inline]
     fn waiting(&self) -> &[Head] {
-        &self.heads[self.first..]
+        &self.heads[self.first..self.end]
     }
 
-    #[inline(always)]
     pub(crate) fn push(&mut self, data: impl WriteData, to: Option<AddrRef<'_>>) {
         let len = data.as_slice().len();
-        match to {
-            Some(AddrRef::Inet(to)) => self.heads.push(Head { len, to: Some(*to) }),
-            other => self.push_other(len, other),
-        }
+        let to = match to {
+            Some(AddrRef::Inet(to)) => Some(*to),
+            Some(AddrRef::Unix(name)) => {
+                self.names.push_back(name.clone());
+                None
+            }
+            None => None,
+        };
+        self.push_head(Head { len, to });
         if len > 0 {
             data.append_to(&mut self.bytes);
         }
-        self.size += len + OVERHEAD;
     }
 
-    #[inline(never)]
-    fn push_other(&mut self, len: usize, to: Option<AddrRef<'_>>) {
-        if let Some(AddrRef::Unix(name)) = to {
-            self.names.push_back(name.clone());
+    /// As [`push`](Self::push), for what nearly every datagram is: bytes to be copied, to an internet address.
+    #[inline(always)]
+    pub(crate) fn push_copy(&mut self, data: &[u8], to: &SocketAddr) {
+        self.push_head(Head { len: data.len(), to: Some(*to) });
+        self.bytes.copy(data);
+    }
+
+    #[inline(always)]
+    fn push_head(&mut self, head: Head) {
+        self.size += head.len + OVERHEAD;
+        // Into its place, and not through the stack, as a push that may have to make room goes.
+        match self.heads.get_mut(self.end) {
+            Some(place) => *place = head,
+            None => self.add_head(head),
         }
-        self.heads.push(Head { len, to: None });
+        self.end += 1;
     }
 
-    /// Lends the foremost datagrams, as many as `out` has room for; how many.
-    pub(crate) fn gather<'a>(&'a self, out: &mut [Outgoing<'a>]) -> usize {
+    #[cold]
+    fn add_head(&mut self, head: Head) {
+        self.heads.push(head);
+    }
+
+    /// Lends the foremost datagrams, at most so many.
+    #[inline]
+    pub(crate) fn outgoing(&self, most: usize) -> impl ExactSizeIterator<Item = Outgoing<'_>> + Clone {
         let heads = self.waiting();
-        let mut names = self.names.iter();
-        let mut pieces = self.bytes.pieces();
-        let mut piece: &[u8] = &[];
-        for (slot, head) in out.iter_mut().zip(heads) {
-            if piece.len() < head.len {
-                // A piece ends where a datagram ends.
-                piece = pieces.find(|piece| piece.len() >= head.len).unwrap_or_default();
-            }
-            (slot.payload, piece) = piece.split_at(head.len);
-            slot.to = match &head.to {
-                Some(to) => Some(AddrRef::Inet(to)),
-                None => names.next().map(AddrRef::Unix),
-            };
-        }
-        heads.len().min(out.len())
+        let heads = heads[..heads.len().min(most)].iter();
+        Lent { heads, names: self.names.iter(), pieces: self.bytes.pieces(), piece: &[] }
     }
 
     /// Shares the foremost datagram with an operation that owns its memory.
     pub(crate) fn in_flight(&mut self) -> Option<(Bytes, Option<Addr>)> {
-        let head = self.heads.get(self.first)?;
+        let head = self.waiting().first().copied()?;
         let to = match head.to {
             Some(to) => Some(Addr::Inet(to)),
             None => self.names.front().cloned().map(Addr::Unix),
@@ -126,8 +135,11 @@ impl DatagramQueue {
             self.bytes.advance(usize::MAX, pool);
             self.size = 0;
             self.first = 0;
-            self.heads.clear();
-            self.heads.shrink_to(KEPT_ROOM);
+            self.end = 0;
+            if self.heads.len() > KEPT_ROOM {
+                self.heads.truncate(KEPT_ROOM);
+                self.heads.shrink_to_fit();
+            }
             self.names.clear();
             self.names.shrink_to(KEPT_ROOM);
             return;
@@ -139,12 +151,56 @@ impl DatagramQueue {
         self.bytes.advance(bytes, pool);
         self.size -= bytes + n * OVERHEAD;
         self.first += n;
-        if self.first > self.heads.len() / 2 {
-            self.heads.drain(..self.first);
+        if self.first > self.end / 2 {
+            self.heads.copy_within(self.first..self.end, 0);
+            self.end -= self.first;
             self.first = 0;
         }
     }
 }
+
+/// Datagrams of a queue, lent.
+#[derive(Clone)]
+struct Lent<'a, P> {
+    heads: slice::Iter<'a, Head>,
+    names: vec_deque::Iter<'a, UnixAddr>,
+    pieces: P,
+    /// What is left of the piece in which the next one stands; a piece ends where a datagram ends.
+    piece: &'a [u8],
+}
+
+impl<'a, P: Iterator<Item = &'a [u8]>> Lent<'a, P> {
+    #[inline(never)]
+    fn next_piece(&mut self, len: usize) {
+        self.piece = self.pieces.find(|piece| piece.len() >= len).unwrap_or_default();
+    }
+}
+
+impl<'a, P: Iterator<Item = &'a [u8]>> Iterator for Lent<'a, P> {
+    type Item = Outgoing<'a>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Outgoing<'a>> {
+        let head = self.heads.next()?;
+        if self.piece.len() < head.len {
+            self.next_piece(head.len);
+        }
+        let (payload, rest) = self.piece.split_at(head.len);
+        self.piece = rest;
+        let to = match &head.to {
+            Some(to) => Some(AddrRef::Inet(to)),
+            None => self.names.next().map(AddrRef::Unix),
+        };
+        Some(Outgoing { payload, to })
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.heads.size_hint()
+    }
+}
+
+impl<'a, P: Iterator<Item = &'a [u8]>> ExactSizeIterator for Lent<'a, P> {}
 
 #[cfg(test)]
 mod tests {
@@ -157,9 +213,7 @@ mod tests {
     }
 
     fn payloads(queue: &DatagramQueue) -> Vec<Vec<u8>> {
-        let mut out = [Outgoing::default(); 8];
-        let count = queue.gather(&mut out);
-        out[..count].iter().map(|datagram| datagram.payload.to_vec()).collect()
+        queue.outgoing(8).map(|datagram| datagram.payload.to_vec()).collect()
     }
 
     //= DGRAM-3, DGRAM-11, DGRAM-12

@@ -5,6 +5,7 @@ use crate::addr::{AddrRef, ToAddr};
 use crate::datagram::DatagramTransport;
 use crate::endpoint::{About, Common, DatagramEndpoint, Endpoint};
 use crate::flow::data::WriteData;
+use crate::flow::datagrams::OVERHEAD;
 use crate::flow::limits::WriteLimits;
 use crate::key::{DatagramId, Key};
 use crate::op::Op;
@@ -12,6 +13,7 @@ use crate::open::{Datagram, Resource};
 use crate::protocol::DatagramProtocol;
 use crate::status::WriteStatus;
 use alloc::boxed::Box;
+use core::net::SocketAddr;
 
 impl<S> Hub<S> {
     /// Opens a datagram endpoint for `protocol`: `connection_made` follows, or `open_failed` (contract LOOP-26).
@@ -70,13 +72,36 @@ impl<S> Hub<S> {
 
     #[inline(always)]
     fn send_datagram(&mut self, id: DatagramId, data: impl WriteData, to: Option<AddrRef<'_>>) -> WriteStatus {
+        match to {
+            Some(AddrRef::Inet(to)) if data.is_copied() => self.send_copy(id, data.as_slice(), to),
+            to => self.send_any(id, data, to),
+        }
+    }
+
+    /// What an answer to a datagram mostly is. A function of its own, so that callbacks stay small enough to be compiled into the loop that calls them.
+    #[inline(never)]
+    fn send_copy(&mut self, id: DatagramId, data: &[u8], to: &SocketAddr) -> WriteStatus {
+        let size = data.len() + OVERHEAD;
+        match self.endpoints.get_mut(id.key) {
+            Some(Endpoint::Datagram(datagram)) if self.undisturbed == id.key && self.tag == id.tag && size <= self.ease => {
+                self.ease -= size;
+                datagram.transport.send_easily(data, to);
+                WriteStatus::Accepted
+            }
+            _ => self.send_any(id, data, Some(AddrRef::Inet(to))),
+        }
+    }
+
+    #[inline(never)]
+    fn send_any(&mut self, id: DatagramId, data: impl WriteData, to: Option<AddrRef<'_>>) -> WriteStatus {
         let datagram = match self.endpoints.get_mut(id.key) {
             Some(Endpoint::Datagram(datagram)) if id.tag == self.tag => datagram,
             _ => return WriteStatus::Discarded,
         };
-        let status = datagram.transport.send_to(data, to);
-        let unremarkable = status == WriteStatus::Accepted && datagram.transport.has_little();
-        if !(unremarkable && self.undisturbed == id.key) {
+        let (status, unremarkable) = datagram.transport.send_to(data, to);
+        if unremarkable && self.undisturbed == id.key {
+            self.ease = datagram.transport.ease();
+        } else {
             self.undisturbed = DISTURBED;
             self.sent_one(id.key, status);
         }
@@ -90,6 +115,12 @@ impl<S> Hub<S> {
         }
     }
 
+    /// Whether something was done that the next datagram may have to wait for. No endpoint has a key of generation zero.
+    #[inline(always)]
+    pub(crate) const fn is_disturbed(&self) -> bool {
+        self.undisturbed.generation() == DISTURBED.generation()
+    }
+
     /// Whether the next datagram may be delivered at once: nothing is due before it, the same protocol wants it, and not so much is queued that it should be
     /// sent first, since what one datagram makes an endpoint send must not count against the next.
     pub(crate) fn next_datagram_may_follow(&mut self, key: Key) -> bool {
@@ -98,6 +129,7 @@ impl<S> Hub<S> {
                 datagram.protocol.is_none() && datagram.transport.wants_read() && datagram.transport.has_little()
             });
         if calm && self.observer.is_none() {
+            self.ease = self.datagram_at(key).map_or(0, |datagram| datagram.transport.ease());
             self.undisturbed = key;
         }
         calm

@@ -79,6 +79,8 @@ pub struct Hub<S> {
     /// The datagram endpoint that is being called, as long as all that its callbacks have done is to send a little, and nobody observes: nothing else needs
     /// to be looked at then. Its key, or [`DISTURBED`]. Whoever gets hold of what may be this endpoint disturbs it.
     pub(crate) undisturbed: Key,
+    /// How much its callbacks may still send without disturbing it: see [`ease`](crate::datagram::DatagramTransport::ease).
+    pub(crate) ease: usize,
     pub(crate) ready: VecDeque<Ready<S>>,
     /// Endpoints that owe a pause or resume, in the order in which they became due.
     pub(crate) due: VecDeque<Key>,
@@ -113,6 +115,7 @@ impl<S> Hub<S> {
             plain: BytesMut::new(),
             current: None,
             undisturbed: DISTURBED,
+            ease: 0,
             ready: VecDeque::new(),
             due: VecDeque::new(),
             late: VecDeque::new(),

@@ -202,8 +202,8 @@ impl ReadinessIo for Memory {
         self.receive(source, blocks, came)
     }
 
-    fn send_to(&mut self, source: &mut Number, datagrams: &[Outgoing<'_>]) -> ReadResult {
-        self.send_all(source, datagrams)
+    fn send_to<'a>(&mut self, source: &mut Number, datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone) -> ReadResult {
+        self.send_all(source, &datagrams.collect::<Vec<_>>())
     }
 
     /// A file is its bytes, and one of nothing else cannot be read.

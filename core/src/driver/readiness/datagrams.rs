@@ -4,7 +4,6 @@ use super::drive::SENDS;
 use super::{BLOCKED, FLUSH, READ_CLOSED, READABLE, ReadinessDriver, ReadinessIo};
 use crate::addr::{Addr, UnixAddr};
 use crate::driver::Drive;
-use crate::flow::datagrams::Outgoing;
 use crate::flow::pool::BufPool;
 use crate::key::Key;
 use alloc::vec::Vec;
@@ -154,9 +153,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             if conn.flags & BLOCKED != 0 {
                 return;
             }
-            let mut batch = [Outgoing::default(); BATCH];
-            let count = transport.gather(&mut batch);
-            match self.io.send_to(&mut conn.source, &batch[..count]) {
+            match self.io.send_to(&mut conn.source, transport.outgoing(BATCH)) {
                 Ok(Some(0)) => return self.engine.no_room_for_datagram(key),
                 Ok(Some(taken)) => self.engine.datagrams_sent(key, taken),
                 Ok(None) => {

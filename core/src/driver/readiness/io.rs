@@ -111,7 +111,11 @@ pub trait ReadinessIo: Sockets {
     /// # Errors
     /// The system's, which is the foremost datagram's.
     #[allow(unused_variables, reason = "the names document the default body")]
-    fn send_to(&mut self, source: &mut Self::Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
+    fn send_to<'a>(
+        &mut self,
+        source: &mut Self::Source,
+        datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone,
+    ) -> ReadResult {
         Err(Error::new(Call::Send, ErrorKind::Unsupported))
     }
 

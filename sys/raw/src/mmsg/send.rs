@@ -1,8 +1,8 @@
 //! Sending.
 
-use super::Owner;
+use super::{BATCH, Owner};
 use core::net::SocketAddr;
-use libc::{MSG_DONTWAIT, MSG_NOSIGNAL, sendmmsg};
+use libc::{MSG_DONTWAIT, MSG_NOSIGNAL, c_uint, sendmmsg};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -30,7 +30,7 @@ impl Sender {
         Self(Owner::new())
     }
 
-    /// Sends datagrams, payload and address, at most [`BATCH`](super::BATCH), without waiting; how many of them the system took. Without an address one goes to the
+    /// Sends datagrams, payload and address, at most [`BATCH`], without waiting; how many of them the system took. Without an address one goes to the
     /// peer of the socket. None raises a signal.
     ///
     /// # Errors
@@ -42,16 +42,18 @@ impl Sender {
         datagrams: impl IntoIterator<Item = (&'a [u8], Option<&'a SocketAddr>)>,
     ) -> io::Result<usize> {
         let room = self.0.room_mut();
+        let mut datagrams = datagrams.into_iter();
         let mut asked = 0;
-        let places = room.headers.iter_mut().zip(&mut room.pieces).zip(&mut room.names);
-        for (((header, piece), name), (payload, to)) in places.zip(datagrams) {
-            piece.iov_base = payload.as_ptr().cast_mut().cast();
-            piece.iov_len = payload.len();
+        // By index: a zip of all that is needed does not fit into registers.
+        while asked < BATCH {
+            let Some((payload, to)) = datagrams.next() else { break };
+            room.pieces[asked].iov_base = payload.as_ptr().cast_mut().cast();
+            room.pieces[asked].iov_len = payload.len();
             // A name of no length is none.
-            header.msg_hdr.msg_namelen = to.map_or(0, |to| name.write(to));
+            room.headers[asked].msg_hdr.msg_namelen = to.map_or(0, |to| room.names[asked].write(to));
             asked += 1;
         }
-        let (socket, headers) = (socket.as_fd(), self.0.headers());
+        let (socket, headers, asked) = (socket.as_fd(), self.0.headers(), asked as c_uint);
         // SAFETY: `asked` counts headers of this room, each of which points to a name and to a piece of it. The pieces have just been made of
         // bytes that are borrowed for longer than this call; the system reads them, and writes to headers only.
         let taken = unsafe { sendmmsg(socket.as_raw_fd(), headers, asked, (MSG_DONTWAIT | MSG_NOSIGNAL) as _) };

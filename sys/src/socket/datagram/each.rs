@@ -15,7 +15,11 @@ impl Calls {
     }
 
     #[allow(clippy::unused_self, reason = "others work in themselves")]
-    pub(in crate::socket) fn send(&mut self, source: &Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
+    pub(in crate::socket) fn send<'a>(
+        &mut self,
+        source: &Source,
+        datagrams: impl ExactSizeIterator<Item = Outgoing<'a>>,
+    ) -> ReadResult {
         one::send_each(source, datagrams)
     }
 }

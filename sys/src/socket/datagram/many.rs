@@ -42,20 +42,26 @@ impl Calls {
         }
     }
 
-    pub(in crate::socket) fn send(&mut self, source: &Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
-        // One that is alone is sent by the plainer call, and so is one with an address of another kind: the kernel is asked what it says to it.
-        let several = matches!(datagrams, [first, _, ..] if !matches!(first.to, Some(AddrRef::Unix(_))));
-        if !(several && source.is_inet_datagrams()) {
+    #[inline]
+    pub(in crate::socket) fn send<'a>(
+        &mut self,
+        source: &Source,
+        datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone,
+    ) -> ReadResult {
+        // One that is alone is sent by the plainer call.
+        if datagrams.len() < 2 || !source.is_inet_datagrams() {
             return one::send_each(source, datagrams);
         }
         let sender = self.sender.get_or_insert_with(Sender::new);
         loop {
-            let batch = datagrams.iter().map_while(|datagram| match datagram.to {
+            let batch = datagrams.clone().map_while(|datagram| match datagram.to {
                 None => Some((datagram.payload, None)),
                 Some(AddrRef::Inet(to)) => Some((datagram.payload, Some(to))),
                 Some(AddrRef::Unix(_)) => None,
             });
             match sender.send(source, batch) {
+                // The foremost one has an address of another kind: the kernel is asked what it says to it.
+                Ok(0) => return one::send_each(source, datagrams),
                 Ok(taken) => return Ok(Some(taken)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -52,13 +52,14 @@ fn send(source: &Source, datagram: &Outgoing<'_>) -> ReadResult {
 }
 
 /// Until one is not taken: that is the foremost one's, next time.
-pub(super) fn send_each(source: &Source, datagrams: &[Outgoing<'_>]) -> ReadResult {
-    for (taken, datagram) in datagrams.iter().enumerate() {
-        match send(source, datagram) {
+pub(super) fn send_each<'a>(source: &Source, datagrams: impl ExactSizeIterator<Item = Outgoing<'a>>) -> ReadResult {
+    let all = datagrams.len();
+    for (taken, datagram) in datagrams.enumerate() {
+        match send(source, &datagram) {
             Ok(Some(1)) => {}
             _ if taken > 0 => return Ok(Some(taken)),
             other => return other,
         }
     }
-    Ok(Some(datagrams.len()))
+    Ok(Some(all))
 }

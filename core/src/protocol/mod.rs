@@ -1,5 +1,9 @@
 //! What the application implements: the callbacks of a connection.
 
+mod batch;
+
+pub(crate) use batch::{Batch, Deliver};
+
 use crate::addr::Addr;
 use crate::context::Context;
 use crate::error::Error;
@@ -196,7 +200,7 @@ pub trait BufferedProtocol<S>: AsAny {
 /// }
 /// ```
 #[allow(unused_variables, reason = "the names document the default bodies")]
-pub trait DatagramProtocol<S>: AsAny {
+pub trait DatagramProtocol<S>: AsAny + Deliver<S> {
     /// The socket is there: the first callback, once. Receiving begins after it has returned.
     fn connection_made(&mut self, cx: &mut Context<'_, S, DatagramId>) {}
 
