@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use core::hash::{Hash, Hasher};
 use core::net::SocketAddr;
 use plimsoll_core::{
-    Addr, AddrRef, BufPool, Bytes, Call, DatagramEvent, DatagramTransport, Error, ErrorKind, Outgoing, WriteLimits, WriteStatus,
+    Addr, AddrRef, BufPool, Bytes, Call, DatagramEvent, DatagramTransport, Error, ErrorKind, WriteLimits, WriteStatus,
 };
 use std::collections::BTreeSet;
 use std::hash::DefaultHasher;

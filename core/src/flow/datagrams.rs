@@ -169,11 +169,10 @@ struct Lent<'a, P> {
     piece: &'a [u8],
 }
 
-impl<'a, P: Iterator<Item = &'a [u8]>> Lent<'a, P> {
-    #[inline(never)]
-    fn next_piece(&mut self, len: usize) {
-        self.piece = self.pieces.find(|piece| piece.len() >= len).unwrap_or_default();
-    }
+/// The next piece that has a datagram of that length.
+#[inline(never)]
+fn next_piece<'a>(pieces: &mut impl Iterator<Item = &'a [u8]>, len: usize) -> &'a [u8] {
+    pieces.find(|piece| piece.len() >= len).unwrap_or_default()
 }
 
 impl<'a, P: Iterator<Item = &'a [u8]>> Iterator for Lent<'a, P> {
@@ -183,7 +182,7 @@ impl<'a, P: Iterator<Item = &'a [u8]>> Iterator for Lent<'a, P> {
     fn next(&mut self) -> Option<Outgoing<'a>> {
         let head = self.heads.next()?;
         if self.piece.len() < head.len {
-            self.next_piece(head.len);
+            self.piece = next_piece(&mut self.pieces, head.len);
         }
         let (payload, rest) = self.piece.split_at(head.len);
         self.piece = rest;
@@ -234,6 +233,37 @@ mod tests {
             assert_eq!(queue.size(), size(&all[taken..]));
             assert_eq!(queue.is_empty(), taken == 6);
         }
+    }
+
+    #[test]
+    fn the_places_of_those_that_have_gone_are_used_again() {
+        let mut pool = BufPool::new();
+        let mut queue = DatagramQueue::default();
+        let mut expected = VecDeque::new();
+        // Three come and two go, until all of them go; so on for a while, with room of all lengths in front and behind.
+        for n in 0..300_u16 {
+            for m in 0..3 {
+                let payload = vec![m; usize::from(n % 5)];
+                match addr(n) {
+                    Addr::Inet(to) if n % 2 == 0 => queue.push_copy(&payload, &to),
+                    to => queue.push(&payload, Some((&to).into())),
+                }
+                expected.push_back((payload, addr(n)));
+            }
+            let going = if n % 40 == 39 { expected.len() } else { 2 };
+            queue.advance(going, &mut pool);
+            expected.drain(..going);
+            let lent = queue.outgoing(usize::MAX).map(|datagram| (datagram.payload.to_vec(), datagram.to.unwrap().into()));
+            assert!(lent.eq(expected.iter().cloned()), "after {n}");
+            assert_eq!(queue.size(), expected.iter().map(|(payload, _)| payload.len() + OVERHEAD).sum::<usize>());
+            assert_eq!(queue.is_empty(), expected.is_empty());
+            assert!(queue.heads.len() <= KEPT_ROOM.max(2 * queue.waiting().len() + 3));
+        }
+        for _ in 0..2 * KEPT_ROOM {
+            queue.push(b"", None);
+        }
+        queue.advance(usize::MAX, &mut pool);
+        assert_eq!((queue.heads.len(), queue.outgoing(1).len()), (KEPT_ROOM, 0));
     }
 
     #[test]
