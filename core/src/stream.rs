@@ -232,7 +232,7 @@ impl StreamTransport {
     /// # Errors
     /// `Unsupported` on a pipe, `Closed` once closing or finished, `Busy` if there is one already.
     pub fn send_file(&mut self) -> Result<(), ErrorKind> {
-        if self.life.marks() & KIND != 0 {
+        if !(self.can_read() && self.can_write()) {
             Err(ErrorKind::Unsupported)
         } else if self.is_closing() || self.wrote_eof() {
             Err(ErrorKind::Closed)
@@ -623,7 +623,11 @@ impl StreamTransport {
 
     /// The answer to a write through the layer, if it queues nothing.
     pub(crate) fn refuses_layered_write(&self) -> Option<WriteStatus> {
-        self.is_closing().then_some(WriteStatus::Discarded)
+        if self.is_closing() {
+            Some(WriteStatus::Discarded)
+        } else {
+            self.life.has(FILE).then_some(WriteStatus::Refused(Refusal::Busy))
+        }
     }
 
     /// Queues plain bytes until the layer can take them.
@@ -660,7 +664,7 @@ impl StreamTransport {
 
     /// It is closing, and the application's bytes are gone: it is for the layer to say the last word.
     pub(crate) fn is_drained(&self) -> bool {
-        self.life.phase() == Phase::Flushing && self.queue.is_none()
+        self.life.phase() == Phase::Flushing && self.queue.is_none() && !self.life.has(FILE)
     }
 
     /// The layer has nothing left to say, and nothing to wait for.

@@ -62,14 +62,15 @@ pub trait HubExt<S> {
 
     /// Sends bytes of a file, all or those of a range of offsets, with the kernel's `sendfile` where it can: behind everything queued, and before
     /// everything that is written when it is [over](Protocol::sendfile_done). Meanwhile writes are refused as `Busy`, and nothing is received (contract
-    /// LOOP-28, LOOP-29). A file that is not in memory may keep the loop waiting for its disk.
+    /// LOOP-28, LOOP-29). A file that is not in memory may keep the loop waiting for its disk. On a secure connection the file is read and encrypted piece by
+    /// piece, in constant memory.
     ///
     /// Afterwards the file's position, which a [`File::try_clone`] shares, is behind the last byte that was sent. The process must ignore `SIGPIPE`, as Rust's
     /// programs do unless told otherwise.
     ///
     /// # Errors
-    /// `InvalidInput` for an empty range and for what is no regular file, `Closed` once closing or finished, `Busy` while another file is sent,
-    /// `Unsupported` on a pipe. The file is closed.
+    /// `InvalidInput` for an empty range and for what is no regular file, `Closed` once closing or finished, `Busy` while another file is sent and during
+    /// a handshake, `Unsupported` on a pipe. The file is closed.
     fn sendfile(&mut self, id: StreamId, file: File, range: impl RangeBounds<u64>) -> Result<(), Error>;
 
     /// Shows the descriptor of a pipe to `look`, right after the callback that runs now; not at all if there is none (contract INFO-6).

@@ -193,6 +193,10 @@ impl<P: Selector> Sockets for Sys<P> {
         }
     }
 
+    fn read_file(&mut self, file: &mut Resource, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        file::read(file, offset, buf)
+    }
+
     fn finish_file(&mut self, file: Resource, position: u64) {
         file::finish(file, position);
     }

@@ -218,6 +218,10 @@ impl Sockets for SimIo {
         }
     }
 
+    fn read_file(&mut self, file: &mut Resource, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        self.world.borrow().read_file(file, offset, buf)
+    }
+
     fn finish_file(&mut self, file: Resource, position: u64) {
         if let Ok(open) = file.downcast::<Open>() {
             open.finish(position);

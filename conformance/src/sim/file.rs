@@ -75,6 +75,20 @@ pub(crate) struct Open {
 }
 
 impl Open {
+    /// A piece of it.
+    fn read(&self, offset: u64, most: usize) -> Result<Vec<u8>, ErrorKind> {
+        let contents = self.contents.borrow();
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(contents.bytes.len());
+        let mut to = from.saturating_add(most).min(contents.bytes.len());
+        if let Some((at, kind)) = contents.fails {
+            if offset >= at {
+                return Err(kind);
+            }
+            to = to.min(usize::try_from(at).unwrap_or(usize::MAX));
+        }
+        Ok(contents.bytes[from..to].to_vec())
+    }
+
     /// The file is not sent any more.
     pub(crate) fn finish(&self, position: u64) {
         self.contents.borrow_mut().position = position;
@@ -116,23 +130,22 @@ impl Net {
         if open.read {
             most = most.min(BLOCK);
         }
-        let piece = {
-            let contents = open.contents.borrow();
-            let from = usize::try_from(offset).unwrap_or(usize::MAX).min(contents.bytes.len());
-            let mut to = from.saturating_add(most).min(contents.bytes.len());
-            if let Some((at, kind)) = contents.fails {
-                if offset >= at {
-                    return Err(refused(kind));
-                }
-                to = to.min(usize::try_from(at).unwrap_or(usize::MAX));
-            }
-            contents.bytes[from..to].to_vec()
-        };
+        let piece = open.read(offset, most).map_err(refused)?;
         if piece.is_empty() {
             return Ok(Some(0));
         }
         let sent = self.send(id, [&piece[..]].into_iter());
         sent.map(|sent| sent.map(|n| n as u64)).map_err(|kind| FileError::Socket(error(Call::Send, kind)))
+    }
+
+    /// Reads bytes of a file, as backends do it.
+    pub(crate) fn read_file(&self, file: &mut Resource, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        self.sends_files()?;
+        let refused = |kind| error(Call::SendFile, kind);
+        let open = file.get_mut::<Open>().ok_or(refused(ErrorKind::InvalidInput))?;
+        let piece = open.read(offset, buf.len()).map_err(refused)?;
+        buf[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
     }
 
     /// Whether the backend sends no files in this run.

@@ -208,3 +208,64 @@ fn a_plain_connection_is_upgraded_at_both_ends() {
         assert_eq!(sim.trace(client), "made data(6) tls data(6) lost");
     });
 }
+
+#[test]
+fn files_are_encrypted_on_every_host() {
+    //= LOOP-28, LOOP-29, TLS-11, TLS-15
+    on_every_host(|sim| {
+        sim.sim().change_faults(|faults| (faults.send_space, faults.receive_space) = (1000..=1000, 1000..=1000));
+        let file = sim.sim().file(pattern(200_000));
+        let sent = file.clone();
+        secure_server(sim, move || {
+            let file = sent.clone();
+            script().data(move |cx, _| {
+                cx.write("A");
+                cx.hub.send_resource(cx.id, file.resource(), 100..199_900).unwrap();
+                cx.close();
+            })
+        });
+        let client = secure_client(
+            sim,
+            script().made(|cx| {
+                cx.write("?");
+            }),
+        );
+        sim.settle();
+        assert!(sim.state().got == [b"A", &pattern(200_000)[100..199_900]].concat());
+        assert_eq!(file.position(), 199_900);
+        let server = *sim.state().ids.iter().find(|id| **id != client).unwrap();
+        assert_eq!(sim.trace(server).replace(" pause resume", ""), "made data(1) file(199800) lost");
+        assert!(sim.trace(client).ends_with("eof lost"));
+    });
+}
+
+#[test]
+fn a_file_on_a_secure_connection_is_given_up_where_it_was() {
+    //= LOOP-28, LOOP-29, TLS-14
+    on_every_host(|sim| {
+        sim.sim().change_faults(|faults| (faults.send_space, faults.receive_space) = (1000..=1000, 1000..=1000));
+        let (file, unreadable) = (sim.sim().file(pattern(500_000)), sim.sim().file(pattern(300_000)));
+        unreadable.fail_from(150_000, ErrorKind::PermissionDenied);
+        secure_server(sim, script);
+        let client = secure_client(sim, script());
+        sim.settle();
+        let server = *sim.state().ids.iter().find(|id| **id != client).unwrap();
+        sim.hub().send_resource(server, unreadable.resource(), ..).unwrap();
+        sim.settle();
+        assert_eq!(sim.trace(server), "made file(PermissionDenied)");
+        assert!(sim.state().got == pattern(300_000)[..150_000] && unreadable.position() == 150_000);
+
+        // The connection is none the worse; and then nobody reads.
+        sim.hub().pause_reading(client);
+        sim.hub().send_resource(server, file.resource(), ..).unwrap();
+        sim.settle();
+        assert_eq!(sim.trace(server), "made file(PermissionDenied)");
+        sim.hub().abort(server);
+        sim.settle();
+        assert_eq!(sim.trace(server), "made file(PermissionDenied) file(ConnectionAborted) lost");
+        assert!(file.position() < 500_000);
+        sim.hub().resume_reading(client);
+        sim.settle();
+        assert_eq!(sim.lifetimes(), (2, 2));
+    });
+}

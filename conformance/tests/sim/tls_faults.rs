@@ -322,3 +322,79 @@ fn every_flight_may_come_and_go_byte_by_byte() {
         }
     }
 }
+
+/// The other end takes so many bytes of what we say to take leave, and then goes; whether that was all of it.
+fn goes_during_our_closing_word(stage: &mut Stage<'_>, taken: usize, fault: Fault) -> bool {
+    let (socket, mut peer) = stage.connect();
+    while peer.tls.is_handshaking() || peer.received.is_empty() {
+        stage.sim.settle();
+        peer.input(&socket.recv());
+        socket.send(peer.output());
+    }
+    stage.sim.settle();
+    socket.stall();
+    peer.write(b"hello");
+    socket.send(peer.output());
+    stage.sim.settle();
+    for _ in 0..taken {
+        socket.read(1);
+        stage.sim.settle();
+    }
+    peer.input(&socket.recv());
+    let socket = match fault {
+        Fault::Reset => {
+            socket.reset();
+            None
+        }
+        // It has finished, and reads on: our word is said to its end.
+        Fault::Fin => {
+            socket.eof();
+            stage.sim.settle();
+            socket.drain();
+            Some(socket)
+        }
+        // It has finished, and reads no more.
+        Fault::Silence | Fault::Flip(_) => {
+            socket.eof();
+            stage.sim.settle();
+            stage.sim.advance(Duration::from_secs(31));
+            Some(socket)
+        }
+    };
+    stage.sim.settle();
+    drop(socket);
+    stage.sim.settle();
+    let notes = core::mem::take(stage.sim.state());
+    let about = format!("{:?}, {fault:?} behind {taken}: {:?}", stage.case, notes.lost);
+    assert_eq!((notes.ids.len(), notes.lost.len()), (1, 1), "{about}");
+    match (fault, notes.lost[0].error().map(|error| error.kind())) {
+        (Fault::Fin, None) | (Fault::Reset, Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)) => {}
+        // What the kernel had taken before it finished is said; the rest is waited for until the limit.
+        (Fault::Silence, Some(ErrorKind::TimedOut)) if !peer.closed => {}
+        (Fault::Silence, None) if taken > 0 => {}
+        _ => panic!("{about}"),
+    }
+    stage.nothing_is_left(&about);
+    peer.closed
+}
+
+#[test]
+fn an_end_at_every_byte_of_our_closing_word_is_one_legal_end() {
+    //= TLS-4, TLS-11, LIFE-2, WRITE-10
+    for version in VERSIONS {
+        for ours in BOTH {
+            on_every_host(|sim| {
+                // The kernel holds two bytes at most, so the rest waits with us.
+                sim.sim().change_faults(|faults| (faults.send_space, faults.receive_space) = (1..=1, 1..=1));
+                let mut stage = Stage::new(sim, Case { ours, leaves: Leaves::We, version });
+                for fault in [Fault::Fin, Fault::Reset, Fault::Silence] {
+                    let mut taken = 0;
+                    while !goes_during_our_closing_word(&mut stage, taken, fault) {
+                        taken += 1;
+                        assert!(taken < 100, "it never says its closing word");
+                    }
+                }
+            });
+        }
+    }
+}

@@ -344,6 +344,13 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
     }
 
     fn send_file(&mut self, key: Key) {
+        if self.engine.is_layered(key) {
+            if self.encrypt_file(key) {
+                // The piece, or what is behind the file.
+                self.flush(key);
+            }
+            return;
+        }
         let Some((file, offset, left)) = self.engine.take_file(key) else { return };
         let Some(conn) = self.conns.get_mut(key) else { return };
         match self.io.send_file(&mut conn.source, key, file, offset, left) {

@@ -108,6 +108,31 @@ pub(super) trait Drive<S> {
         }
     }
 
+    /// Reads a piece of the file that a secure connection sends, and encrypts it; whether there may be more to send. Asked when the piece before is gone, so it is
+    /// one piece that is in memory, however large the file is.
+    #[cold]
+    fn encrypt_file(&mut self, key: Key) -> bool {
+        let Some((mut file, offset, left)) = self.engine().next_piece(key) else { return true };
+        let mut piece = self.engine().pool().take_block();
+        let most = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let read = self.io().read_file(&mut file, offset, &mut piece[..most]);
+        // Nobody was called meanwhile, so there is somebody to give it back to.
+        let _ = self.engine().return_file(key, file);
+        let more = match read {
+            Ok(0) => {
+                self.engine().file_sent(key, 0);
+                true
+            }
+            Ok(n) => self.engine().encrypt_piece(key, &piece[..n.min(most)]),
+            Err(error) => {
+                self.engine().file_failed(key, error);
+                true
+            }
+        };
+        self.engine().pool().give_block(piece);
+        more
+    }
+
     /// Carries out operations and looks at endpoints until there is nothing left to do.
     #[inline]
     fn settle(&mut self) {

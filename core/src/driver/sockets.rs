@@ -71,6 +71,16 @@ pub trait Sockets {
     /// Shows the socket to a visitor of the backend's own kind.
     fn visit(&mut self, source: &Self::Source, visitor: Resource);
 
+    /// Reads bytes of a file from `offset` on, as many as `buf` has room for unless it ends before; how many, and zero at its end. The position of the file does
+    /// not matter and does not change. For secure connections, on which the kernel cannot send it. A backend that sends no files leaves it as it is.
+    ///
+    /// # Errors
+    /// The file's.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn read_file(&mut self, file: &mut Resource, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        Err(Error::new(Call::SendFile, ErrorKind::Unsupported))
+    }
+
     /// A file is not sent any more: its position is to be there, behind the last byte that was (contract LOOP-28). A backend that sends no files leaves it as it is.
     #[allow(unused_variables, reason = "the names document the default body")]
     fn finish_file(&mut self, file: Resource, position: u64) {}

@@ -41,6 +41,24 @@ impl<S> Engine<S> {
         self.hub.file_at(key).is_some_and(|file| file.result.is_some())
     }
 
+    /// As [`take_file`](Self::take_file), for a secure connection: what was encrypted of it has been sent.
+    pub(crate) fn next_piece(&mut self, key: Key) -> Option<(Resource, u64, u64)> {
+        let queued = core::mem::take(&mut self.hub.file_at(key)?.queued);
+        if queued > 0 {
+            self.file_sent(key, queued);
+        }
+        if self.is_file_over(key) { None } else { self.take_file(key) }
+    }
+
+    /// That piece of it was read, and is on its way. `false`: it is not, and the connection is lost.
+    pub(crate) fn encrypt_piece(&mut self, key: Key, piece: &[u8]) -> bool {
+        let taken = self.hub.write_file_layered(key, piece);
+        if let Some(file) = self.hub.file_at(key).filter(|_| taken) {
+            file.queued = piece.len() as u64;
+        }
+        taken
+    }
+
     /// The kernel took so many bytes of the file; none: it has come to its end.
     pub fn file_sent(&mut self, key: Key, n: u64) {
         let Some(file) = self.hub.file_at(key) else { return };

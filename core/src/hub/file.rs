@@ -18,6 +18,8 @@ pub(crate) struct Sendfile {
     /// How many bytes are left of what was asked for; all that there are, if that is more.
     pub(crate) left: u64,
     pub(crate) sent: u64,
+    /// Of a piece that was encrypted, and that the kernel has not taken whole.
+    pub(crate) queued: u64,
     /// How it ended: to be told.
     pub(crate) result: Option<Result<u64, Error>>,
 }
@@ -34,7 +36,7 @@ impl Sendfile {
             Bound::Excluded(&end) => end.checked_sub(offset)?,
             Bound::Unbounded => u64::MAX,
         };
-        (left > 0).then_some(Self { file: Some(file), offset, left, sent: 0, result: None })
+        (left > 0).then_some(Self { file: Some(file), offset, left, sent: 0, queued: 0, result: None })
     }
 
     /// What is left to be done with the file, once it is over and the file is here.
@@ -51,12 +53,18 @@ impl<S> Hub<S> {
     /// `close` and `write_eof` wait for it, `abort` does not. It ends at the end of the file; a range behind that sends nothing. Afterwards the
     /// position of the file is behind the last byte that was sent, if one was.
     ///
+    /// On a secure connection it is read and encrypted, a piece at a time, each when the kernel has taken the one before; what is read of it waits as what is
+    /// written does, and counts in the size (contract TLS-15).
+    ///
     /// # Errors
-    /// `InvalidInput` for an empty range, `Closed` once closing or finished, `Busy` while another file is sent, `Unsupported` on a pipe.
+    /// `InvalidInput` for an empty range, `Closed` once closing or finished, `Busy` while another file is sent and during a handshake, `Unsupported` on a pipe.
     pub fn send_resource(&mut self, id: StreamId, file: Resource, range: impl RangeBounds<u64>) -> Result<(), Error> {
         let refused = |kind| Error::new(Call::SendFile, kind);
         let file = Sendfile::new(file, range).ok_or(refused(ErrorKind::InvalidInput))?;
         let stream = self.stream_mut(id).ok_or(refused(ErrorKind::Closed))?;
+        if stream.layer().is_some_and(|layer| !layer.can_encrypt()) && !stream.transport.is_closing() {
+            return Err(refused(ErrorKind::Busy));
+        }
         stream.transport.send_file().map_err(refused)?;
         stream.common.cold().file = Some(file);
         self.observe(id.key, &Event::Sendfile);

@@ -85,6 +85,20 @@ impl<S> Hub<S> {
 
     // ---- for the other verbs ----
 
+    /// A piece of a file for a connection under a layer. `false`: it cannot be sent.
+    pub(crate) fn write_file_layered(&mut self, key: Key, piece: &[u8]) -> bool {
+        let Some((stream, pool)) = self.stream_and_pool(key) else { return false };
+        let Some((layer, transport)) = stream.layered() else { return false };
+        let taken = layer.write_file(piece, transport, pool);
+        if transport.is_pause_owed() {
+            self.paused(key);
+        }
+        if !taken {
+            self.look_at(key);
+        }
+        taken
+    }
+
     /// A connection that is being opened gets a layer. `false`: it cannot, and the opening has failed.
     pub(super) fn open_with_layer(&mut self, key: Key, layer: Result<Layer, TlsError>) -> bool {
         match layer {

@@ -141,6 +141,12 @@ impl Sockets for Memory {
         }
     }
 
+    fn read_file(&mut self, file: &mut Resource, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        let piece = piece(file, offset, buf.len())?;
+        buf[..piece.len()].copy_from_slice(piece);
+        Ok(piece.len())
+    }
+
     fn attach(&mut self, source: &mut Number, key: Key) -> Result<Attached, Error> {
         self.sockets[source.0].key = Some(key);
         Ok(Attached::Stream)
@@ -208,11 +214,7 @@ impl ReadinessIo for Memory {
 
     /// A file is its bytes, and one of nothing else cannot be read.
     fn send_file(&mut self, source: &mut Number, file: &mut Resource, offset: u64, most: u64) -> Result<Option<u64>, FileError> {
-        let unreadable = FileError::File(error(Call::SendFile, ErrorKind::Unsupported));
-        let file = file.get_mut::<Bytes>().ok_or(unreadable)?;
-        let within = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        let rest = &file[file.len().min(within(offset))..];
-        let rest = &rest[..rest.len().min(within(most))];
+        let rest = piece(file, offset, usize::try_from(most).unwrap_or(usize::MAX)).map_err(FileError::File)?;
         if rest.is_empty() {
             return Ok(Some(0));
         }
@@ -253,4 +255,11 @@ impl ReadinessIo for Memory {
     fn arm(&mut self, _: &Number, _: Key, _: Interest) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// A piece of a file, which is its bytes; one of nothing else cannot be read.
+fn piece(file: &mut Resource, offset: u64, most: usize) -> Result<&[u8], Error> {
+    let file = file.get_mut::<Bytes>().ok_or(error(Call::SendFile, ErrorKind::Unsupported))?;
+    let rest = &file[file.len().min(usize::try_from(offset).unwrap_or(usize::MAX))..];
+    Ok(&rest[..rest.len().min(most)])
 }

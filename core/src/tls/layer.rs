@@ -124,14 +124,18 @@ impl Layer {
             // It has failed, and what came before that is being told still: there is nobody to say it to.
             return WriteStatus::Discarded;
         }
-        if matches!(self.state, State::Waiting | State::Handshake) {
-            if !data.is_empty() {
-                stream.write_backlog(data, pool);
-            }
-        } else {
+        if self.can_encrypt() {
             self.encrypt(data, stream, pool);
+        } else if !data.is_empty() {
+            stream.write_backlog(data, pool);
         }
         stream.layered_status()
+    }
+
+    /// Encrypts a piece of a file, while the application cannot write. `false`: that is not possible any more.
+    pub(crate) fn write_file(&mut self, piece: &[u8], stream: &mut StreamTransport, pool: &mut BufPool) -> bool {
+        self.encrypt(piece, stream, pool);
+        !self.end_is_failure()
     }
 
     fn encrypt(&mut self, plain: &[u8], stream: &mut StreamTransport, pool: &mut BufPool) {
@@ -384,6 +388,11 @@ impl Layer {
     /// Whether the handshake is not done yet, or nobody knows.
     pub(crate) const fn is_shaking_hands(&self) -> bool {
         matches!(self.state, State::Waiting | State::Handshake | State::Agreed)
+    }
+
+    /// Whether what is written is encrypted at once.
+    pub(crate) const fn can_encrypt(&self) -> bool {
+        !matches!(self.state, State::Waiting | State::Handshake)
     }
 
     /// When it is to be told the [time](Fact::Time).

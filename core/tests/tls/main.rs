@@ -7,5 +7,6 @@ mod handshake;
 mod kit;
 mod peer;
 mod reading;
+mod sendfile;
 mod upgrade;
 mod writing;

@@ -20,6 +20,18 @@ struct Outgoing {
     read: bool,
 }
 
+impl Outgoing {
+    fn read(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        loop {
+            match rustix::io::pread(&self.file, &mut *buf, offset) {
+                Ok(n) => return Ok(n),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(error(Call::SendFile, errno)),
+            }
+        }
+    }
+}
+
 /// A file to be sent, for the core to carry; `InvalidInput` if it is something that has no offsets: reading that might wait.
 pub(crate) fn resource(file: File) -> Result<Resource, Error> {
     let mode = rustix::fs::fstat(&file).map_err(|errno| error(Call::SendFile, errno))?.st_mode;
@@ -29,6 +41,11 @@ pub(crate) fn resource(file: File) -> Result<Resource, Error> {
         }
         _ => Err(refused(Call::SendFile)),
     }
+}
+
+/// Reads bytes of a file that something else sends.
+pub(super) fn read(file: &mut Resource, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+    file.get_mut::<Outgoing>().ok_or(refused(Call::SendFile))?.read(offset, buf)
 }
 
 /// Sends bytes of a file. Whatever the kernel says against sending it by itself, it is read and sent from then on: that works with any file, and tells an error of
@@ -50,13 +67,7 @@ pub(super) fn send(
     }
     block.resize(BLOCK, 0);
     let most = most.min(BLOCK);
-    let read = loop {
-        match rustix::io::pread(&outgoing.file, &mut block[..most], offset) {
-            Ok(n) => break n,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(FileError::File(error(Call::SendFile, errno))),
-        }
-    };
+    let read = outgoing.read(offset, &mut block[..most]).map_err(FileError::File)?;
     if read == 0 {
         return Ok(Some(0));
     }

@@ -1,11 +1,12 @@
 //! Secure connections on real sockets, with both ends ours.
 
 use super::certs::{self, name, tls_client, tls_server};
-use super::kit::{Family, Rig, Rigged, Tap, Tcp, Unix, any_port, connect, pattern};
+use super::kit::{Family, Rig, Rigged, Tap, Tcp, Unix, any_port, connect, pattern, socket_path};
 use crate::backend::tls::Tls;
-use crate::backend::{Call, Connect, ErrorKind, Listen, Server};
+use crate::backend::{Call, Connect, ErrorKind, HubExt, Listen, Refusal, Server, WriteStatus};
 use plimsoll_sys::{TlsExt, platform_client_config};
-use std::io::{Read, Write};
+use std::fs::{self, File};
+use std::io::{Read, Seek, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -106,4 +107,43 @@ fn limits_run_on_the_loops_clock() {
     rig.event_loop.hub().connect(to, Tap::new("client"));
     rig.until_saw("client refused");
     assert_eq!(rig.state().refusals[0].error().kind(), ErrorKind::TimedOut);
+}
+
+#[test]
+fn a_file_goes_encrypted_between_two_writes_in_constant_memory() {
+    //= LOOP-28, LOOP-29, TLS-15
+    const SIZE: usize = 16 << 20;
+    let mut rig = Rig::new();
+    let contents = pattern(SIZE);
+    let path = socket_path();
+    fs::write(path, &contents).unwrap();
+    let file = File::open(path).unwrap();
+    fs::remove_file(path).unwrap();
+    let mut shared = file.try_clone().unwrap();
+    let mut file = Some(file);
+    let (_server, place) = serve(&mut rig, tls_server(certs::VERSIONS[1]), move || {
+        let mut file = file.take();
+        Tap::new("server")
+            .on("made", move |cx| {
+                cx.write("A");
+                cx.hub.sendfile(cx.id, file.take().unwrap(), ..).unwrap();
+                assert_eq!(cx.write("too early"), WriteStatus::Refused(Refusal::Busy));
+            })
+            .on("sent", |cx| {
+                cx.write("C");
+                cx.close();
+            })
+    });
+    rig.event_loop.hub().connect(Connect::to(place).tls(tls_client(certs::VERSIONS[1])), Tap::new("client"));
+    rig.until_saw("server made");
+    let id = rig.state().id("server");
+    let mut most = 0;
+    while !rig.state().saw("client lost(None)") {
+        rig.event_loop.run_once(None).unwrap();
+        most = most.max(rig.event_loop.hub().write_buffer_size(id));
+    }
+    assert!(rig.state().received("client") == [b"A", &contents[..], b"C"].concat());
+    assert_eq!(rig.state().files, [Ok(SIZE as u64)]);
+    assert_eq!(shared.stream_position().unwrap(), SIZE as u64);
+    assert!(most <= 80 * 1024, "{most} bytes were kept");
 }

@@ -1,7 +1,7 @@
 //! Sending files.
 
 use super::{BLOCKED, ReadinessDriver, ReadinessIo};
-use crate::driver::FileError;
+use crate::driver::{Drive, FileError};
 use crate::key::Key;
 
 /// The most of a file that one call sends: one that never blocks should not take long either.
@@ -11,6 +11,9 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     /// Sends a piece of the file that is next; whether there may be more to send.
     #[cold]
     pub(super) fn send_file(&mut self, key: Key) -> bool {
+        if self.engine.is_layered(key) {
+            return self.encrypt_file(key);
+        }
         let Some(conn) = self.conns.get_mut(key) else { return false };
         let Some((file, offset, left)) = self.engine.file(key) else { return false };
         match self.io.send_file(&mut conn.source, file, offset, left.min(MOST)) {
