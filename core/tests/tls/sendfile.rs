@@ -66,7 +66,7 @@ fn reading_is_held_meanwhile_and_an_end_waits_for_the_file() {
             assert!(peer.closed, "the closing word comes behind the file");
             peer.close();
             talk(&mut t, id, &mut peer);
-            assert_eq!(t.trace(id), "cm sent(8) lost");
+            assert_eq!(t.trace(id), "cm sent(8) lost(None)");
         } else {
             assert_eq!(t.trace(id), "cm sent(8) data(question)");
         }
