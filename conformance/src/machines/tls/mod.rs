@@ -71,6 +71,8 @@ struct World<'a, 'r> {
     wire: Vec<u8>,
     written: usize,
     sent: usize,
+    /// So many bytes of it until the closing word is complete.
+    until_bye: Option<usize>,
     arrived_bye: bool,
     /// What has happened that a connection may end for.
     garbled: bool,
@@ -176,6 +178,7 @@ impl<'a, 'r> World<'a, 'r> {
             wire: Vec::new(),
             written: 0,
             sent: 0,
+            until_bye: None,
             arrived_bye: false,
             garbled: false,
             fin: false,
@@ -205,6 +208,7 @@ impl<'a, 'r> World<'a, 'r> {
                 if self.peer.can_write() {
                     self.peer.close();
                 }
+                self.listen();
             }
             Step::Fin => {
                 self.fin = true;
@@ -250,6 +254,9 @@ impl<'a, 'r> World<'a, 'r> {
         let said = self.peer.say();
         if !self.fin {
             self.wire.extend(said);
+            if self.peer.has_closed() && self.until_bye.is_none() {
+                self.until_bye = Some(self.wire.len());
+            }
         }
     }
 
@@ -258,7 +265,10 @@ impl<'a, 'r> World<'a, 'r> {
         let n = n.min(self.wire.len());
         let rest = self.wire.split_off(n);
         let bytes = core::mem::replace(&mut self.wire, rest);
-        self.arrived_bye |= self.wire.is_empty() && self.peer.has_closed() && !self.fin;
+        if let Some(left) = &mut self.until_bye {
+            self.arrived_bye |= n >= *left && !self.fin;
+            *left = left.saturating_sub(n);
+        }
         if !bytes.is_empty() {
             self.harness.feed(self.id, &bytes);
         }
@@ -276,7 +286,8 @@ impl<'a, 'r> World<'a, 'r> {
         ensure!(said.starts_with(&app.received), "{} bytes came that were not said", app.received.len());
         ensure!(!app.eof || self.arrived_bye || self.fin && self.truncation, "an end-of-file that nobody said");
         ensure!(app.failed.is_none() || app.lost.is_none(), "it failed to open, and was lost");
-        let (accepted, over) = (app.accepted, app.is_over());
+        // Between an error and the loss that it leads to, which waits for a paused reader, there is nobody to send to.
+        let (accepted, over) = (app.accepted, app.is_over() || app.may_fail);
         let heard = self.peer.heard();
         ensure!(pattern::bytes(0, accepted).starts_with(heard), "the peer heard {} bytes that were not written", heard.len());
         if !over && !self.harness.hub().is_closing(self.id) {
