@@ -426,15 +426,18 @@ fn closing_or_pausing_one_pipe_affects_that_one_only() {
     assert_eq!(rig.state().received("out"), b"out\n");
 
     rig.state().log.clear();
-    spawn(
+    let id = spawn(
         &mut rig,
         Command::shell("read line; echo x || exit 9; exit 8"),
         child().on("made", |cx| {
-            let (stdin, stdout) = (cx.pipe(PipeFd::Stdin).unwrap(), cx.pipe(PipeFd::Stdout).unwrap());
+            let stdout = cx.pipe(PipeFd::Stdout).unwrap();
             cx.hub.close(stdout);
-            cx.hub.write(stdin, "go\n");
         }),
     );
+    // Not before: a fast child could still write to it.
+    rig.until_saw("child plost(1, None)");
+    let stdin = rig.event_loop.hub().pipe(id, PipeFd::Stdin).unwrap();
+    rig.event_loop.hub().write(stdin, "go\n");
     rig.until_saw("child lost(None)");
     // By a signal or an error, as the shell has it: it could not write.
     assert!(!rig.state().saw("child exited(8)"));
