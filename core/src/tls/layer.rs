@@ -124,9 +124,7 @@ impl Layer {
             // It has failed, and what came before that is being told still: there is nobody to say it to.
             return WriteStatus::Discarded;
         }
-        if self.can_encrypt() {
-            self.encrypt(data, stream, pool);
-        } else if !data.is_empty() {
+        if !data.is_empty() && !(self.can_encrypt() && self.encrypt(data, stream, pool)) {
             stream.write_backlog(data, pool);
         }
         stream.layered_status()
@@ -134,18 +132,19 @@ impl Layer {
 
     /// Encrypts a piece of a file, while the application cannot write. `false`: that is not possible any more.
     pub(crate) fn write_file(&mut self, piece: &[u8], stream: &mut StreamTransport, pool: &mut BufPool) -> bool {
-        self.encrypt(piece, stream, pool);
-        !self.end_is_failure()
+        !self.end_is_failure() && self.encrypt(piece, stream, pool)
     }
 
-    fn encrypt(&mut self, plain: &[u8], stream: &mut StreamTransport, pool: &mut BufPool) {
-        if plain.is_empty() || self.end_is_failure() {
-            return;
-        }
+    /// `false`: that failed, and so has the connection.
+    fn encrypt(&mut self, plain: &[u8], stream: &mut StreamTransport, pool: &mut BufPool) -> bool {
         let result = self.session.0.encrypt(plain, stream.layer_output(pool));
         stream.settle_layer(pool);
-        if let Err(error) = result {
-            self.note_end(End::Failed(Cause::WriteFailed, error));
+        match result {
+            Ok(()) => true,
+            Err(error) => {
+                self.note_end(End::Failed(Cause::WriteFailed, error));
+                false
+            }
         }
     }
 
@@ -294,17 +293,26 @@ impl Layer {
             },
             State::Handshake => {
                 self.enter(State::Agreed, None);
-                let backlog = stream.take_backlog();
-                stream.settle_layer(pool);
-                self.encrypt(&backlog, stream, pool);
+                if !self.end_is_failure() {
+                    let backlog = stream.take_backlog();
+                    stream.settle_layer(pool);
+                    // What cannot be encrypted stays queued, and is dropped with the connection.
+                    if !backlog.is_empty() && !self.encrypt(&backlog, stream, pool) {
+                        stream.write_backlog(&backlog, pool);
+                    }
+                }
                 Step::Agreed
+            }
+            State::Agreed | State::Open if stream.is_closing() && self.end_is_failure() && !stream.has_to_send() => {
+                match self.end.take() {
+                    // Bytes were accepted that nobody will get: that is no graceful end.
+                    Some(end) if stream.write_buffer_size() > 0 => self.fail(end, stream, pool),
+                    // There is nobody to say the closing word to.
+                    _ => self.end(stream, pool),
+                }
             }
             State::Agreed | State::Open if stream.is_drained() => {
                 self.plain.clear();
-                if self.end_is_failure() {
-                    // There is nobody to say it to.
-                    return self.end(stream, pool);
-                }
                 self.session.0.close(stream.layer_output(pool));
                 stream.settle_layer(pool);
                 self.enter(State::Shutdown, Some(now.saturating_add(self.shutdown_limit)));

@@ -249,3 +249,21 @@ fn closing_gives_a_handshake_up_at_once_also_with_bytes_that_wait_for_it() {
         assert_eq!((t.trace(id).as_str(), t.is_closed(id)), ("cm lost(None)", true));
     }
 }
+
+#[test]
+fn closing_behind_an_error_that_cost_bytes_is_no_graceful_end() {
+    //= TLS-9, CLOSE-5
+    let closes = App { upgraded: |cx, _| cx.close(), ..QUIET };
+    let (mut t, id) = plain(closes);
+    t.hub().start_tls(id, &tls_client(VERSIONS[1]), b"").unwrap();
+    t.hub().write(id, "waits");
+    t.run();
+    let mut peer = Peer::server(VERSIONS[1]);
+    peer.input(&t.sent(id));
+    // The last flight, and what is no record: the bytes that waited for the handshake can never be encrypted.
+    let mut wire = peer.output();
+    wire.extend([0; 64]);
+    t.feed(id, &wire);
+    assert_eq!(t.trace(id), "cm tls lost(TLS error)");
+    assert_eq!(t.state().reasons[0].discarded(), 5);
+}
