@@ -286,8 +286,7 @@ impl<'a, 'r> World<'a, 'r> {
         ensure!(said.starts_with(&app.received), "{} bytes came that were not said", app.received.len());
         ensure!(!app.eof || self.arrived_bye || self.fin && self.truncation, "an end-of-file that nobody said");
         ensure!(app.failed.is_none() || app.lost.is_none(), "it failed to open, and was lost");
-        // Between an error and the loss that it leads to, which waits for a paused reader, there is nobody to send to.
-        let (accepted, over) = (app.accepted, app.is_over() || app.may_fail);
+        let (accepted, over) = (app.accepted, app.is_over());
         let heard = self.peer.heard();
         ensure!(pattern::bytes(0, accepted).starts_with(heard), "the peer heard {} bytes that were not written", heard.len());
         if !over && !self.harness.hub().is_closing(self.id) {

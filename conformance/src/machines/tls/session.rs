@@ -11,8 +11,9 @@ const DATA: u8 = 2;
 const BYE: u8 = 3;
 const ALERT: u8 = 4;
 const HEAD: usize = 3;
+const SUM: usize = 4;
 /// What a record takes beside its bytes.
-pub(crate) const OVERHEAD: usize = HEAD + 1;
+const OVERHEAD: usize = HEAD + SUM;
 
 /// How both ends are to speak.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -83,7 +84,7 @@ impl Fake {
     fn say(&mut self, kind: u8, bytes: &[u8], out: &mut SendQueue) {
         let mut record = vec![kind, self.said, bytes.len() as u8];
         record.extend(bytes.iter().map(|byte| byte ^ 0x5a ^ self.said));
-        record.push(sum(&record));
+        record.extend(sum(&record));
         self.said = self.said.wrapping_add(1);
         if self.counts {
             let books = books();
@@ -93,8 +94,8 @@ impl Fake {
     }
 
     fn hear(&mut self, record: &[u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError> {
-        let (body, sum_of) = record.split_at(record.len() - 1);
-        let good = sum(body) == sum_of[0] && body[1] == self.heard;
+        let (body, sum_of) = record.split_at(record.len() - SUM);
+        let good = sum(body) == sum_of && body[1] == self.heard;
         let key = 0x5a ^ self.heard;
         self.heard = self.heard.wrapping_add(1);
         match body[0] {
@@ -125,8 +126,9 @@ impl Fake {
     }
 }
 
-fn sum(bytes: &[u8]) -> u8 {
-    bytes.iter().fold(17, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte))
+/// FNV-1a: a few flipped bits change it.
+fn sum(bytes: &[u8]) -> [u8; SUM] {
+    bytes.iter().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)).to_le_bytes()
 }
 
 impl Session for Fake {
