@@ -1,11 +1,14 @@
 //! Steady state: what an echoed message costs in allocations (none) and in calls (one receive, one send), on either driver.
 
+#[macro_use]
+mod quiet;
+
 use bytes::BytesMut;
 use core::net::SocketAddr;
-use plimsoll_core::driver::{Attached, Completion, CompletionDriver, CompletionIo, Interest};
-use plimsoll_core::driver::{ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
-use plimsoll_core::{Addr, Attempt, Context, Data, Ends, Engine, Error, InFlight, Instant, Key, Listen, Protocol};
-use plimsoll_core::{ReadResult, Resource, Role, SocketOption, StreamId, Wants};
+use plimsoll_core::driver::{Completion, CompletionDriver, CompletionIo, Interest};
+use plimsoll_core::driver::{ReadinessDriver, ReadinessIo, Ready, Trigger};
+use plimsoll_core::{Attempt, Context, Data, Ends, Engine, Error, InFlight, Instant, Key, Protocol};
+use plimsoll_core::{ReadResult, StreamId, Wants};
 
 /// A socket that brings the same message again and again and takes everything, `part` bytes at a time.
 #[derive(Default)]
@@ -20,33 +23,7 @@ struct Tap {
     done: Vec<(Key, Completion<()>)>,
 }
 
-impl Sockets for Tap {
-    type Source = ();
-
-    fn bind(&mut self, at: &Addr, _: &Listen) -> Result<((), Addr), Error> {
-        Ok(((), at.clone()))
-    }
-
-    fn listen(&mut self, (): &mut (), _: u32) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn adopt(&mut self, _: Resource, _: Role) -> Result<((), Ends), Error> {
-        Ok(((), Ends::default()))
-    }
-
-    fn set_option(&mut self, (): &(), _: SocketOption) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn visit(&mut self, (): &(), _: Resource) {}
-
-    fn attach(&mut self, (): &mut (), _: Key) -> Result<Attached, Error> {
-        Ok(Attached::Stream)
-    }
-
-    fn close(&mut self, (): (), _: Key) {}
-}
+quiet_sockets!(Tap {});
 
 impl ReadinessIo for Tap {
     fn trigger(&self) -> Trigger {

@@ -1,14 +1,17 @@
 //! Datagrams that nobody observes: what an echo costs (no allocation, one call for many), and that what a callback does counts from the next datagram on.
 
+#[macro_use]
+mod quiet;
+
 use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
 use core::time::Duration;
-use plimsoll_core::driver::{Attached, BATCH, Completion, CompletionDriver, CompletionIo, Incoming, Interest};
-use plimsoll_core::driver::{ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
+use plimsoll_core::driver::{BATCH, Completion, CompletionDriver, CompletionIo, Incoming, Interest};
+use plimsoll_core::driver::{ReadinessDriver, ReadinessIo, Ready, Trigger};
 use plimsoll_core::{
     Addr, Attempt, CloseReason, Context, Data, Datagram, DatagramId, DatagramProtocol, Ends, Engine, Error, InFlight, Instant,
 };
-use plimsoll_core::{Key, Listen, Outgoing, ReadResult, Resource, Role, SocketOption, WriteLimits, WriteStatus};
+use plimsoll_core::{Key, Outgoing, ReadResult, SocketOption, WriteLimits, WriteStatus};
 
 /// A socket to which datagrams come from two peers in turn, and which takes `part` of them in a call.
 #[derive(Default)]
@@ -27,37 +30,11 @@ fn peer(n: usize) -> Addr {
     SocketAddr::from(([127, 0, 0, 1], 7 + (n % 2) as u16)).into()
 }
 
-impl Sockets for Post {
-    type Source = ();
-
-    fn bind(&mut self, at: &Addr, _: &Listen) -> Result<((), Addr), Error> {
-        Ok(((), at.clone()))
-    }
-
-    fn listen(&mut self, (): &mut (), _: u32) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn adopt(&mut self, _: Resource, _: Role) -> Result<((), Ends), Error> {
-        Ok(((), Ends::default()))
-    }
-
+quiet_sockets!(Post {
     fn open_datagram(&mut self, _: &Datagram) -> Result<((), Ends), Error> {
         Ok(((), Ends::default()))
     }
-
-    fn set_option(&mut self, (): &(), _: SocketOption) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn visit(&mut self, (): &(), _: Resource) {}
-
-    fn attach(&mut self, (): &mut (), _: Key) -> Result<Attached, Error> {
-        Ok(Attached::Stream)
-    }
-
-    fn close(&mut self, (): (), _: Key) {}
-}
+});
 
 impl ReadinessIo for Post {
     fn trigger(&self) -> Trigger {

@@ -124,7 +124,7 @@ impl Layer {
             // It has failed, and what came before that is being told still: there is nobody to say it to.
             return WriteStatus::Discarded;
         }
-        if !data.is_empty() && !(self.can_encrypt() && self.encrypt(data, stream, pool)) {
+        if !(data.is_empty() || self.can_encrypt() && self.encrypt(data, stream, pool)) {
             stream.write_backlog(data, pool);
         }
         stream.layered_status()

@@ -3,8 +3,8 @@
 use crate::certs::{VERSIONS, server, tls_client};
 use crate::kit::{ECHO, State, to};
 use crate::peer::Peer;
-use plimsoll_core::driver::{Attached, Interest, ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
-use plimsoll_core::{Addr, Attempt, Ends, Engine, Error, Instant, Key, Listen, ReadResult, Resource, Role, SocketOption};
+use plimsoll_core::driver::{Interest, ReadinessDriver, ReadinessIo, Ready, Trigger};
+use plimsoll_core::{Attempt, Ends, Engine, Error, Instant, Key, ReadResult};
 use rustls::{Connection, ServerConnection, SupportedProtocolVersion};
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -16,33 +16,7 @@ struct Wire {
     sent: Vec<u8>,
 }
 
-impl Sockets for Wire {
-    type Source = ();
-
-    fn bind(&mut self, at: &Addr, _: &Listen) -> Result<((), Addr), Error> {
-        Ok(((), at.clone()))
-    }
-
-    fn listen(&mut self, (): &mut (), _: u32) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn adopt(&mut self, _: Resource, _: Role) -> Result<((), Ends), Error> {
-        Ok(((), Ends::default()))
-    }
-
-    fn set_option(&mut self, (): &(), _: SocketOption) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn visit(&mut self, (): &(), _: Resource) {}
-
-    fn attach(&mut self, (): &mut (), _: Key) -> Result<Attached, Error> {
-        Ok(Attached::Stream)
-    }
-
-    fn close(&mut self, (): (), _: Key) {}
-}
+quiet_sockets!(Wire {});
 
 impl ReadinessIo for Wire {
     fn trigger(&self) -> Trigger {

@@ -1,5 +1,9 @@
 //! Secure connections: the engine on one end, and on the other rustls, or a session of which every byte is known.
 
+#[macro_use]
+#[path = "../quiet/mod.rs"]
+mod quiet;
+
 mod certs;
 mod closing;
 mod cost;
