@@ -141,9 +141,18 @@ def run_at(data, at):
     if plain(head) and len(head) < 64 or len(head) < 8:
         return None
     doubled = PERIOD + PERIOD[:64]
-    start = doubled.find(head)
-    if start < 0:
-        return None
+    best, start = None, doubled.find(head)
+    # Short runs stand in several places of it.
+    while start >= 0 and (best is None or best[1] < len(data) - at):
+        length = run_from(start, data, at)
+        if best is None or length > best[1]:
+            best = (start, length)
+        start = doubled.find(head, start + 1)
+    return best
+
+
+def run_from(start, data, at):
+    """How many bytes from there on are those of the pattern from `start` on."""
     length = 0
     left = len(data) - at
     while length < left:
@@ -156,5 +165,5 @@ def run_at(data, at):
         same = 0
         while same < step and PERIOD[offset + same] == chunk[same]:
             same += 1
-        return (start, length + same)
-    return (start, length)
+        return length + same
+    return length
