@@ -8,7 +8,7 @@ mod common;
 mod engine_found;
 #[path = "../../tests/sim/connect.rs"]
 mod sim_connect;
-#[path = "../../tests/sim/datagrams.rs"]
+#[path = "../../tests/sim/datagrams/mod.rs"]
 mod sim_datagrams;
 #[path = "../../tests/sim/ends.rs"]
 mod sim_ends;
