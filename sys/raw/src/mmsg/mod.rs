@@ -73,7 +73,8 @@ impl Owner {
     /// What the calls take.
     #[inline]
     const fn headers(&mut self) -> *mut mmsghdr {
-        self.0.as_ptr().cast()
+        // SAFETY: the room is there; only where its headers stand is worked out.
+        unsafe { (&raw mut (*self.0.as_ptr()).headers).cast() }
     }
 }
 
