@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Plants bugs that other loops have had, one after another, and sees the checks that are named for each of them fail:
 #
-#     conformance/mutants/planted.sh [NAME…]
+#     conformance/mutants/bugs.sh [NAME…]
 #
-# A bug is a patch in `planted`, below a few lines that say what goes wrong, where it was seen, and which checks have to notice (`Caught by`).
-# `planted.sh --fits` only looks whether every patch can still be applied. It works on what is committed, in a copy below `target`, which is kept.
+# A bug is a patch in `bugs`, below a few lines that say what goes wrong, where it was seen, and which checks have to notice (`Caught by`).
+# `bugs.sh --fits` only looks whether every patch can still be applied. It works on what is committed, in a copy below `target`, which is kept.
 set -eu
 cd "$(dirname "$0")/../.."
-folder=$PWD/conformance/mutants/planted
-tree=target/planted-tree
+folder=$PWD/conformance/mutants/bugs
+tree=target/bugs-tree
 
 if [ "${1:-}" = --fits ]; then
     for patch in "$folder"/*.patch; do
