@@ -2,7 +2,7 @@
 
 use super::kit::{PATIENCE, Rig, State, Tap};
 use crate::backend::{ErrorKind, Hub, HubExt};
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Signal, kill_process};
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
@@ -50,8 +50,9 @@ macro_rules! alone {
     };
 }
 
+/// To this thread, and done with when it returns: one that is sent to the process may be delivered later, to another thread.
 fn raise(signal: Signal) {
-    kill_process(getpid(), signal).unwrap();
+    signal_hook::low_level::raise(signal.as_raw()).unwrap();
 }
 
 fn note(what: &'static str) -> impl FnMut(&mut Hub<State>, &mut State) {
