@@ -116,13 +116,15 @@ pub fn cases(host: &str, scenario: &Rc<Scenario>) -> Result<Vec<Case>, String> {
     Ok(each.collect())
 }
 
-/// What the gate tries of the cases of a scenario: the first one of each call and error, and every 20th of the others, on other connections than TCP every 60th. All of
-/// them are a matter of minutes.
+/// The calls and errors that were tried already.
+pub type Seen = BTreeSet<(Syscall, &'static str)>;
+
+/// What the gate tries of the cases of a scenario: each call and error that was not tried before, and every 19th of the others, on other connections than TCP
+/// every 59th: primes, so that no error of a call is always left out. All of them are a matter of minutes.
 #[must_use]
-pub fn sample(cases: Vec<Case>) -> Vec<Case> {
-    let mut seen = BTreeSet::new();
+pub fn sample(cases: Vec<Case>, seen: &mut Seen) -> Vec<Case> {
     let taken = |(index, case): &(usize, Case)| {
-        seen.insert((case.call, case.failure.word())) || index % (if case.kind == Kind::Tcp { 20 } else { 60 }) == 0
+        seen.insert((case.call, case.failure.word())) || index % (if case.kind == Kind::Tcp { 19 } else { 59 }) == 0
     };
     cases.into_iter().enumerate().filter(taken).map(|(_, case)| case).collect()
 }

@@ -1,7 +1,7 @@
 //! `plimsoll-conformance torture`.
 
 use super::host::plays;
-use super::torture::{Case, Figures, HOSTS, cases, sample, torture};
+use super::torture::{Case, Figures, HOSTS, Seen, cases, sample, torture};
 use super::{Scenario, load, own_folder};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ usage: plimsoll-conformance torture [options]
   --scenarios DIR   these files, instead of the project's own; may be a single file
   --call N          only the call of that number, from 0
   --error E         only this error
-  --sample          only what the gate tries: the first case of each call and error of a scenario, and some of the others";
+  --sample          only what the gate tries: the first case of each call and error, and some of the others";
 
 struct Options {
     hosts: Vec<String>,
@@ -64,7 +64,7 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<bool, String> {
 fn of_host(options: &Options, host: &str, scenarios: &[Rc<Scenario>]) -> Figures {
     let progress = std::io::stderr().is_terminal();
     let begun = Instant::now();
-    let mut figures = Figures::default();
+    let (mut figures, mut seen) = (Figures::default(), Seen::new());
     let wanted = |case: &Case| {
         options.call.is_none_or(|call| call == case.number)
             && options.error.as_ref().is_none_or(|error| error == case.failure.word())
@@ -84,7 +84,7 @@ fn of_host(options: &Options, host: &str, scenarios: &[Rc<Scenario>]) -> Figures
             }
         };
         figures.count(&all);
-        let tried = if options.sample { sample(all) } else { all };
+        let tried = if options.sample { sample(all, &mut seen) } else { all };
         for case in tried.iter().filter(|case| wanted(case)) {
             figures.runs += 1;
             if let Err(why) = torture(scenario, case) {

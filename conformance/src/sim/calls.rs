@@ -255,12 +255,13 @@ impl Sockets for SimIo {
     }
 
     fn signal(&mut self, child: &mut SimSocket, signal: i32) -> Result<(), Error> {
-        let mut net = self.world.borrow_mut();
-        if let Some(child) = net.child_of(child.id) {
-            let at = net.arrival();
-            net.clock.push(at, super::clock::Happening::Signal { child, signal });
-        }
-        Ok(())
+        self.must((Syscall::Signal, Call::Signal), None, |net| {
+            if let Some(child) = net.child_of(child.id) {
+                let at = net.arrival();
+                net.clock.push(at, super::clock::Happening::Signal { child, signal });
+            }
+            Ok(())
+        })
     }
 
     fn rekey(&mut self, source: &mut SimSocket, _: Key, to: Key) -> Result<(), Error> {
@@ -274,7 +275,7 @@ impl Sockets for SimIo {
     }
 
     fn resolve(&mut self, query: QueryId, name: &Name) -> Result<Option<Vec<SocketAddr>>, Error> {
-        self.world.borrow_mut().look_up(self.backend, query, name);
+        self.world.borrow_mut().look_up(self.backend, query, name).map_err(|kind| error(Call::Resolve, kind))?;
         Ok(None)
     }
 

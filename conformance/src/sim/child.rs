@@ -1,6 +1,7 @@
 //! Children of the simulated kernel: programs that are scripts.
 
 use super::clock::Happening;
+use super::fault::Syscall;
 use super::net::{Kind, Net, Owner, SockId, Socket};
 use super::pipe::PipeEnd;
 use core::time::Duration;
@@ -284,6 +285,7 @@ impl Net {
         if self.children.get(child).ok_or(ErrorKind::Other)?.status.is_none() {
             return Ok(None);
         }
+        self.enter(Syscall::WaitChild, None)?;
         Ok(self.children.remove(child).and_then(|child| child.status))
     }
 

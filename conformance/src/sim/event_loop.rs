@@ -1,6 +1,7 @@
 //! An event loop on the simulated kernel: the production engine and the production drivers, with nothing of their own replaced.
 
 use super::calls::{Backend, SimIo};
+use super::fault::Syscall;
 use super::net::error;
 use super::peer::Sim;
 use super::watch::{Log, Watcher};
@@ -226,7 +227,7 @@ impl<S> SimLoop<S> {
     pub fn run_once(&mut self, limit: Option<Duration>) -> bool {
         self.iterations += 1;
         let before = (self.log.borrow().events, self.now(), self.reports.len());
-        let calls = self.sim.net().seam.count;
+        let calls = self.sim.net().seam.deeds();
         self.run_caught(|driver, now| match driver {
             Driver::Readiness(driver) => driver.prepare(now),
             Driver::Completion(driver) => driver.prepare(now),
@@ -249,7 +250,7 @@ impl<S> SimLoop<S> {
         });
         self.checker.assert_clean();
         let after = (self.log.borrow().events, self.now(), self.reports.len());
-        if busy && !happened && before == after && calls == self.sim.net().seam.count {
+        if busy && !happened && before == after && calls == self.sim.net().seam.deeds() {
             self.idle += 1;
             assert!(self.idle < MOST_IDLE, "the loop spins");
         } else {
@@ -261,6 +262,9 @@ impl<S> SimLoop<S> {
     /// Lets time pass until something is to be told, or until then.
     fn wait(&mut self, until: Option<Instant>) -> Awake {
         self.events.clear();
+        if self.sim.net().seam.call(Syscall::Wait).is_some() {
+            return Awake::Time;
+        }
         let rung = self.bell.swap(false, Ordering::Acquire);
         loop {
             let mut net = self.sim.net();
@@ -362,10 +366,10 @@ impl<S> SimLoop<S> {
             let soon = now.saturating_add(Duration::from_millis(100));
             let network = self.sim.net().clock.next_at().filter(|at| *at <= soon);
             let events = self.log.borrow().events;
-            let calls = self.sim.net().seam.count;
+            let calls = self.sim.net().seam.deeds();
             let limit = network.map_or(Duration::ZERO, |at| at.saturating_since(now));
             self.run_once(Some(limit));
-            let quiet = events == self.log.borrow().events && calls == self.sim.net().seam.count && self.events.is_empty();
+            let quiet = events == self.log.borrow().events && calls == self.sim.net().seam.deeds() && self.events.is_empty();
             let busy = match &mut self.driver {
                 Driver::Readiness(driver) => driver.timeout(),
                 Driver::Completion(driver) => driver.timeout(),

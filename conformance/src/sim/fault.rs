@@ -196,6 +196,11 @@ pub enum Syscall {
     RecvFrom,
     SendTo,
     SendFile,
+    ReadFile,
+    WaitChild,
+    Signal,
+    Resolve,
+    Wait,
 }
 
 /// Errors, in the words of the scenario files and of the torture command.
@@ -209,6 +214,7 @@ pub(crate) const ERRORS: &[(ErrorKind, &str)] = &[
     (ErrorKind::CallbackFailed, "callback-failed"),
     (ErrorKind::InvalidInput, "invalid"),
     (ErrorKind::Closed, "closed"),
+    (ErrorKind::Busy, "busy"),
     (ErrorKind::AddrInUse, "addr-in-use"),
     (ErrorKind::AddrNotAvailable, "addr-not-available"),
     (ErrorKind::Unreachable, "unreachable"),
@@ -218,6 +224,9 @@ pub(crate) const ERRORS: &[(ErrorKind, &str)] = &[
     (ErrorKind::MessageTooLong, "too-long"),
     (ErrorKind::NotFound, "not-found"),
     (ErrorKind::Unsupported, "unsupported"),
+    (ErrorKind::HostNotFound, "host-not-found"),
+    (ErrorKind::LookupFailed, "lookup-failed"),
+    (ErrorKind::Other, "other"),
 ];
 
 impl Syscall {
@@ -240,6 +249,11 @@ impl Syscall {
         (Self::RecvFrom, "recv-from"),
         (Self::SendTo, "send-to"),
         (Self::SendFile, "send-file"),
+        (Self::ReadFile, "read-file"),
+        (Self::WaitChild, "wait-child"),
+        (Self::Signal, "signal"),
+        (Self::Resolve, "resolve"),
+        (Self::Wait, "wait"),
     ];
 
     /// Its name.
@@ -254,42 +268,122 @@ impl Syscall {
         Self::ALL.iter().find(|(_, own)| *own == word).map(|(call, _)| *call)
     }
 
-    /// What it may fail with, beside what the state of things leads to.
+    /// What it may fail with, beside what the state of things leads to: what its manual page and Linux name, and with `other` whatever they do not.
     #[must_use]
     pub const fn failures(self) -> &'static [Failure] {
         use ErrorKind::{
-            AddrInUse, AddrNotAvailable, ConnectionAborted, ConnectionRefused, ConnectionReset, DescriptorLimit, MessageTooLong,
-            NotConnected, OutOfMemory, PermissionDenied, TimedOut, Unreachable,
+            AddrInUse, AddrNotAvailable, BrokenPipe, Busy, ConnectionAborted, ConnectionRefused, ConnectionReset,
+            DescriptorLimit, HostNotFound, InvalidInput, LookupFailed, MessageTooLong, NotConnected, NotFound, Other,
+            OutOfMemory, PermissionDenied, TimedOut, Unreachable, Unsupported,
         };
-        use Failure::{Error, OneByte, WouldBlock};
+        use Failure::{Error, Interrupted, OneByte, WouldBlock};
         match self {
-            Self::Bind => &[Error(AddrInUse), Error(AddrNotAvailable), Error(DescriptorLimit), Error(PermissionDenied)],
-            Self::Listen => &[Error(AddrInUse)],
-            Self::Adopt => &[Error(ErrorKind::InvalidInput)],
-            Self::SetOption => &[Error(ErrorKind::InvalidInput), Error(OutOfMemory)],
-            Self::Attach | Self::Arm => &[Error(OutOfMemory), Error(DescriptorLimit)],
-            Self::Recv => &[WouldBlock, OneByte, Error(ConnectionReset), Error(TimedOut), Error(OutOfMemory)],
-            Self::Send => &[WouldBlock, OneByte, Error(ErrorKind::BrokenPipe), Error(ConnectionReset), Error(OutOfMemory)],
-            Self::Shutdown => &[Error(NotConnected), Error(OutOfMemory)],
-            Self::Connect => &[Error(ConnectionRefused), Error(Unreachable), Error(AddrNotAvailable), Error(DescriptorLimit)],
-            Self::ConnectResult => &[WouldBlock, Error(ConnectionRefused), Error(TimedOut)],
-            Self::Spawn => &[Error(ErrorKind::NotFound), Error(DescriptorLimit), Error(OutOfMemory), Error(PermissionDenied)],
-            Self::OpenDatagram => {
-                &[Error(AddrInUse), Error(AddrNotAvailable), Error(DescriptorLimit), Error(PermissionDenied), Error(OutOfMemory)]
+            Self::Bind => &[
+                Error(AddrInUse),
+                Error(AddrNotAvailable),
+                Error(DescriptorLimit),
+                Error(PermissionDenied),
+                Error(NotFound),
+                Error(OutOfMemory),
+                Error(Other),
+            ],
+            Self::Listen => &[Error(AddrInUse), Error(InvalidInput), Error(Other)],
+            Self::Adopt => &[Error(InvalidInput), Error(OutOfMemory), Error(Other)],
+            Self::SetOption => {
+                &[Error(InvalidInput), Error(Unsupported), Error(PermissionDenied), Error(OutOfMemory), Error(Other)]
             }
-            Self::SendFile => &[WouldBlock, OneByte, Error(ErrorKind::Unsupported), Error(ErrorKind::InvalidInput)],
-            Self::RecvFrom => &[WouldBlock, Error(ConnectionRefused), Error(OutOfMemory)],
+            Self::Attach | Self::Arm => &[Error(OutOfMemory), Error(DescriptorLimit), Error(Other)],
+            Self::Recv => &[
+                WouldBlock,
+                OneByte,
+                Error(ConnectionReset),
+                Error(TimedOut),
+                Error(Unreachable),
+                Error(NotConnected),
+                Error(OutOfMemory),
+                Error(Other),
+            ],
+            Self::Send => &[
+                WouldBlock,
+                OneByte,
+                Error(BrokenPipe),
+                Error(ConnectionReset),
+                Error(TimedOut),
+                Error(Unreachable),
+                Error(PermissionDenied),
+                Error(OutOfMemory),
+                Error(Other),
+            ],
+            Self::Shutdown => &[Error(NotConnected), Error(OutOfMemory), Error(Other)],
+            Self::Connect => &[
+                Error(ConnectionRefused),
+                Error(Unreachable),
+                Error(AddrNotAvailable),
+                Error(AddrInUse),
+                Error(DescriptorLimit),
+                Error(PermissionDenied),
+                Error(NotFound),
+                Error(Busy),
+                Error(OutOfMemory),
+                Error(Other),
+            ],
+            Self::ConnectResult => &[
+                WouldBlock,
+                Error(ConnectionRefused),
+                Error(ConnectionReset),
+                Error(TimedOut),
+                Error(Unreachable),
+                Error(NotConnected),
+                Error(Other),
+            ],
+            Self::Accept => &[
+                WouldBlock,
+                Error(DescriptorLimit),
+                Error(OutOfMemory),
+                Error(ConnectionAborted),
+                Error(PermissionDenied),
+                Error(Unreachable),
+                Error(TimedOut),
+                Error(Unsupported),
+                Error(InvalidInput),
+                Error(Other),
+            ],
+            Self::Spawn => &[
+                Error(NotFound),
+                Error(PermissionDenied),
+                Error(InvalidInput),
+                Error(Busy),
+                Error(DescriptorLimit),
+                Error(OutOfMemory),
+                Error(Other),
+            ],
+            Self::OpenDatagram => &[
+                Error(AddrInUse),
+                Error(AddrNotAvailable),
+                Error(Unreachable),
+                Error(DescriptorLimit),
+                Error(PermissionDenied),
+                Error(OutOfMemory),
+                Error(Other),
+            ],
+            Self::RecvFrom => &[WouldBlock, Error(ConnectionRefused), Error(Unreachable), Error(OutOfMemory), Error(Other)],
             Self::SendTo => &[
                 WouldBlock,
                 Error(ConnectionRefused),
                 Error(MessageTooLong),
                 Error(PermissionDenied),
                 Error(Unreachable),
+                Error(InvalidInput),
                 Error(OutOfMemory),
+                Error(Other),
             ],
-            Self::Accept => {
-                &[WouldBlock, Error(DescriptorLimit), Error(OutOfMemory), Error(ConnectionAborted), Error(PermissionDenied)]
-            }
+            Self::SendFile => &[WouldBlock, OneByte, Error(Unsupported), Error(InvalidInput), Error(Other)],
+            Self::ReadFile => &[Error(InvalidInput), Error(OutOfMemory), Error(Other)],
+            Self::WaitChild => &[Error(Other)],
+            Self::Signal => &[Error(PermissionDenied), Error(InvalidInput), Error(Other)],
+            // The first two are the answer that comes later; with the others no question is asked.
+            Self::Resolve => &[Error(HostNotFound), Error(LookupFailed), Error(Unsupported), Error(OutOfMemory), Error(Other)],
+            Self::Wait => &[Interrupted],
         }
     }
 }
@@ -304,15 +398,18 @@ pub enum Failure {
     WouldBlock,
     /// It moves one byte only.
     OneByte,
+    /// A signal comes in between: a wait is over, and tells nothing. Every other call a backend makes again by itself, and nobody above hears of it.
+    Interrupted,
 }
 
 impl Failure {
-    /// Its name: `would-block`, `one-byte`, or the class of the error.
+    /// Its name: `would-block`, `one-byte`, `interrupted`, or the class of the error.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::WouldBlock => "would-block",
             Self::OneByte => "one-byte",
+            Self::Interrupted => "interrupted",
             Self::Error(kind) => ERRORS.iter().find(|(own, _)| *own == kind).map_or("other", |(_, word)| word),
         }
     }
@@ -322,8 +419,10 @@ impl Failure {
 #[derive(Debug, Default)]
 pub(crate) struct Seam {
     pub(crate) calls: Vec<Syscall>,
-    pub(crate) logged: bool,
+    logged: bool,
     pub(crate) count: usize,
+    /// How many of them were waits: who does nothing else does nothing.
+    waits: usize,
     pub(crate) inject: Option<(usize, Failure)>,
     /// And every later one of its kind, until further notice.
     pub(crate) persist: Option<Syscall>,
@@ -336,6 +435,7 @@ impl Seam {
     pub(crate) fn call(&mut self, call: Syscall) -> Option<Failure> {
         let number = self.count;
         self.count += 1;
+        self.waits += usize::from(call == Syscall::Wait);
         if self.logged {
             self.calls.push(call);
         }
@@ -344,6 +444,17 @@ impl Seam {
             Some((n, failure)) if n < number && self.persist == Some(call) => Some(failure),
             _ => self.planned(call),
         }
+    }
+
+    /// Counts from 0, and keeps what was called.
+    pub(crate) fn number(&mut self) {
+        self.calls.clear();
+        (self.count, self.waits, self.logged) = (0, 0, true);
+    }
+
+    /// How many calls there were that do something.
+    pub(crate) const fn deeds(&self) -> usize {
+        self.count - self.waits
     }
 
     fn planned(&mut self, call: Syscall) -> Option<Failure> {

@@ -128,6 +128,7 @@ impl Net {
             }
         }
         if open.read {
+            self.enter(Syscall::ReadFile, None).map_err(refused)?;
             most = most.min(BLOCK);
         }
         let piece = open.read(offset, most).map_err(refused)?;

@@ -248,10 +248,7 @@ impl Sim {
 
     /// Numbers the calls of the process that may fail, from now on from 0.
     pub fn number_calls(&self) {
-        let seam = &mut self.net().seam;
-        seam.calls.clear();
-        seam.count = 0;
-        seam.logged = true;
+        self.net().seam.number();
     }
 
     /// The calls, by number.

@@ -2,6 +2,7 @@
 
 use super::calls::Backend;
 use super::clock::Happening;
+use super::fault::Syscall;
 use super::net::Net;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -16,16 +17,23 @@ impl Net {
         self.names.get(name.host()).cloned().unwrap_or((Duration::ZERO, Err(ErrorKind::HostNotFound)))
     }
 
-    /// Begins a lookup.
-    pub(crate) fn look_up(&mut self, asker: Backend, query: QueryId, name: &Name) {
-        let (after, found) = self.script(name);
+    /// Begins a lookup; it cannot, or says later what it found.
+    pub(crate) fn look_up(&mut self, asker: Backend, query: QueryId, name: &Name) -> Result<(), ErrorKind> {
+        let (after, mut found) = self.script(name);
+        match self.enter(Syscall::Resolve, None) {
+            Ok(_) => {}
+            Err(kind @ (ErrorKind::HostNotFound | ErrorKind::LookupFailed)) => found = Err(kind),
+            Err(kind) => return Err(kind),
+        }
         self.lookups.push((asker, query));
         let at = self.now().saturating_add(after);
         self.clock.push(at, Happening::Answered { asker, query, found });
+        Ok(())
     }
 
     /// A lookup that somebody waits for.
     pub(crate) fn look_up_now(&mut self, name: &Name) -> Found {
+        self.enter(Syscall::Resolve, None)?;
         let (after, found) = self.script(name);
         let at = self.now().saturating_add(after);
         self.clock.set_now(at);

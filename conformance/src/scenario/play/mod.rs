@@ -136,6 +136,8 @@ impl Play {
             }
             if let Some(process) = stage.process {
                 hub.close(process);
+                // A kill that was refused is not tried again by itself.
+                let _ = hub.kill(process);
                 // It takes its time to die; one that was never there is not lost.
                 let _ = self.until(GLANCE, |play| {
                     let stage = play.stage();
