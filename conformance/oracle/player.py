@@ -21,7 +21,8 @@ import pipes
 from lanes import Record, event_pattern
 
 CAN = {"reset", "half-close", "threads", "clock", "fd-limit"} | ({"clients"} if hasattr(asyncio.Server, "close_clients") else set())
-DEADLINE = 30 * float(os.environ.get("PLIMSOLL_TIME_SCALE", "1") or 1)
+# How long a step may take.
+DEADLINE = 10 * float(os.environ.get("PLIMSOLL_TIME_SCALE", "1") or 1)
 # A departure in which the loop gets stuck is not waited for so long.
 IMPATIENCE = 0.5 * float(os.environ.get("PLIMSOLL_TIME_SCALE", "1") or 1)
 QUIET = 5
@@ -189,7 +190,7 @@ Datagram = datagrams.protocol(Callbacks)
 class Player:
     error_class = staticmethod(error_class)
 
-    def __init__(self, scenario, kind, who):
+    def __init__(self, scenario, kind, who, patience=DEADLINE):
         self.scenario = scenario
         self.family = socket.AF_UNIX if kind == "unix" else socket.AF_INET
         self.kind = kind
@@ -220,7 +221,7 @@ class Player:
         departures = departures if isinstance(departures, list) else [departures]
         departures = [departure for departure in departures if kind in departure.get("kinds", [kind])]
         stuck = any("host" in departure["expect"] for departure in departures)
-        self.patience = IMPATIENCE if stuck else DEADLINE
+        self.patience = IMPATIENCE if stuck else patience
         self.may_crash = any("crashed" in departure["expect"].get("host", []) for departure in departures)
 
     # ---- the whole ----

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plays scenario files on CPython's asyncio, or on uvloop, and prints what happened: one line of JSON a file and kind.
 
-    python3 run.py [--loop asyncio|uvloop] [--record] [FILES]
+    python3 run.py [--loop asyncio|uvloop] [--record] [--patience SECONDS] [FILES]
 
 Without files: every scenario of the suite. `--record` writes recorded/LOOP.jsonl instead of printing. It does not judge: the Rust runner does.
 Needs Python 3.11 and nothing else.
@@ -16,7 +16,7 @@ import sys
 import time
 import tomllib
 
-from player import Player
+from player import DEADLINE, Player
 
 HERE = pathlib.Path(__file__).resolve().parent
 SCENARIOS = HERE.parent / "scenarios"
@@ -30,7 +30,7 @@ def policy(name):
     return asyncio.SelectorEventLoop, f"CPython {sys.version.split()[0]}"
 
 
-def play(path, who, new_loop, version):
+def play(path, who, new_loop, version, patience):
     """The same scenario on each of its kinds of connections."""
     with open(path, "rb") as file:
         scenario = tomllib.load(file)
@@ -38,7 +38,7 @@ def play(path, who, new_loop, version):
     for kind in kinds if isinstance(kinds, list) else [kinds]:
         line = {"id": scenario["id"], "kind": kind, "version": version}
         began = time.perf_counter()
-        player = Player(scenario, kind, who)
+        player = Player(scenario, kind, who, patience)
         line.update(crashing(player, new_loop) if player.may_crash else player.run(new_loop))
         line["ms"] = round((time.perf_counter() - began) * 1000, 3)
         yield line
@@ -68,6 +68,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     parser.add_argument("--record", action="store_true", help="write recorded/LOOP.jsonl")
+    parser.add_argument("--patience", type=float, default=DEADLINE, help="how many seconds a step may take before it is stuck")
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
     if sys.version_info < (3, 11):
@@ -84,7 +85,7 @@ def main():
         target = HERE / "recorded" / f"{options.loop}.jsonl"
         target.parent.mkdir(exist_ok=True)
         out = open(target, "w", encoding="utf-8")
-    for line in (line for path in files for line in play(path, options.loop, new_loop, version)):
+    for line in (line for path in files for line in play(path, options.loop, new_loop, version, options.patience)):
         if options.record:
             # Another run has others.
             for key in ("ms", "order"):

@@ -100,7 +100,7 @@ fn python_plays_them_again() {
     let scenarios = scenarios();
     let mut files: Vec<_> = scenarios.iter().map(|scenario| scenario.path.clone()).collect();
     files.dedup();
-    let lines = oracle::play("asyncio", &files).unwrap();
+    let lines = oracle::play("asyncio", &files, None).unwrap();
     let (passed, departed, skipped) = check("asyncio", &scenarios, &lines);
     println!("asyncio: {passed} passed, {departed} departed, {skipped} skipped");
 }

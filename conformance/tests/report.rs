@@ -209,6 +209,24 @@ fn a_failure_shows_the_first_difference_and_how_to_play_it_again() {
 }
 
 #[test]
+fn a_run_that_broke_is_drawn_as_far_as_it_got() {
+    let folder = Folder::new("breaks");
+    fs::create_dir_all(folder.0.join("eof")).unwrap();
+    // Nobody is made by a factory that fails, so the connection that comes before the first step never comes about.
+    let text = "id = \"eof/broken\"\nabout = \"A broken one.\"\ncovers = [\"EOF-1\"]\nlink = { kind = \"tcp\" }\napp.factory = \"raise\"\n\
+        steps = [[\"peer\", \"eof\"]]\nexpect.peer = []\n";
+    fs::write(folder.0.join("eof/broken.toml"), text).unwrap();
+    let path = folder.0.to_str().unwrap();
+    let (output, html) = report(&folder, &["--host", "sim", "--host", "polling", "--patience", "0.2", "--scenarios", path]);
+    assert_eq!(output.status.code(), Some(1));
+    let tags = tags(&html);
+    is_whole(&html, &tags);
+    assert_eq!(html.matches("the link could not be opened: it never came about").count(), 2);
+    assert_eq!(tags.iter().filter(|tag| has_class(tag, "roll")).count(), 2);
+    assert!(html.contains("report(failed)"), "{html}");
+}
+
+#[test]
 fn a_departure_is_told_with_its_reason_and_its_trace() {
     if let Err(why) = oracle::python("asyncio") {
         println!("SKIPPED: {why}");

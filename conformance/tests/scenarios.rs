@@ -25,7 +25,7 @@ fn every_scenario_passes_on_every_host() {
             }
             let seeds = if host::is_simulated(name) { 0..=SEEDS } else { 0..=0 };
             for seed in seeds {
-                match judge::of_own(scenario, play::run(name, scenario, seed)) {
+                match judge::of_own(scenario, &play::run(name, scenario, seed)) {
                     judge::Verdict::Passed => passed += 1,
                     other => failures.push(format!("{} on {name}, seed {seed}: {other:?}", scenario.title())),
                 }

@@ -42,7 +42,7 @@ fn scenarios() -> Result<(), String> {
     let all: Vec<_> = all.iter().flat_map(Scenario::variants).filter(|one| one.kind() == Kind::Tcp).map(Rc::new).collect();
     for (name, seed) in KERNELS {
         for scenario in all.iter().filter(|one| host::plays(name, one).is_ok()) {
-            if judge::of_own(scenario, play::run(name, scenario, seed)) != judge::Verdict::Passed {
+            if judge::of_own(scenario, &play::run(name, scenario, seed)) != judge::Verdict::Passed {
                 return Err(format!("{} on {name}, seed {seed}", scenario.title()));
             }
         }

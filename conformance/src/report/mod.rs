@@ -14,12 +14,11 @@ mod requirements;
 use crate::scenario::cli;
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 /// How the command is used.
 pub const USAGE: &str = "\
 usage: plimsoll-conformance report --html FILE [options]
-  the options of `run` that choose what is played: --host, --area, --id, --scenarios, --seeds, --seed";
+  the options of `run` that choose what is played: --host, --area, --id, --scenarios, --seeds, --seed, --repeat, --patience";
 
 /// Runs the command; the arguments are those behind `report`. Whether everything passed.
 ///
@@ -36,12 +35,12 @@ pub fn run(mut args: impl Iterator<Item = String>) -> Result<bool, String> {
         }
     }
     let file = file.ok_or(USAGE)?;
-    let options = cli::options(others.into_iter())?.ok_or(USAGE)?;
-    let scenarios = cli::read(&options)?;
-    let begun = Instant::now();
-    let outcomes = cli::play_all(&options, &scenarios);
-    let good = cli::summary(&options, &outcomes, begun.elapsed());
-    let html = page::html(&model::Model::new(&options.hosts, &scenarios, outcomes));
+    let options = cli::Options::read(others.into_iter())?.ok_or(USAGE)?;
+    let scenarios = options.scenarios()?;
+    let hosts = options.hosts();
+    let mut found = model::Found::new(&hosts, &scenarios);
+    let good = cli::play_all(&options, &hosts, &scenarios, |outcome| found.take(outcome));
+    let html = page::html(&model::Model::new(found));
     fs::write(Path::new(&file), &html).map_err(|error| format!("{file}: {error}"))?;
     println!("{file}: {} KB", html.len().div_ceil(1000));
     Ok(good)

@@ -125,31 +125,43 @@ impl Card {
     }
 }
 
-impl Model {
-    pub(super) fn new(hosts: &[String], scenarios: &[Rc<Scenario>], outcomes: Vec<Outcome>) -> Self {
-        let mut columns: Vec<Column> = hosts.iter().map(|name| Column::new(name)).collect();
-        let mut cards: Vec<Card> = scenarios
-            .iter()
-            .map(|scenario| Card { scenario: scenario.clone(), outcomes: hosts.iter().map(|_| None).collect() })
-            .collect();
-        for outcome in outcomes {
-            let column = hosts.iter().position(|host| *host == outcome.host);
-            let card = cards.iter_mut().find(|card| card.scenario.id == outcome.id);
-            let (Some(column), Some(card)) = (column, card) else { continue };
-            columns[column].time += outcome.time;
-            if !outcome.version.is_empty() {
-                columns[column].kind.clone_from(&outcome.version);
-            }
-            let worse = |before: &Outcome| Standing::of(&before.verdict) < Standing::of(&outcome.verdict);
-            if card.outcomes[column].as_ref().is_none_or(worse) {
-                card.outcomes[column] = Some(outcome);
-            }
+/// What came of it so far: of each scenario on each host the worst run.
+pub(super) struct Found {
+    columns: Vec<Column>,
+    cards: Vec<Card>,
+}
+
+impl Found {
+    pub(super) fn new(hosts: &[String], scenarios: &[Rc<Scenario>]) -> Self {
+        let card = |scenario: &Rc<Scenario>| Card { scenario: scenario.clone(), outcomes: hosts.iter().map(|_| None).collect() };
+        Self { columns: hosts.iter().map(|name| Column::new(name)).collect(), cards: scenarios.iter().map(card).collect() }
+    }
+
+    pub(super) fn take(&mut self, outcome: Outcome) {
+        let column = self.columns.iter().position(|column| column.name == outcome.host);
+        let card = self.cards.iter_mut().find(|card| card.scenario.id == outcome.id);
+        let (Some(at), Some(card)) = (column, card) else { return };
+        let column = &mut self.columns[at];
+        column.time += outcome.time;
+        if !outcome.version.is_empty() {
+            column.kind.clone_from(&outcome.version);
         }
+        let worse = |before: &Outcome| Standing::of(&before.verdict) < Standing::of(&outcome.verdict);
+        if card.outcomes[at].as_ref().is_none_or(worse) {
+            card.outcomes[at] = Some(outcome);
+        }
+    }
+}
+
+impl Model {
+    pub(super) fn new(found: Found) -> Self {
+        let Found { mut columns, cards } = found;
+        let hosts = columns.len();
         for (host, column) in columns.iter_mut().enumerate() {
             cards.iter().filter_map(|card| card.standing(host)).for_each(|standing| column.counts.add(standing));
         }
-        let requirements = requirements::standing(&cards, hosts.len());
-        Self { hosts: columns, areas: areas(cards, hosts.len()), requirements }
+        let requirements = requirements::standing(&cards, hosts);
+        Self { hosts: columns, areas: areas(cards, hosts), requirements }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::lane::{Arg, Event, Record, Streams};
 use super::model::{Act, Scenario};
 use super::pattern::Expect;
+use super::play::Played;
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,13 +93,12 @@ fn check(name: &str, expected: &Expect, lane: &[Event], streams: &Streams) -> Re
 
 /// The verdict on a host of this project: there are no departures.
 #[must_use]
-pub fn of_own(scenario: &Scenario, played: Result<Record, String>) -> Verdict {
-    match played {
-        Err(why) => Verdict::Broken(why),
-        Ok(record) => match judge(&scenario.expect, &record) {
-            Ok(()) => Verdict::Passed,
-            Err(mismatch) => failed(scenario, &record, mismatch),
-        },
+pub fn of_own(scenario: &Scenario, played: &Played) -> Verdict {
+    let record = &played.record;
+    match (&played.broken, judge(&scenario.expect, record)) {
+        (Some(why), _) => Verdict::Broken(why.clone()),
+        (None, Ok(())) => Verdict::Passed,
+        (None, Err(mismatch)) => failed(scenario, record, mismatch),
     }
 }
 
@@ -147,6 +147,9 @@ fn stuck(scenario: &Scenario, record: &Record) -> Option<String> {
         Act::Recv(_) | Act::RecvEof | Act::DrainUntil(_) => {
             format!(": all that the peer received is {} bytes", record.amount(&lane, "data"))
         }
+        Act::Fill(size) => format!(": the transport never held {size} bytes"),
+        Act::Open => ": that never ended".into(),
+        Act::Connect => ": nobody answered".into(),
         _ => String::new(),
     };
     Some(format!("line {}: stuck in `{lane} {}`{came}", command.line, command.text))

@@ -3,8 +3,10 @@
 //! `FORMAT.md` says how they are written. [`load`] reads a folder of them, [`play::run`] plays one on one of the [`host::NAMES`], [`oracle`] has them
 //! played by CPython, and [`cli`] is the command.
 
+pub(crate) mod again;
 mod child;
 pub mod cli;
+mod explain;
 pub mod host;
 #[cfg(feature = "backends")]
 mod host_real;
@@ -15,6 +17,7 @@ pub mod lane;
 mod mail_real;
 mod model;
 pub(crate) mod node;
+mod options;
 pub mod oracle;
 mod parse;
 mod parse_check;
@@ -37,6 +40,7 @@ pub mod schema;
 mod stage;
 mod stage_datagram;
 mod stage_process;
+mod tally;
 pub mod timeline;
 pub mod torture;
 pub mod torture_cli;

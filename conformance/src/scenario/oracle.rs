@@ -3,6 +3,7 @@
 use super::Scenario;
 use super::lane::{Arg, Event, Record, Streams, pattern};
 use super::timeline::Timeline;
+use core::time::Duration;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::env;
@@ -76,14 +77,18 @@ pub fn python(who: &str) -> Result<String, String> {
     Err(text.lines().last().unwrap_or("it fails").to_owned())
 }
 
-/// Has files played by a loop of Python's; one line a file, in their order.
+/// Has files played by a loop of Python's, each of whose steps may take so long; one line a file, in their order.
 ///
 /// # Errors
 /// That it cannot be run.
-pub fn play(who: &str, files: &[PathBuf]) -> Result<Vec<Line>, String> {
+pub fn play(who: &str, files: &[PathBuf], patience: Option<Duration>) -> Result<Vec<Line>, String> {
     let python = python(who)?;
     let mut command = Command::new(python);
-    command.arg(folder().join("run.py")).args(["--loop", who]).args(files);
+    command.arg(folder().join("run.py")).args(["--loop", who]);
+    if let Some(patience) = patience {
+        command.arg("--patience").arg(patience.as_secs_f64().to_string());
+    }
+    command.args(files);
     let output = command.output().map_err(|error| error.to_string())?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());

@@ -4,12 +4,12 @@
 //! sent to him in that order, that every connection that was made is lost, that no descriptor is left, that nothing panics, spins or hangs, and that
 //! somebody who comes afterwards is served.
 
-use super::child;
 use super::host_sim::Simulated;
 use super::lane::{Arg, Event, Record, Streams};
 use super::model::{Kind, Scenario};
 use super::play::Play;
 use super::stage::{Stage, caught};
+use super::{again, child};
 use crate::sim::{Failure, Syscall};
 use core::fmt;
 use core::time::Duration;
@@ -87,10 +87,7 @@ impl fmt::Display for Case {
         let Self { host, id, kind, number, call, failure } = self;
         let (kind, call, failure) = (kind.word(), call.word(), failure.word());
         writeln!(f, "{id} ({kind}) on {host}: call {number} ({call}) fails with `{failure}`")?;
-        write!(
-            f,
-            "  again: cargo run --release -p plimsoll-conformance -- torture --host {host} --id {id} --kind {kind} --call {number} --error {failure}"
-        )
+        write!(f, "  again: {} torture --host {host} --id {id} --kind {kind} --call {number} --error {failure}", again::command())
     }
 }
 

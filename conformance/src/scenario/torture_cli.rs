@@ -2,7 +2,7 @@
 
 use super::host::plays;
 use super::torture::{Case, Figures, HOSTS, Seen, cases, sample, torture};
-use super::{Scenario, load, own_folder};
+use super::{Scenario, again, load, own_folder};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -88,7 +88,8 @@ fn of_host(options: &Options, host: &str, scenarios: &[Rc<Scenario>]) -> Figures
         for case in tried.iter().filter(|case| wanted(case)) {
             figures.runs += 1;
             if let Err(why) = torture(scenario, case) {
-                println!("{}FAIL {case}\n  {}\n", if progress { "\r\x1b[K" } else { "" }, why.replace('\n', "\n  "));
+                let clear = if progress { "\r\x1b[K" } else { "" };
+                println!("{clear}FAIL {case}{}\n  {}\n", again::folder(&options.folder), why.replace('\n', "\n  "));
                 figures.failed += 1;
             }
         }

@@ -316,7 +316,10 @@ pub(crate) const CLASSES: &[&str] = &[
     "permission-denied",
     "too-long",
     "not-found",
+    "busy",
     "unsupported",
+    "host-not-found",
+    "lookup-failed",
     "other",
 ];
 

@@ -81,7 +81,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = name_of(self.host);
         writeln!(f, "seed {} on {host}: {}", self.seed, self.what)?;
-        write!(f, "replay: cargo run -p plimsoll-conformance -- simulate --seeds 1 --seed {} --host {host}", self.seed)
+        write!(f, "replay: {} simulate --seeds 1 --seed {} --host {host}", crate::scenario::again::command(), self.seed)
     }
 }
 

@@ -18,7 +18,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 /// Passing scenarios never wait for this; `PLIMSOLL_TIME_SCALE` multiplies it.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// So many iterations in a row in which nothing happens are silence.
 const QUIET: u32 = 5;
@@ -35,29 +35,55 @@ const FLOODERS: usize = 4;
 /// The most that a peer reads in one go.
 const GULP: usize = 16 * 1024;
 
-/// How long a step may take before it counts as stuck.
+/// How long a step may take before it counts as stuck, if nobody says otherwise.
 #[must_use]
 pub fn deadline() -> Duration {
     let scale = env::var("PLIMSOLL_TIME_SCALE").ok().and_then(|text| text.parse().ok()).filter(|scale| *scale > 0.0);
     DEADLINE.mul_f64(scale.unwrap_or(1.0))
 }
 
-/// Plays a scenario; what happened.
-///
-/// # Errors
-/// What is wrong beside the lanes: the grammar was broken, a descriptor is left, or the host failed.
-pub fn run(host: &str, scenario: &Rc<Scenario>, seed: u64) -> Result<Record, String> {
+/// What came of playing a scenario.
+#[derive(Clone, Default, Debug)]
+#[non_exhaustive]
+pub struct Played {
+    /// What happened, as far as it got.
+    pub record: Record,
+    /// What is wrong beside the lanes: the grammar was broken, a descriptor is left, or the host failed.
+    pub broken: Option<String>,
+}
+
+/// Plays a scenario.
+#[must_use]
+pub fn run(host: &str, scenario: &Rc<Scenario>, seed: u64) -> Played {
+    run_within(host, scenario, seed, deadline())
+}
+
+/// The same; a step that takes so long is stuck.
+#[must_use]
+pub fn run_within(host: &str, scenario: &Rc<Scenario>, seed: u64, patience: Duration) -> Played {
+    let mut record = Record::default();
+    let broken = run_into(&mut record, host, scenario, seed, patience).err();
+    Played { record, broken }
+}
+
+fn run_into(record: &mut Record, host: &str, scenario: &Rc<Scenario>, seed: u64, patience: Duration) -> Result<(), String> {
     let before = super::host::open_descriptors();
     let simulated = super::host::is_simulated(host);
     let host = make(host, scenario, seed).map_err(|error| error.to_string())?;
-    let (record, left) = caught(move || {
-        let mut play = Play::new(host, scenario.clone(), simulated);
-        let result = play.all();
-        let left = play.end();
-        Ok::<_, String>((result?, left?))
-    })??;
+    let mut play = Play { patience, ..Play::new(host, scenario.clone(), simulated) };
+    let played = caught(|| play.all());
+    *record = play.record().clone();
+    // What is done to end it is no part of it.
+    record.timeline = record.timeline.so_far();
+    if let Err(panic) = played {
+        // It is in no state to be ended well.
+        let _ = caught(move || drop(play));
+        return Err(panic);
+    }
+    let left = caught(move || play.end())??;
+    played??;
     let left = if simulated { left } else { super::host::open_descriptors().saturating_sub(before) };
-    if left > 0 { Err(format!("{left} descriptors are left open")) } else { Ok(record) }
+    if left > 0 { Err(format!("{left} descriptors are left open")) } else { Ok(()) }
 }
 
 /// A step that cannot be finished.
@@ -76,6 +102,8 @@ pub(in crate::scenario) struct Play {
     broken: Vec<String>,
     closed: bool,
     most_turns: u32,
+    /// How long a step may take.
+    patience: Duration,
 }
 
 impl Play {
@@ -83,7 +111,8 @@ impl Play {
         let peers = scenario.connections.iter().map(|_| None).collect();
         let mailboxes = scenario.connections.iter().map(|_| None).collect();
         let (threads, broken) = (Vec::new(), Vec::new());
-        Self { host, simulated, scenario, peers, mailboxes, address: None, threads, broken, closed: false, most_turns: u32::MAX }
+        let (most_turns, patience) = (u32::MAX, deadline());
+        Self { host, simulated, scenario, peers, mailboxes, address: None, threads, broken, closed: false, most_turns, patience }
     }
 
     /// A step may take so many iterations at most: for those who expect that it gets stuck while the loop stays busy.
@@ -96,7 +125,7 @@ impl Play {
     }
 
     /// The opening, the steps, and what still happens by itself.
-    pub(super) fn all(&mut self) -> Result<Record, String> {
+    pub(super) fn all(&mut self) -> Result<(), String> {
         self.open().map_err(|error| format!("the link could not be opened: {error}"))?;
         let scenario = self.scenario.clone();
         let mut stuck = None;
@@ -111,10 +140,7 @@ impl Play {
             Some(step) => self.stage().record.push("host", Event::new("stuck").word("step").with(Arg::Int(step))),
             None => self.settle(),
         }
-        let mut record = self.stage().record.clone();
-        // What is done to end it is no part of it.
-        record.timeline = record.timeline.so_far();
-        if self.broken.is_empty() { Ok(record) } else { Err(self.broken.join("\n")) }
+        if self.broken.is_empty() { Ok(()) } else { Err(self.broken.join("\n")) }
     }
 
     /// Ends whatever is left; how many descriptors the host says there are then.
@@ -175,7 +201,7 @@ impl Play {
 
     /// Turns the loop until that is so.
     fn until(&mut self, patience: Duration, mut reached: impl FnMut(&mut Self) -> bool) -> Result<(), Stuck> {
-        let deadline = Instant::now() + deadline();
+        let deadline = Instant::now() + self.patience;
         let mut silence = 0;
         let mut turns = 0;
         loop {
@@ -204,7 +230,7 @@ impl Play {
         match (command.actor, &command.act) {
             (_, Act::Settle) => self.settle(),
             (actor, Act::Wait { event, amount }) => {
-                return self.until(deadline(), |play| play.amount(actor, event) >= *amount);
+                return self.until(self.patience, |play| play.amount(actor, event) >= *amount);
             }
             (Actor::App(index), Act::Open) => return self.connect(index),
             (Actor::App(index), Act::Fill(size)) => return self.fill(index, *size),
