@@ -3,6 +3,7 @@
 use crate::addr::Ends;
 use crate::datagram::DatagramTransport;
 use crate::flow::limits::WriteLimits;
+use crate::flow::pool::BufPool;
 use crate::hub::{Sendfile, Watch};
 use crate::key::{DatagramId, EndpointId, Key, LoopTag, ProcessId, StreamId};
 use crate::kind::Machine;
@@ -13,6 +14,7 @@ use crate::tls::Layer;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use bytes::BytesMut;
 use core::any::Any;
 
 /// An endpoint, in a slot of 72 bytes with its generation; what is rarely needed stands beside it.
@@ -157,6 +159,14 @@ impl<S> Stream<S> {
             return None;
         }
         Some((self.common.cold.as_mut()?.layer.as_deref_mut()?, &mut self.transport))
+    }
+
+    /// Tells the layer what came from below, when it [wants](Self::wants_read) that. Whether it was data for a reader who wants it, which stands in `memory` now,
+    /// and nothing else is to be done; else the layer has noted it.
+    #[inline]
+    pub(crate) fn receive_below(&mut self, wire: &mut [u8], memory: &mut BytesMut, pool: &mut BufPool) -> bool {
+        let lends = self.common.has(LENDS);
+        self.layered().is_some_and(|(layer, transport)| layer.receive_data(wire, memory, transport, pool, lends))
     }
 
     /// Whether received bytes, or an end-of-file, would be welcome now.

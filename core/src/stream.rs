@@ -641,6 +641,22 @@ impl StreamTransport {
         self.queue.as_mut().map(|queue| queue.take_backlog()).unwrap_or_default()
     }
 
+    /// Lends the layer a queue for what it answers to what came, which mostly is nothing: then no queue is borrowed for that.
+    #[inline]
+    pub(crate) fn answer_below<R>(&mut self, pool: &mut BufPool, f: impl FnOnce(&mut SendQueue) -> R) -> R {
+        if self.queue.is_some() {
+            let result = f(self.layer_output(pool));
+            self.settle_layer(pool);
+            return result;
+        }
+        let result = f(pool.answers());
+        if let Some(answers) = pool.take_answers() {
+            self.queue = Some(answers);
+            self.settle_layer(pool);
+        }
+        result
+    }
+
     /// Where the layer puts what is to be sent; [`settle_layer`](Self::settle_layer) afterwards.
     #[inline]
     pub(crate) fn layer_output(&mut self, pool: &mut BufPool) -> &mut SendQueue {

@@ -96,6 +96,7 @@ impl<S> Engine<S> {
     #[inline]
     pub fn received(&mut self, key: Key, mut data: Data<'_>) {
         if self.is_layered(key) {
+            self.lend_plain(key);
             return self.hub.layer_fact(key, Fact::Received(data.as_mut_slice()));
         }
         if let Some(protocol) = self.wanting(key).filter(|_| !data.is_empty()).and_then(|stream| stream.protocol.take()) {

@@ -1,16 +1,20 @@
 //! Secure connections: what comes from below their layers, and the callbacks that it leads to.
 
 use super::Engine;
-use crate::endpoint::{Endpoint, LAYERED, LENDS, Stream};
+use super::turn::lend;
+use crate::context::Context;
+use crate::endpoint::{LAYERED, LENDS, Stream};
 use crate::error::Error;
 use crate::flow::data::Data;
 use crate::flow::pool::BufPool;
 use crate::key::Key;
 use crate::observer::Event;
+use crate::protocol::Protocol;
 use crate::reason::Cause;
 use crate::tls::{Fact, Step, TlsError};
+use alloc::boxed::Box;
 use alloc::rc::Rc;
-use bytes::Buf;
+use bytes::{Buf, BytesMut};
 
 impl<S> Engine<S> {
     /// Whether a layer stands between a connection and its protocol.
@@ -30,7 +34,7 @@ impl<S> Engine<S> {
             self.hub.paused(key);
         }
         if let Some(memory) = memory {
-            self.hub.plain = memory;
+            self.plain = memory;
         }
         self.hub.set_layer_timer(key);
         match step {
@@ -88,8 +92,7 @@ impl<S> Engine<S> {
             let len = plain.len();
             self.deliver(key, protocol, Data::new(&mut plain, len));
         }
-        plain.clear();
-        self.hub.plain = plain;
+        self.plain = plain;
     }
 
     /// The turn in which an upgrade is told.
@@ -113,29 +116,45 @@ impl<S> Engine<S> {
 
     // ---- facts ----
 
-    /// Bytes came for a connection under a layer. If they are data and nothing else, as they mostly are, its protocol is told, and the answer is the
-    /// connection as it stands then; else [`advance_layer`](Self::advance_layer) does what is to be done.
+    /// A connection under a layer, if that wants to be told what comes from below; and memory to decrypt into.
     #[inline]
-    pub(crate) fn received_below(&mut self, key: Key, wire: &mut [u8]) -> Option<(&mut Stream<S>, &mut BufPool)> {
-        let hub = &mut self.hub;
-        let Some(Endpoint::Stream(stream)) = hub.endpoints.get_mut(key) else { return None };
-        let lends = stream.common.has(LENDS);
-        let (layer, transport) = stream.layered()?;
-        let only_data = layer.receive_data(wire, &mut hub.plain, transport, &mut hub.pool, lends);
-        if !only_data {
-            if transport.is_pause_owed() {
-                hub.paused(key);
+    pub(crate) fn below(&mut self, key: Key) -> Option<(&mut Stream<S>, &mut BytesMut, &mut BufPool)> {
+        let (stream, pool) = self.hub.stream_and_pool(key)?;
+        if stream.wants_read() { Some((stream, &mut self.plain, pool)) } else { None }
+    }
+
+    /// The layer was told what came, and keeps it: [`advance_layer`](Self::advance_layer) does what is to be done.
+    pub(crate) fn received_below(&mut self, key: Key) {
+        if self.transport(key).is_some_and(|transport| transport.is_pause_owed()) {
+            self.hub.paused(key);
+        }
+    }
+
+    /// Hands what was decrypted to a protocol that was lifted out for it; the connection as it stands then.
+    #[inline(always)]
+    pub(crate) fn deliver_decrypted(
+        &mut self,
+        key: Key,
+        protocol: Box<dyn Protocol<S>>,
+    ) -> Option<(&mut Stream<S>, &mut BufPool)> {
+        let Self { hub, state, plain, .. } = self;
+        let len = plain.len();
+        let data = Data::new(plain, len);
+        hub.observe(key, &Event::Data(&data));
+        let ((), after) = lend::<S, Stream<S>, _>(hub, key, protocol, |protocol, id, hub| {
+            protocol.data_received(&mut Context { id, hub, state }, data);
+        });
+        after
+    }
+
+    /// A layer without memory to decrypt into gets some.
+    pub(super) fn lend_plain(&mut self, key: Key) {
+        if let Some((layer, _)) = self.hub.stream_at(key).and_then(|stream| stream.layered()) {
+            if !layer.has_memory() {
+                self.plain.clear();
+                layer.give_plain(core::mem::take(&mut self.plain));
             }
-            return None;
         }
-        let mut plain = core::mem::take(&mut hub.plain);
-        if let Some(protocol) = stream.protocol.take() {
-            let len = plain.len();
-            self.deliver(key, protocol, Data::new(&mut plain, len));
-        }
-        plain.clear();
-        self.hub.plain = plain;
-        self.hub.stream_and_pool(key)
     }
 
     /// The connection below came to its end. `false`: there is no layer to be told.

@@ -26,6 +26,7 @@ use crate::stream::StreamTransport;
 use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use bytes::BytesMut;
 use core::fmt;
 
 /// How many flow callbacks an endpoint gets in one iteration; then it waits for the next one (contract RUST-2).
@@ -56,6 +57,8 @@ pub struct Engine<S> {
     /// How many entries of the ready queue are left of this iteration's snapshot.
     snapshot: usize,
     timer_mark: u64,
+    /// What layers decrypt into, for all connections: what stands in it between two of them means nothing.
+    plain: BytesMut,
 }
 
 impl<S> Engine<S> {
@@ -66,7 +69,7 @@ impl<S> Engine<S> {
 
     /// An engine among others: `tag` tells its ids apart from theirs. The size of the pool's blocks is the most that one read brings.
     pub fn with(state: S, tag: LoopTag, pool: BufPool) -> Self {
-        Self { hub: Hub::new(tag, pool), state, snapshot: 0, timer_mark: 0 }
+        Self { hub: Hub::new(tag, pool), state, snapshot: 0, timer_mark: 0, plain: BytesMut::new() }
     }
 
     /// The verbs.

@@ -20,6 +20,8 @@ pub struct BufPool {
     queue: Option<Box<SendQueue>>,
     #[allow(clippy::vec_box, reason = "a box goes from here to a connection and back, and is not made anew")]
     queues: Vec<Box<SendQueue>>,
+    /// What is put there is taken at once by whoever lent it, so it is nobody's before.
+    answers: Option<Box<SendQueue>>,
 }
 
 impl BufPool {
@@ -35,7 +37,8 @@ impl BufPool {
     /// A pool whose read blocks have `block_size` bytes, at least one: the most that one read can bring.
     #[must_use]
     pub const fn with_block_size(block_size: usize) -> Self {
-        Self { block_size: if block_size == 0 { 1 } else { block_size }, blocks: Vec::new(), queue: None, queues: Vec::new() }
+        let block_size = if block_size == 0 { 1 } else { block_size };
+        Self { block_size, blocks: Vec::new(), queue: None, queues: Vec::new(), answers: None }
     }
 
     /// The size of a read block.
@@ -89,6 +92,21 @@ impl BufPool {
         } else {
             self.keep_queue(queue);
         }
+    }
+
+    /// An empty queue for what may be nothing: [`take_answers`](Self::take_answers) if it is something.
+    #[inline(always)]
+    pub(crate) fn answers(&mut self) -> &mut SendQueue {
+        let Self { queue, queues, answers, .. } = self;
+        let answers = answers.get_or_insert_with(|| queue.take().or_else(|| queues.pop()).unwrap_or_default());
+        // Whoever had it last may have panicked.
+        answers.reset();
+        answers
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_answers(&mut self) -> Option<Box<SendQueue>> {
+        self.answers.take_if(|queue| !queue.is_empty())
     }
 
     #[inline(never)]
@@ -166,6 +184,18 @@ mod tests {
             pool.give_queue(Box::default());
         }
         assert_eq!((pool.queue.is_some(), pool.queues.len()), (true, 16));
+    }
+
+    #[test]
+    fn answers_are_taken_if_there_are_any_and_what_a_panic_left_is_nobodys() {
+        let mut pool = BufPool::new();
+        assert!(pool.answers().is_empty());
+        assert!(pool.take_answers().is_none());
+        pool.answers().push("an alert");
+        assert_eq!(pool.take_answers().map(|queue| queue.len()), Some(8));
+        pool.answers().push("left by a panic");
+        assert!(pool.answers().is_empty());
+        assert!(pool.take_answers().is_none());
     }
 
     #[test]

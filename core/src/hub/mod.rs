@@ -36,7 +36,6 @@ use crate::timers::Timers;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use bytes::BytesMut;
 use core::any::Any;
 use core::fmt;
 
@@ -72,8 +71,6 @@ pub struct Hub<S> {
     pub(crate) pool: BufPool,
     /// For datagrams, if the blocks of the other one are too small for them.
     pub(crate) datagram_pool: BufPool,
-    /// To decrypt into.
-    pub(crate) plain: BytesMut,
     /// Whose protocol is being called: its bytes are sent when it returns, without a place in the dirty list.
     pub(crate) current: Option<Key>,
     /// The datagram endpoint that is being called, as long as all that its callbacks have done is to send a little, and nobody observes: nothing else needs
@@ -112,7 +109,6 @@ impl<S> Hub<S> {
             queries: Slab::new(),
             pool,
             datagram_pool: BufPool::new(),
-            plain: BytesMut::new(),
             current: None,
             undisturbed: DISTURBED,
             ease: 0,

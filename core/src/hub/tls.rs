@@ -154,23 +154,15 @@ impl<S> Hub<S> {
         // An end that is told again, as by a send that fails until somebody has time to tell of the first, must not make the driver look for ever.
         let again = matches!(fact, Fact::Finished | Fact::Failed(..))
             && self.stream_at(key).and_then(|stream| stream.layered()).is_some_and(|(layer, _)| layer.has_ended());
-        self.tell_layer(key, fact);
-        if !again {
-            self.look_at(key);
-        }
-    }
-
-    /// As [`layer_fact`](Self::layer_fact), for a driver that looks at it anyway.
-    pub(crate) fn tell_layer(&mut self, key: Key, fact: Fact<'_>) {
         let now = self.now;
-        let Some(Endpoint::Stream(stream)) = self.endpoints.get_mut(key) else { return };
+        let Some((stream, pool)) = self.stream_and_pool(key) else { return };
         let Some((layer, transport)) = stream.layered() else { return };
-        if matches!(fact, Fact::Received(_)) && !layer.has_memory() {
-            layer.give_plain(core::mem::take(&mut self.plain));
-        }
-        layer.handle(fact, transport, &mut self.pool, now);
+        layer.handle(fact, transport, pool, now);
         if transport.is_pause_owed() {
             self.paused(key);
+        }
+        if !again {
+            self.look_at(key);
         }
     }
 

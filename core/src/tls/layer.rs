@@ -136,6 +136,7 @@ impl Layer {
     }
 
     /// `false`: that failed, and so has the connection.
+    #[inline(always)]
     fn encrypt(&mut self, plain: &[u8], stream: &mut StreamTransport, pool: &mut BufPool) -> bool {
         let result = self.session.0.encrypt(plain, stream.layer_output(pool));
         stream.settle_layer(pool);
@@ -209,25 +210,18 @@ impl Layer {
     }
 
     fn receive(&mut self, wire: &mut [u8], stream: &mut StreamTransport, pool: &mut BufPool) {
-        let mut plain = mem::take(&mut self.plain);
-        self.decrypt(wire, &mut plain, stream, pool);
-        self.plain = plain;
-    }
-
-    #[inline]
-    fn decrypt(&mut self, wire: &mut [u8], plain: &mut BytesMut, stream: &mut StreamTransport, pool: &mut BufPool) {
         if self.end.is_some() || self.state == State::Over {
             return;
         }
-        let result = self.session.0.receive(wire, plain, stream.layer_output(pool));
-        stream.settle_layer(pool);
+        let result = stream.answer_below(pool, |out| self.session.0.receive(wire, &mut self.plain, out));
         if let Err(error) = result {
             self.note_end(End::Failed(Cause::ReadFailed, error));
         }
     }
 
-    /// As [`handle`](Self::handle) of bytes that came, with memory to decrypt into. Whether they were data for a reader who wants it, and nothing else is to be
-    /// done, before it and after: then it stands in that memory, and is not noted. To a reader who is `lent` what came it is noted always.
+    /// As [`handle`](Self::handle) of bytes that came and are [wanted](Self::wants_read), with memory to decrypt into. Whether they were data for a reader who
+    /// wants it, and nothing else is to be done, before it and after: then it stands in that memory, and is not noted. To a reader who is `lent` what came it is
+    /// noted always.
     #[inline]
     pub(crate) fn receive_data(
         &mut self,
@@ -241,18 +235,17 @@ impl Layer {
             self.receive(wire, stream, pool);
             return false;
         }
-        self.decrypt(wire, memory, stream, pool);
-        let only_data = self.state == State::Open
-            && self.end.is_none()
-            && !memory.is_empty()
-            && stream.wants_read()
-            && stream.is_idle()
-            && !self.session.0.is_closed_by_peer();
-        if lent || !only_data {
-            mem::swap(memory, &mut self.plain);
-            return false;
+        memory.clear();
+        let result = stream.answer_below(pool, |out| self.session.0.receive(wire, memory, out));
+        let only_data = result.is_ok() && !memory.is_empty() && stream.is_idle() && self.state == State::Open;
+        if only_data && !lent && !self.session.0.is_closed_by_peer() {
+            return true;
         }
-        true
+        mem::swap(memory, &mut self.plain);
+        if let Err(error) = result {
+            self.note_end(End::Failed(Cause::ReadFailed, error));
+        }
+        false
     }
 
     /// The first end counts.

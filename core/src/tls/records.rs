@@ -19,72 +19,70 @@ pub(super) trait Records {
     fn state(&self) -> &CommonState;
 }
 
-impl Records for UnbufferedClientConnection {
-    type Side = ClientConnectionData;
+macro_rules! records {
+    ($($connection:ty, $side:ty);*) => {$(
+        impl Records for $connection {
+            type Side = $side;
 
-    #[inline]
-    fn look<'c, 'w>(&'c mut self, wire: &'w mut [u8]) -> UnbufferedStatus<'c, 'w, Self::Side> {
-        self.process_tls_records(wire)
-    }
+            #[inline]
+            fn look<'c, 'w>(&'c mut self, wire: &'w mut [u8]) -> UnbufferedStatus<'c, 'w, $side> {
+                self.process_tls_records(wire)
+            }
 
-    #[inline]
-    fn state(&self) -> &CommonState {
-        self
-    }
+            #[inline]
+            fn state(&self) -> &CommonState {
+                self
+            }
+        }
+    )*};
 }
 
-impl Records for UnbufferedServerConnection {
-    type Side = ServerConnectionData;
+records!(UnbufferedClientConnection, ClientConnectionData; UnbufferedServerConnection, ServerConnectionData);
 
-    #[inline]
-    fn look<'c, 'w>(&'c mut self, wire: &'w mut [u8]) -> UnbufferedStatus<'c, 'w, Self::Side> {
-        self.process_tls_records(wire)
-    }
-
-    #[inline]
-    fn state(&self) -> &CommonState {
-        self
-    }
+/// What has become of what came.
+pub(super) struct Received {
+    /// How many bytes are done with.
+    pub(super) used: usize,
+    /// The peer has said its closing word.
+    pub(super) closed: bool,
+    pub(super) error: Option<Error>,
 }
 
-/// Uses what came as far as it goes: how many bytes of it are done with, and whether the peer has said its closing word.
-#[inline]
-pub(super) fn receive(
-    records: &mut impl Records,
-    wire: &mut [u8],
-    plain: &mut BytesMut,
-    out: &mut SendQueue,
-) -> (usize, Result<bool, Error>) {
+/// Uses what came as far as it goes.
+#[inline(always)]
+pub(super) fn receive(records: &mut impl Records, wire: &mut [u8], plain: &mut BytesMut, out: &mut SendQueue) -> Received {
     let (mut used, mut closed) = (0, false);
-    loop {
-        let UnbufferedStatus { mut discard, state } = records.look(&mut wire[used..]);
-        match state {
+    let error = loop {
+        let status = records.look(&mut wire[used..]);
+        used += status.discard;
+        match status.state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                while let Some(record) = traffic.next_record() {
-                    match record {
-                        Ok(record) => {
+                let wrong = loop {
+                    match traffic.next_record() {
+                        Some(Ok(record)) => {
                             plain.extend_from_slice(record.payload);
-                            discard += record.discard;
+                            used += record.discard;
                         }
-                        Err(error) => return (used + discard, Err(error)),
+                        Some(Err(error)) => break Some(error),
+                        None => break None,
                     }
-                }
-                if used + discard == wire.len() && !records.state().wants_write() {
-                    // Nothing is left to be looked at, nor to be sent: most messages end here.
-                    return (wire.len(), Ok(closed));
+                };
+                // If nothing is left to be looked at, nor to be sent, then that was all: most messages end here.
+                if wrong.is_some() || used == wire.len() && !records.state().wants_write() {
+                    break wrong;
                 }
             }
             Ok(ConnectionState::EncodeTlsData(data)) => encode(data, out),
             Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
             Ok(ConnectionState::PeerClosed) => closed = true,
-            Ok(_) => return (used + discard, Ok(closed)),
+            Ok(_) => break None,
             Err(error) => {
                 send_rest(records, out);
-                return (used + discard, Err(error));
+                break Some(error);
             }
         }
-        used += discard;
-    }
+    };
+    Received { used, closed, error }
 }
 
 /// Encrypts; `kept` is what was left of what came.

@@ -138,32 +138,36 @@ impl RustlsSession {
         self.hello = Hello::Begun(acceptor);
     }
 
-    /// Uses as much as can be used; how much that was.
-    #[inline(always)]
-    fn process(&mut self, wire: &mut [u8], plain: &mut BytesMut, out: &mut SendQueue) -> (usize, Result<(), TlsError>) {
-        let call = if self.is_handshaking() { Call::Handshake } else { Call::Receive };
-        let (used, result) = match &mut self.side {
-            Side::Client(client) => records::receive(client, wire, plain, out),
-            Side::Server(server) => records::receive(server, wire, plain, out),
-        };
-        match result {
-            Ok(closed) => {
-                self.closed_by_peer |= closed;
-                (used, Ok(()))
-            }
-            Err(error) => (used, Err(failed(call, &error))),
-        }
+    /// Listens to a client's first words, and what came with what was kept before it. `None` if that is nothing.
+    #[cold]
+    fn with_kept(&mut self, wire: &[u8]) -> Option<Vec<u8>> {
+        self.hear(wire);
+        let mut kept = mem::take(&mut self.kept);
+        (!kept.is_empty()).then(|| {
+            kept.extend_from_slice(wire);
+            kept
+        })
     }
 
-    /// As [`process`](Self::process), behind what was kept.
+    /// What comes of what was received, if that is not all of it, and data.
     #[cold]
-    fn process_kept(&mut self, wire: &[u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError> {
-        let mut kept = mem::take(&mut self.kept);
-        kept.extend_from_slice(wire);
-        let (used, result) = self.process(&mut kept, plain, out);
-        if used < kept.len() {
-            kept.drain(..used);
-            self.kept = kept;
+    fn keep(&mut self, rest: &[u8], closed: bool, error: Option<RustlsError>) -> Result<(), TlsError> {
+        self.closed_by_peer |= closed;
+        self.kept.extend_from_slice(rest);
+        let result = match error {
+            Some(error) => {
+                let call = if self.is_handshaking() { Call::Handshake } else { Call::Receive };
+                Err(failed(call, &error))
+            }
+            None if self.kept.len() > MOST_KEPT && !self.closed_by_peer => {
+                Err(TlsError::new(Error::new(Call::Receive, ErrorKind::TlsError), "a message is too long"))
+            }
+            None => Ok(()),
+        };
+        self.failed |= result.is_err();
+        if self.closed_by_peer || self.failed {
+            // What comes behind a closing word, or a wrong one, is ignored.
+            self.kept = Vec::new();
         }
         result
     }
@@ -174,30 +178,20 @@ impl Session for RustlsSession {
         if self.failed || self.closed_by_peer {
             return Ok(());
         }
-        if !matches!(self.hello, Hello::Over) {
-            self.hear(wire);
+        let mut joined;
+        let mut bytes = wire;
+        if !(self.kept.is_empty() && matches!(self.hello, Hello::Over)) {
+            joined = self.with_kept(bytes);
+            bytes = joined.as_deref_mut().unwrap_or(bytes);
         }
-        let result = if self.kept.is_empty() {
-            let (used, result) = self.process(wire, plain, out);
-            if used < wire.len() {
-                self.kept.extend_from_slice(&wire[used..]);
-            }
-            result
-        } else {
-            self.process_kept(wire, plain, out)
+        let received = match &mut self.side {
+            Side::Client(client) => records::receive(client, bytes, plain, out),
+            Side::Server(server) => records::receive(server, bytes, plain, out),
         };
-        let result = match result {
-            Ok(()) if self.kept.len() > MOST_KEPT && !self.closed_by_peer => {
-                Err(TlsError::new(Error::new(Call::Receive, ErrorKind::TlsError), "a message is too long"))
-            }
-            other => other,
-        };
-        self.failed |= result.is_err();
-        if self.closed_by_peer || self.failed {
-            // What comes behind a closing word, or a wrong one, is ignored.
-            self.kept = Vec::new();
+        if received.used == bytes.len() && !received.closed && received.error.is_none() {
+            return Ok(());
         }
-        result
+        self.keep(&bytes[received.used..], received.closed, received.error)
     }
 
     fn encrypt(&mut self, plain: &[u8], out: &mut SendQueue) -> Result<(), TlsError> {

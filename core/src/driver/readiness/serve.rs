@@ -28,8 +28,8 @@ enum Read {
     Nothing(ReadResult),
     /// The protocol lends memory to read into.
     Lends,
-    /// What comes is not for the protocol as it is.
-    Layered,
+    /// The layer of a secure connection has something to do.
+    Layered { more: bool },
     /// Nobody wants to know.
     Unwanted,
 }
@@ -160,7 +160,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         }
         let Some(stream) = engine.wanting(key) else { return Read::Unwanted };
         if stream.common.has(LENDS | LAYERED) {
-            return if stream.common.has(LAYERED) { Read::Layered } else { Read::Lends };
+            return if stream.common.has(LAYERED) { Self::read_below(engine, io, block, conn, key) } else { Read::Lends };
         }
         let n = match io.recv(&mut conn.source, block) {
             Ok(Some(n)) if n > 0 => n,
@@ -204,10 +204,19 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
                 self.engine.send_failed(key, error);
                 false
             }
-            Read::Layered => self.read_layered(key),
+            Read::Layered { more } => {
+                self.flush(key);
+                self.drain_due();
+                self.advance_layer(key);
+                more
+            }
             Read::Unwanted if self.engine.is_layered(key) => self.read_layered(key),
             Read::Lends => self.read_lent(key),
-            Read::Nothing(result) => self.read_nothing(key, result),
+            Read::Nothing(result) => {
+                let more = self.read_nothing(key, result);
+                self.advance_layer(key);
+                more
+            }
             Read::Unwanted => {
                 self.check_child(key);
                 self.receive_datagrams(key);
@@ -239,33 +248,40 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         }
     }
 
-    /// As [`read`](Self::read), for the layer that stands above the connection.
-    fn read_layered(&mut self, key: Key) -> bool {
-        let wanted = self.engine.wants_read(key).is_some();
-        let Some(conn) = self.conns.get_mut(key).filter(|_| wanted) else { return false };
-        let n = match self.io.recv(&mut conn.source, &mut self.block) {
-            Ok(Some(n)) if n > 0 => n.min(self.block.len()),
-            other => {
-                let more = self.read_nothing(key, other);
-                self.advance_layer(key);
-                return more;
-            }
+    /// As [`read`](Self::read), for the layer that stands above the connection. Most of what comes is data and nothing else, and its answer is sent like that of
+    /// a connection without a layer; of everything else the layer is told, and goes on with it afterwards.
+    #[inline(never)]
+    fn read_below(engine: &mut Engine<S>, io: &mut Y, block: &mut BytesMut, conn: &mut Conn<Y::Source>, key: Key) -> Read {
+        let Some((stream, plain, pool)) = engine.below(key) else { return Read::Unwanted };
+        let n = match io.recv(&mut conn.source, block) {
+            Ok(Some(n)) if n > 0 => n.min(block.len()),
+            other => return Read::Nothing(other),
         };
-        let more = n == self.block.len() || conn.flags & READ_CLOSED != 0;
+        let more = n == block.len() || conn.flags & READ_CLOSED != 0;
         if !more {
             conn.flags &= !READABLE;
         }
-        if let Some((stream, pool)) = self.engine.received_below(key, &mut self.block[..n]) {
-            match answer(&mut self.io, conn, &mut stream.transport, pool) {
-                Ok(true) if !self.engine.is_observed() => return more,
-                Ok(_) => self.engine.after_sent(key),
-                Err(error) => self.engine.send_failed(key, error),
-            }
+        if !stream.receive_below(&mut block[..n], plain, pool) {
+            engine.received_below(key);
+            return Read::Layered { more };
         }
-        self.flush(key);
-        self.drain_due();
-        self.advance_layer(key);
-        more
+        let Some(protocol) = stream.protocol.take() else { return Read::Unwanted };
+        let Some((stream, pool)) = engine.deliver_decrypted(key, protocol) else { return Read::Layered { more } };
+        match answer(io, conn, &mut stream.transport, pool) {
+            Ok(true) if !engine.is_observed() => return Read::Answered { more },
+            Ok(_) => engine.after_sent(key),
+            Err(error) => engine.send_failed(key, error),
+        }
+        Read::Layered { more }
+    }
+
+    /// As [`read_one`](Self::read_one), for a layer that wants to be told although its protocol does not.
+    fn read_layered(&mut self, key: Key) -> bool {
+        let Some(conn) = self.conns.get_mut(key) else { return false };
+        match Self::read_below(&mut self.engine, &mut self.io, &mut self.block, conn, key) {
+            Read::Unwanted => false,
+            other => self.after_rare_read(key, other),
+        }
     }
 
     /// A read that brought no bytes: it would have blocked, or it is the end, or an error.
