@@ -6,12 +6,14 @@
 //!
 //! `plimsoll-conformance trace`: whether every requirement of `CONTRACT.md` is shown; see `trace --help`.
 //!
+//! `plimsoll-conformance corpus pack|unpack NAME FOLDER`: the inputs that fuzzers found worth keeping.
+//!
 //! `plimsoll-conformance simulate --seeds N [--seed FIRST] [--host sim|level|completion] [--trace yes]`: random runs of whole loops.
 #![forbid(unsafe_code)]
 
 use plimsoll_conformance::scenario::{cli, torture_cli};
 use plimsoll_conformance::sim::Host;
-use plimsoll_conformance::{diagrams, report, simulate, trace};
+use plimsoll_conformance::{corpus, diagrams, report, simulate, trace};
 use std::env;
 use std::process::ExitCode;
 
@@ -25,8 +27,9 @@ fn main() -> ExitCode {
         Some("diagrams") => diagrams::run(args),
         Some("trace") => trace::cli::run(args),
         Some("torture") => torture_cli::run(args),
+        Some("corpus") => corpus::run(args),
         Some("simulate") => run(args),
-        _ => Err([cli::USAGE, torture_cli::USAGE, report::USAGE, diagrams::USAGE, trace::cli::USAGE, USAGE].join(
+        _ => Err([cli::USAGE, torture_cli::USAGE, report::USAGE, diagrams::USAGE, trace::cli::USAGE, corpus::USAGE, USAGE].join(
             "
 
 ",

@@ -1,11 +1,4 @@
-//! The connector beside its model.
+//! Attempts of a connector beside its model.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use plimsoll_conformance::{harness, machines};
-
-fuzz_target!(|input: &[u8]| {
-    if let Err(failure) = harness::input("connect", input, machines::connect::lifetime) {
-        panic!("{failure}");
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| plimsoll_conformance::targets::fuzz("connect", input));

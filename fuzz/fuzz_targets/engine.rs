@@ -1,11 +1,4 @@
-//! A loop under its drivers, beside the model of the loop.
+//! Loops of several endpoints, servers and scripted protocols beside the model.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use plimsoll_conformance::{harness, machines};
-
-fuzz_target!(|input: &[u8]| {
-    if let Err(failure) = harness::input("engine", input, machines::engine::either) {
-        panic!("{failure}");
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| plimsoll_conformance::targets::fuzz("engine", input));

@@ -1,11 +1,4 @@
-//! Lifetimes of read pipes and write pipes beside their model.
+//! Lifetimes of a pipe transport beside its model.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use plimsoll_conformance::{harness, machines};
-
-fuzz_target!(|input: &[u8]| {
-    if let Err(failure) = harness::input("pipe", input, machines::stream::pipe_lifetime) {
-        panic!("{failure}");
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| plimsoll_conformance::targets::fuzz("pipe", input));

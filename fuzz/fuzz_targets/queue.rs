@@ -1,11 +1,4 @@
-//! The send queue beside its model.
+//! The send queue gives back what was pushed, in order.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use plimsoll_conformance::{harness, machines};
-
-fuzz_target!(|input: &[u8]| {
-    if let Err(failure) = harness::input("queue", input, machines::queue::lifetime) {
-        panic!("{failure}");
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| plimsoll_conformance::targets::fuzz("queue", input));

@@ -1,11 +1,4 @@
 //! Lifetimes of a stream transport beside its model.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use plimsoll_conformance::{harness, machines};
-
-fuzz_target!(|input: &[u8]| {
-    if let Err(failure) = harness::input("stream", input, machines::stream::lifetime) {
-        panic!("{failure}");
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| plimsoll_conformance::targets::fuzz("stream", input));

@@ -6,6 +6,7 @@
 pub(crate) mod again;
 mod child;
 pub mod cli;
+mod edits;
 mod explain;
 pub mod host;
 #[cfg(feature = "backends")]
@@ -46,6 +47,7 @@ pub mod torture;
 pub mod torture_cli;
 pub(crate) mod words;
 
+pub use edits::edited;
 pub use judge::{Mismatch, Verdict};
 pub use model::{Departure, Kind, Scenario};
 

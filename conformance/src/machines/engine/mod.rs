@@ -12,10 +12,12 @@ mod protocol;
 mod ring;
 mod round;
 mod script;
+mod shape;
 mod small;
 mod world;
 
 pub use marks::Mark;
+pub use shape::{Shape, shaped};
 pub use small::small_world;
 
 use crate::harness::{Run, Violation};

@@ -97,11 +97,11 @@ pub(super) enum Stir {
 #[derive(Clone, Debug)]
 pub(super) struct Swarm {
     acts: [u32; ACTS],
-    stirs: [u32; 10],
+    stirs: [u32; STIRS],
     sizes: [u32; 3],
     /// Callbacks do so many things at most.
-    most_acts: usize,
-    panics: u32,
+    pub(super) most_acts: usize,
+    pub(super) panics: u32,
     /// What every protocol does first in `connection_made`.
     pub(super) marks: Option<(usize, usize)>,
     /// Sends take so much at first.
@@ -119,6 +119,36 @@ pub(super) struct Swarm {
 }
 
 const ACTS: usize = 23;
+/// The acts by name, in the order of their weights.
+const ACT_NAMES: [&str; ACTS] = [
+    "write",
+    "writelines",
+    "write_eof",
+    "close",
+    "abort",
+    "fail",
+    "pause_reading",
+    "resume_reading",
+    "limits",
+    "set_protocol",
+    "set_timer",
+    "reset_timer",
+    "cancel_timer",
+    "call_soon",
+    "call_later",
+    "connect",
+    "follow",
+    "report",
+    "listen",
+    "server_start",
+    "server_close",
+    "end_clients",
+    "wait_closed",
+];
+const STIRS: usize = 10;
+/// What the world does, likewise.
+const STIR_NAMES: [&str; STIRS] =
+    ["feed", "finish", "reset", "room", "send_fails", "fin_fails", "arrive", "accept_fails", "spurious", "outside"];
 /// How many endpoints live at a time.
 pub(super) const MOST_LIVE: usize = 6;
 
@@ -161,7 +191,7 @@ impl Swarm {
     pub(super) const fn small(room: usize) -> Self {
         Self {
             acts: [0; ACTS],
-            stirs: [0; 10],
+            stirs: [0; STIRS],
             sizes: [1, 0, 0],
             most_acts: 0,
             panics: 0,
@@ -176,6 +206,12 @@ impl Swarm {
             server: false,
             chatty: false,
         }
+    }
+
+    /// These weigh so much at least: acts by their names, then what the world does.
+    pub(super) fn weigh(&mut self, acts: &[&str], weight: u32, stirs: &[&str], weight_of_stirs: u32) {
+        raise(&mut self.acts, &ACT_NAMES, acts, weight);
+        raise(&mut self.stirs, &STIR_NAMES, stirs, weight_of_stirs);
     }
 
     fn who(choices: &mut dyn Choices) -> Who {
@@ -265,5 +301,12 @@ impl Swarm {
             8 => Stir::Spurious(whose),
             _ => Stir::Outside,
         }
+    }
+}
+
+fn raise(weights: &mut [u32], names: &[&str], chosen: &[&str], least: u32) {
+    assert!(chosen.iter().all(|name| names.contains(name)), "{chosen:?} are not all of {names:?}");
+    for (weight, _) in weights.iter_mut().zip(names).filter(|(_, name)| chosen.contains(name)) {
+        *weight = (*weight).max(least);
     }
 }

@@ -87,39 +87,89 @@ struct World<'a, 'r> {
 /// # Errors
 /// If a byte is lost, doubled or swapped, the size of the queue is not what is queued on both layers, or the connection does not come to its one legal end.
 pub fn lifetime(run: &mut Run<'_>) -> Result<(), Violation> {
+    let draw = Draw::any(run.choices());
+    let weights =
+        Weights { faults: u32::from(!run.choices().one_in(3)), callbacks: run.choices().pick(3) as u32, ..Weights::default() };
+    live(run, &draw, weights)
+}
+
+/// What runs look for that wait for bytes of a lower layer: whole records lie below while the application pauses, and nothing more arrives.
+///
+/// # Errors
+/// As of [`lifetime`].
+pub fn held_below(run: &mut Run<'_>) -> Result<(), Violation> {
     let choices = run.choices();
-    let manner = Manner {
-        flights: 2 + choices.pick(3) as u8,
-        flight: [1, 0, 9, 200][choices.pick(4)],
-        record: [16, 1, 3, 200][choices.pick(4)],
-    };
-    let high = [1000, 0, 10, 64][choices.pick(4)];
-    let draw = Draw {
-        manner,
-        way: [Way::Open, Way::Upgrade { is_server: false }, Way::Upgrade { is_server: true }][choices.pick(3)],
-        keeps_open: choices.one_in(3),
-        truncation: choices.one_in(4),
-        block: [4096, 1, 7, 64][choices.pick(4)],
-        window: [usize::MAX, 0, 1, 50][choices.weighted(&[5, 1, 1, 2])],
-        limits: (choices.pick(high + 1), high),
-        steps: [30, 8, 120][choices.pick(3)],
-    };
-    let faults = u32::from(!choices.one_in(3));
-    let callbacks = choices.pick(3) as u32;
-    let mut world = World::new(run, &draw)?;
+    let draw = Draw { block: [1, 7, 64][choices.pick(3)], steps: 120, truncation: false, ..Draw::any(choices) };
+    live(run, &draw, Weights { callbacks: 2, gates: 8, ..Weights::default() })
+}
+
+/// What runs look for that end gracefully without a limit: a peer that falls silent at any byte, in a handshake or in a shutdown, and time that passes.
+///
+/// # Errors
+/// As of [`lifetime`].
+pub fn silence(run: &mut Run<'_>) -> Result<(), Violation> {
+    let choices = run.choices();
+    let draw = Draw { window: [0, 1, 50, usize::MAX][choices.pick(4)], steps: 30, ..Draw::any(choices) };
+    live(run, &draw, Weights { callbacks: 1, seconds: 6, ends: 4, ..Weights::default() })
+}
+
+fn live(run: &mut Run<'_>, draw: &Draw, weights: Weights) -> Result<(), Violation> {
+    let mut world = World::new(run, draw)?;
     for _ in 0..draw.steps {
         if world.run.choices().is_exhausted() {
             break;
         }
-        let step = any_step(world.run.choices(), faults, callbacks);
+        let step = any_step(world.run.choices(), weights);
         world.step(step)?;
     }
     world.end()
 }
 
-fn any_step(choices: &mut dyn Choices, faults: u32, callbacks: u32) -> Step {
+/// How likely the steps are that not every run takes.
+#[derive(Clone, Copy)]
+struct Weights {
+    faults: u32,
+    callbacks: u32,
+    /// The application pauses and resumes reading, beside its other acts.
+    gates: u32,
+    /// Time passes.
+    seconds: u32,
+    /// One side closes.
+    ends: u32,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self { faults: 0, callbacks: 0, gates: 0, seconds: 1, ends: 1 }
+    }
+}
+
+impl Draw {
+    /// Any that there is.
+    fn any(choices: &mut dyn Choices) -> Self {
+        let manner = Manner {
+            flights: 2 + choices.pick(3) as u8,
+            flight: [1, 0, 9, 200][choices.pick(4)],
+            record: [16, 1, 3, 200][choices.pick(4)],
+        };
+        let high = [1000, 0, 10, 64][choices.pick(4)];
+        Self {
+            manner,
+            way: [Way::Open, Way::Upgrade { is_server: false }, Way::Upgrade { is_server: true }][choices.pick(3)],
+            keeps_open: choices.one_in(3),
+            truncation: choices.one_in(4),
+            block: [4096, 1, 7, 64][choices.pick(4)],
+            window: [usize::MAX, 0, 1, 50][choices.weighted(&[5, 1, 1, 2])],
+            limits: (choices.pick(high + 1), high),
+            steps: [30, 8, 120][choices.pick(3)],
+        }
+    }
+}
+
+fn any_step(choices: &mut dyn Choices, weights: Weights) -> Step {
+    let Weights { faults, callbacks, gates, seconds, ends } = weights;
     let some = |choices: &mut dyn Choices| [1, 0, 2, 5, 17, 300][choices.weighted(&[4, 1, 3, 3, 2, 1])];
-    match choices.weighted(&[8, 6, 3, 2 * callbacks, 1, 2, 1, faults, faults, faults, faults]) {
+    match choices.weighted(&[8, 6, 3, 2 * callbacks, ends, 2, seconds, faults, faults, faults, faults, gates, ends - 1]) {
         0 => Step::Arrive(some(choices)),
         1 => Step::PeerWrites(some(choices)),
         2 => Step::Act(any_act(choices)),
@@ -130,7 +180,9 @@ fn any_step(choices: &mut dyn Choices, faults: u32, callbacks: u32) -> Step {
         7 => Step::Fin,
         8 => Step::Reset,
         9 => Step::Garble(choices.pick(4096)),
-        _ => Step::Junk(choices.pick(256) as u8),
+        10 => Step::Junk(choices.pick(256) as u8),
+        11 => Step::Act([Act::Pause, Act::Resume][choices.pick(2)]),
+        _ => Step::Act(Act::Close),
     }
 }
 

@@ -61,16 +61,22 @@ pub fn run(host: &str, scenario: &Rc<Scenario>, seed: u64) -> Played {
 /// The same; a step that takes so long is stuck.
 #[must_use]
 pub fn run_within(host: &str, scenario: &Rc<Scenario>, seed: u64, patience: Duration) -> Played {
+    limited(host, scenario, seed, patience, u32::MAX)
+}
+
+/// The same; a step that takes so many iterations is stuck too.
+pub(super) fn limited(host: &str, scenario: &Rc<Scenario>, seed: u64, patience: Duration, most_turns: u32) -> Played {
     let mut record = Record::default();
-    let broken = run_into(&mut record, host, scenario, seed, patience).err();
+    let with = |play: Play| Play { patience, ..play.with_most_turns(most_turns) };
+    let broken = run_into(&mut record, host, scenario, seed, with).err();
     Played { record, broken }
 }
 
-fn run_into(record: &mut Record, host: &str, scenario: &Rc<Scenario>, seed: u64, patience: Duration) -> Result<(), String> {
+fn run_into(record: &mut Record, host: &str, scenario: &Rc<Scenario>, seed: u64, with: impl FnOnce(Play) -> Play) -> Result<(), String> {
     let before = super::host::open_descriptors();
     let simulated = super::host::is_simulated(host);
     let host = make(host, scenario, seed).map_err(|error| error.to_string())?;
-    let mut play = Play { patience, ..Play::new(host, scenario.clone(), simulated) };
+    let mut play = with(Play::new(host, scenario.clone(), simulated));
     let played = caught(|| play.all());
     *record = play.record().clone();
     // What is done to end it is no part of it.
