@@ -10,7 +10,8 @@
 //! - [`sim`]: a kernel and a network under virtual time, for the production engine and drivers;
 //! - [`simulate`]: random runs of whole loops on it;
 //! - [`targets`]: the generated tests by name, for fuzzers and their corpora;
-//! - [`trace`]: whether every requirement of `CONTRACT.md` is shown by a scenario or a test.
+//! - [`trace`]: whether every requirement of `CONTRACT.md` is shown by a scenario or a test;
+//! - [`worlds`]: each machine in a world so small that all there is can be tried.
 //!
 //! All of it is there by default. Without the feature `backends` there are no hosts with real sockets, and without `loops` there are the machines and
 //! their models alone: what a mutant of the core is judged by, in seconds (the crate in `mutants`).
@@ -44,3 +45,5 @@ pub mod simulate;
 pub mod targets;
 #[cfg(feature = "loops")]
 pub mod trace;
+#[cfg(feature = "loops")]
+pub mod worlds;

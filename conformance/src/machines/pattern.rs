@@ -19,10 +19,15 @@ static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     period.iter().copied().cycle().take(PERIOD + LONGEST).collect()
 });
 
-/// `len` bytes of the pattern, from byte number `at` on.
+/// `len` bytes of the pattern, from byte number `at` on: no more than [`LONGEST`].
 pub(crate) fn bytes(at: u64, len: usize) -> &'static [u8] {
     let start = (at % PERIOD as u64) as usize;
-    &BYTES[start..start + len.min(LONGEST)]
+    &BYTES[start..start + len]
+}
+
+/// Whether the data, of any length, is the pattern from byte number `at` on.
+pub(crate) fn is(at: u64, data: &[u8]) -> bool {
+    (at..).step_by(LONGEST).zip(data.chunks(LONGEST)).all(|(at, part)| part == bytes(at, part.len()))
 }
 
 thread_local! {

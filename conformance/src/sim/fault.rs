@@ -115,6 +115,40 @@ impl Faults {
         self
     }
 
+    /// How many kinds of faults [`calm`](Self::calm) knows.
+    pub const KINDS: u32 = 24;
+
+    /// The fault of that number does not happen.
+    pub fn calm(&mut self, kind: u32) {
+        let calm = Self::none();
+        match kind {
+            0 => self.latency = calm.latency,
+            1 => self.segment = calm.segment,
+            2 => self.send_space = calm.send_space,
+            3 => self.receive_space = calm.receive_space,
+            4 => self.completion = calm.completion,
+            5 => self.oversleep = calm.oversleep,
+            6 => self.short_recv = 0,
+            7 => self.short_send = 0,
+            8 => self.would_block = 0,
+            9 => self.spurious = 0,
+            10 => self.duplicate = 0,
+            11 => self.stale = 0,
+            12 => self.shuffle = false,
+            13 => self.bare = false,
+            14 => self.reset = 0,
+            15 => self.reset_loses = 0,
+            16 => self.accept_aborted = 0,
+            17 => self.accept_nameless = 0,
+            18 => self.refuse = 0,
+            19 => self.refuse_at_once = 0,
+            20 => self.lose_syn = 0,
+            21 => self.option_after_reset = false,
+            22 => (self.lose_datagram, self.duplicate_datagram, self.reorder_datagram) = (0, 0, 0),
+            _ => self.descriptors = calm.descriptors,
+        }
+    }
+
     /// Each fault is on or off in this run, and as likely as this run has it: uniform likelihoods never reach the rare combinations.
     #[must_use]
     pub fn swarm(rng: &mut fastrand::Rng) -> Self {

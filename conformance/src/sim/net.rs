@@ -235,9 +235,8 @@ impl Net {
         } else if socket.ops.is_some() {
             self.run_ops(id);
         } else if let Some(watch) = &mut socket.watch {
-            if !watch.queued {
-                watch.queued = true;
-                self.pollers[watch.poller].ready.push_back(id);
+            if watch.place.is_none() {
+                watch.place = Some(self.pollers[watch.poller].push(id));
             }
         }
     }
@@ -300,7 +299,7 @@ impl Net {
         }
         assert!(owner != Owner::Kernel, "a descriptor is closed twice");
         if let Some(watch) = watch {
-            self.pollers[watch.poller].forget(id, watch.key);
+            self.pollers[watch.poller].forget(&watch);
         }
         match &mut socket.kind {
             Kind::Bound { listening, cleans_up, .. } => {

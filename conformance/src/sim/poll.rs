@@ -4,7 +4,7 @@ use super::net::{Kind, Listening, Net, SockId, Socket};
 use super::wire::{Fin, TcpState};
 use plimsoll_core::Key;
 use plimsoll_core::driver::{Interest, Ready};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 /// A socket that a poller was told to watch.
 #[derive(Debug)]
@@ -13,26 +13,37 @@ pub(crate) struct Watch {
     pub(crate) key: Key,
     /// What a level-triggered poller is to tell; an edge-triggered one tells everything.
     pub(crate) interest: Interest,
-    pub(crate) queued: bool,
+    /// Its place in the poller's line, if it stands in it.
+    pub(crate) place: Option<u64>,
 }
 
 /// Sockets that may have something to tell, in the order in which it happened.
 #[derive(Debug)]
 pub(crate) struct Poller {
     pub(crate) level: bool,
-    pub(crate) ready: VecDeque<SockId>,
+    line: BTreeMap<u64, SockId>,
+    next: u64,
     /// Keys of sockets that were closed: stale events name them.
     gone: Vec<Key>,
 }
 
 impl Poller {
     pub(crate) const fn new(level: bool) -> Self {
-        Self { level, ready: VecDeque::new(), gone: Vec::new() }
+        Self { level, line: BTreeMap::new(), next: 0, gone: Vec::new() }
     }
 
-    pub(crate) fn forget(&mut self, id: SockId, key: Key) {
-        self.ready.retain(|&ready| ready != id);
-        self.gone.push(key);
+    /// It goes to the end of the line; its place in it.
+    pub(crate) fn push(&mut self, id: SockId) -> u64 {
+        self.next += 1;
+        self.line.insert(self.next, id);
+        self.next
+    }
+
+    pub(crate) fn forget(&mut self, watch: &Watch) {
+        if let Some(place) = watch.place {
+            self.line.remove(&place);
+        }
+        self.gone.push(watch.key);
         if self.gone.len() > 8 {
             self.gone.remove(0);
         }
@@ -45,7 +56,7 @@ impl Net {
     pub(crate) fn watch(&mut self, id: SockId, poller: usize, key: Key) {
         if let Some(socket) = self.sockets.get_mut(id) {
             assert!(socket.watch.is_none(), "a socket is attached twice");
-            socket.watch = Some(Watch { poller, key, interest: Interest::default(), queued: false });
+            socket.watch = Some(Watch { poller, key, interest: Interest::default(), place: None });
             // What is so already is told.
             self.wake(id);
         }
@@ -54,7 +65,7 @@ impl Net {
     /// The socket is told of under another key, as if it had been attached just now.
     pub(crate) fn watch_anew(&mut self, id: SockId, key: Key) {
         let Some(watch) = self.sockets.get_mut(id).and_then(|socket| socket.watch.take()) else { return };
-        self.pollers[watch.poller].forget(id, watch.key);
+        self.pollers[watch.poller].forget(&watch);
         self.watch(id, watch.poller, key);
     }
 
@@ -111,18 +122,17 @@ impl Net {
         let mut few = usize::MAX;
         if self.faults.shuffle {
             few = self.rng.usize(1..8);
-            let ready = self.pollers[poller].ready.make_contiguous();
-            self.rng.shuffle(ready);
+            self.shuffle(poller);
         }
         let bare = self.faults.bare && level;
-        for _ in 0..self.pollers[poller].ready.len() {
+        for _ in 0..self.pollers[poller].line.len() {
             if out.len() >= few {
                 break;
             }
-            let Some(id) = self.pollers[poller].ready.pop_front() else { break };
+            let Some((_, id)) = self.pollers[poller].line.pop_first() else { break };
             let mut ready = self.state_of(id);
             let Some(watch) = self.sockets.get_mut(id).and_then(|socket| socket.watch.as_mut()) else { continue };
-            watch.queued = false;
+            watch.place = None;
             if level {
                 let Interest { readable, writable, hang_up } = watch.interest;
                 if !(readable || writable || hang_up) {
@@ -144,8 +154,7 @@ impl Net {
             }
             let index = watch.key.index();
             if level {
-                watch.queued = true;
-                self.pollers[poller].ready.push_back(id);
+                watch.place = Some(self.pollers[poller].push(id));
             }
             out.push((index, ready));
             let duplicate = self.faults.duplicate;
@@ -154,6 +163,18 @@ impl Net {
             }
         }
         self.lie(poller, out);
+    }
+
+    /// Who stands in the line stands anywhere in it now.
+    fn shuffle(&mut self, poller: usize) {
+        let mut ids: Vec<_> = core::mem::take(&mut self.pollers[poller].line).into_values().collect();
+        self.rng.shuffle(&mut ids);
+        for id in ids {
+            let place = self.pollers[poller].push(id);
+            if let Some(watch) = self.sockets.get_mut(id).and_then(|socket| socket.watch.as_mut()) {
+                watch.place = Some(place);
+            }
+        }
     }
 
     /// Events of what is not so.

@@ -18,9 +18,15 @@
 //! ```
 
 mod actor;
+pub mod cli;
 mod ledger;
+mod many;
 mod others;
 mod outside;
+mod shrink;
+
+pub use many::{Many, many};
+pub use shrink::{Limits, shrunk};
 
 use crate::sim::{Faults, Host, Sim, SimLoop};
 use actor::{Accepted, Actor, Echo, Half, Role, World, open};
@@ -60,6 +66,17 @@ pub struct Figures {
     pub time: Duration,
 }
 
+impl Figures {
+    fn add(&mut self, more: &Self) {
+        self.runs += more.runs;
+        self.lifetimes += more.lifetimes;
+        self.failed += more.failed;
+        self.iterations += more.iterations;
+        self.bytes += more.bytes;
+        self.time += more.time;
+    }
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let per_second = self.lifetimes as f64 / self.time.as_secs_f64().max(1e-9);
@@ -74,6 +91,7 @@ impl fmt::Display for Figures {
 pub struct Failure {
     seed: u64,
     host: Host,
+    limits: Limits,
     what: String,
 }
 
@@ -81,7 +99,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = name_of(self.host);
         writeln!(f, "seed {} on {host}: {}", self.seed, self.what)?;
-        write!(f, "replay: {} simulate --seeds 1 --seed {} --host {host}", crate::scenario::again::command(), self.seed)
+        write!(f, "replay: {} simulate --seeds 1 --seed {} --host {host}", crate::scenario::again::command(), self.seed)?;
+        if self.limits != Limits::default() {
+            write!(f, " --limits {} --trace yes", self.limits)?;
+        }
+        Ok(())
     }
 }
 
@@ -103,14 +125,16 @@ pub const fn name_of(host: Host) -> &'static str {
     }
 }
 
-/// Prints everything that happens in one run.
+/// One run with something left out of it; everything that happens is printed if it is `traced`.
 ///
 /// # Errors
 /// What breaks the contract.
-pub fn trace(seed: u64, host: Host) -> Result<(), Failure> {
-    let mut play = Play::new(seed, host);
-    play.sim.set_observer(Printer);
-    caught(|| play.play(&mut Figures::default())).map(drop).map_err(|what| Failure { seed, host, what })
+pub fn trace(seed: u64, host: Host, limits: Limits, traced: bool) -> Result<(), Failure> {
+    let mut play = Play::new(seed, host, limits);
+    if traced {
+        play.sim.set_observer(Printer);
+    }
+    caught(|| play.play(&mut Figures::default())).map(drop).map_err(|what| Failure { seed, host, limits, what })
 }
 
 struct Printer;
@@ -138,7 +162,7 @@ pub fn seeds(seeds: Range<u64>, hosts: &[Host]) -> Result<Figures, Failure> {
     let started = Instant::now();
     for seed in seeds {
         for &host in hosts {
-            let fail = |what| Failure { seed, host, what };
+            let fail = |what| Failure { seed, host, limits: Limits::default(), what };
             let digest = run(seed, host, &mut figures).map_err(fail)?;
             if seed % 50 == 0 && run(seed, host, &mut Figures::default()).map_err(fail)? != digest {
                 return Err(fail(String::from("the same seed does something else the second time")));
@@ -151,7 +175,7 @@ pub fn seeds(seeds: Range<u64>, hosts: &[Host]) -> Result<Figures, Failure> {
 
 /// One world, from its beginning to its end; the digest of all that happened.
 fn run(seed: u64, host: Host, figures: &mut Figures) -> Result<u64, String> {
-    caught(|| Play::new(seed, host).play(figures))
+    caught(|| Play::new(seed, host, Limits::default()).play(figures))
 }
 
 fn caught(run: impl FnOnce() -> Result<u64, String>) -> Result<u64, String> {
@@ -170,15 +194,17 @@ struct Play {
 }
 
 impl Play {
-    fn new(seed: u64, host: Host) -> Self {
+    fn new(seed: u64, host: Host, limits: Limits) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let faults = Faults::swarm(&mut rng);
+        let mut faults = Faults::swarm(&mut rng);
+        limits.apply(&mut faults);
         let size = [3, 10, 60][rng.usize(..3)];
         let block = [1, 7, 256, 4096, 65_536][rng.usize(..5)];
         // Where little moves at a time, little is to be moved: every world takes about as long.
         let narrowest = faults.narrowest().min(block);
         let net = Sim::new(rng.u64(..), faults);
         let mut world = World::new(Rng::with_seed(rng.u64(..)), size, (300 * narrowest).min(100_000));
+        (world.opens, world.actions) = (world.opens.min(limits.opens), world.actions.min(limits.actions));
         world.ledger.sends_overtake = host == Host::Completion;
         let sim = if rng.u32(..4) == 0 {
             SimLoop::unobserved(&net, host, world, block)
@@ -186,7 +212,7 @@ impl Play {
             SimLoop::with_block_size(&net, host, world, block)
         };
         let outside = Outside::new(&net, Rng::with_seed(rng.u64(..)));
-        Self { rng, sim, outside, servers: Vec::new(), steps: 5 * size }
+        Self { rng, sim, outside, servers: Vec::new(), steps: (5 * size).min(limits.steps) }
     }
 
     fn play(mut self, figures: &mut Figures) -> Result<u64, String> {

@@ -5,7 +5,6 @@ use super::net::{Arrival, Role, client_addr, client_of};
 use super::script::Plan;
 use super::world::World;
 use super::{IoStep, Step};
-use crate::machines::pattern::LONGEST;
 use crate::model::{Back, Ep};
 use bytes::BytesMut;
 use plimsoll_core::driver::{Completion, CompletionIo};
@@ -176,8 +175,7 @@ impl World {
         socket.sent += n as u64;
         // I-OUT, WRITE-5: what is taken is what was written, whatever was written or dropped since.
         let flat = bytes.pieces().concat();
-        let parts = flat[..n].chunks(LONGEST).zip((at..).step_by(LONGEST));
-        if parts.into_iter().any(|(part, at)| *part != *self.pattern(ep, at, part.len())) {
+        if !self.is_pattern(ep, at, &flat[..n]) {
             self.fail(format!("I-OUT: {ep} sends other bytes than were accepted"));
         }
         self.back(ep, IoStep::Send(n), Back::Sent(ep, n));

@@ -5,11 +5,17 @@ use super::ring::Operation;
 use super::script::{Script, Swarm};
 use super::{Mark, Step};
 use crate::harness::Violation;
+use crate::machines::pattern;
 use crate::model::{EngineModel, Ep, Outcome, Turn};
 use core::cell::RefCell;
 use plimsoll_core::{Hub, ServerId, StreamId, TimerId};
 use std::collections::VecDeque;
 use std::rc::Rc;
+
+/// Where in the pattern an endpoint begins.
+const fn first(ep: Ep) -> u64 {
+    ep as u64 * 7919
+}
 
 pub(super) type Shared = Rc<RefCell<World>>;
 
@@ -131,12 +137,12 @@ impl World {
     /// Bytes of the pattern for the next write.
     pub(super) fn to_write(&self, ep: Ep, len: usize) -> &'static [u8] {
         let written = self.written.get(ep).copied().unwrap_or(0);
-        self.pattern(ep, written, len)
+        pattern::bytes(first(ep) + written, len)
     }
 
-    /// What an endpoint writes, from byte number `at` on.
-    pub(super) fn pattern(&self, ep: Ep, at: u64, len: usize) -> &'static [u8] {
-        super::super::pattern::bytes(ep as u64 * 7919 + at, len)
+    /// Whether that is what an endpoint writes from byte number `at` on.
+    pub(super) fn is_pattern(&self, ep: Ep, at: u64, data: &[u8]) -> bool {
+        pattern::is(first(ep) + at, data)
     }
 
     /// So many bytes were accepted.

@@ -72,7 +72,13 @@ pub(super) fn limited(host: &str, scenario: &Rc<Scenario>, seed: u64, patience: 
     Played { record, broken }
 }
 
-fn run_into(record: &mut Record, host: &str, scenario: &Rc<Scenario>, seed: u64, with: impl FnOnce(Play) -> Play) -> Result<(), String> {
+fn run_into(
+    record: &mut Record,
+    host: &str,
+    scenario: &Rc<Scenario>,
+    seed: u64,
+    with: impl FnOnce(Play) -> Play,
+) -> Result<(), String> {
     let before = super::host::open_descriptors();
     let simulated = super::host::is_simulated(host);
     let host = make(host, scenario, seed).map_err(|error| error.to_string())?;
