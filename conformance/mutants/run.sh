@@ -52,8 +52,9 @@ if [ -z "${MERGE:-}" ]; then
     mkdir -p "$out"
     copy
     cargo mutants --dir "$tree" --config "$here/mutants.toml" --package plimsoll-core --list --json "${files[@]}" >"$out/all.json"
+    mkdir "$out/core" && cp -r "$tree/core/src" "$out/core/src" # as they were, for the prints
     # shellcheck disable=SC2086 # words
-    nice cargo run --quiet -p plimsoll-mutants -- judge "$tree" "$out/all.json" "$out" ${JUDGES:-machines units tls loops sims}
+    cargo run --quiet -p plimsoll-mutants -- judge "$tree" "$out/all.json" "$out" ${JUDGES:-machines units tls loops sims}
     if [ -n "${SLOW:-}" ] && [ -s "$out/unplanted" ]; then
         copy
         # Names as they are, with line and column, so that only these are tried.
@@ -64,4 +65,4 @@ if [ -z "${MERGE:-}" ]; then
 fi
 outcomes=("$out/planted.json")
 [ ! -f "$out/slow.json" ] || outcomes+=("$out/slow.json")
-cargo run --quiet -p plimsoll-mutants -- merge "$out/all.json" "${outcomes[@]}"
+cargo run --quiet -p plimsoll-mutants -- merge "$out" "$out/all.json" "${outcomes[@]}"

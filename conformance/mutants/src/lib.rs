@@ -3,14 +3,17 @@
 //! `run.sh` has cargo-mutants list the changes, one place of the core each, builds all of them at once ([`planted`]), has `tests/machines.rs`,
 //! `loops.rs`, `sims.rs` and the tests beside the code judge each ([`judges`]), and writes the verdicts down:
 //! `verdicts.txt` has a line for each mutant, `survivors.txt` a reason for each that was not caught. Both name mutants without line numbers, so
-//! that they outlive edits; where a function has several of one kind, they are numbered from its top. `tests/list.rs` checks them.
+//! that they outlive edits; where a function has several of one kind, they are numbered from its top. `tests/list.rs` checks them. With a verdict
+//! stands a [print](prints) of the function that was changed: once that reads otherwise, the verdict says nothing any more, and its mutant counts as untried.
 //!
 //! The crate is a crate of its own for the sake of speed: its judges open no socket, and the first failure ends them.
 #![forbid(unsafe_code)]
 
 pub mod judges;
 pub mod planted;
+pub mod prints;
 
+use crate::prints::{Print, Prints};
 use core::fmt;
 use core::ops::AddAssign;
 use serde_json::Value;
@@ -59,6 +62,36 @@ impl Verdict {
     }
 }
 
+/// A line of `verdicts.txt`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "a line of a list")]
+pub struct Entry {
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Of the function as it was then.
+    pub print: Option<Print>,
+}
+
+impl Entry {
+    const UNTRIED: Self = Self { verdict: Verdict::Untried, print: None };
+
+    fn read(text: &str) -> Option<Self> {
+        let (name, print) = match text.split_once(' ') {
+            Some((name, print)) => (name, Some(Print::read(print)?)),
+            None => (text, None),
+        };
+        let (verdict, _) = Verdict::ALL.into_iter().find(|(_, known)| *known == name)?;
+        Some(Self { verdict, print })
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.verdict.name())?;
+        self.print.map_or(Ok(()), |print| write!(f, " {print}"))
+    }
+}
+
 /// Why a mutant survives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(clippy::exhaustive_enums, reason = "these are all")]
@@ -76,7 +109,7 @@ impl Why {
 }
 
 /// `verdicts.txt`.
-pub type Verdicts = BTreeMap<Mutant, Verdict>;
+pub type Verdicts = BTreeMap<Mutant, Entry>;
 
 /// `survivors.txt`.
 pub type Survivors = BTreeMap<Mutant, Why>;
@@ -92,7 +125,7 @@ pub fn list(name: &str) -> PathBuf {
 /// # Errors
 /// The first line that cannot be read, or that is there already.
 pub fn verdicts(text: &str) -> Result<Verdicts, String> {
-    read(text, |word| Verdict::ALL.into_iter().find(|(_, name)| *name == word).map(|(verdict, _)| verdict))
+    read(text, Entry::read)
 }
 
 /// Reads `survivors.txt`.
@@ -124,8 +157,8 @@ fn read<T>(text: &str, value: impl Fn(&str) -> Option<T>) -> Result<BTreeMap<Mut
 /// The text of `verdicts.txt`.
 #[must_use]
 pub fn text(verdicts: &Verdicts) -> String {
-    let head = "# Made by `run.sh`: file, mutant, verdict.\n".into();
-    verdicts.iter().fold(head, |text, (mutant, verdict)| text + &format!("{mutant}\t{}\n", verdict.name()))
+    let head = "# Made by `run.sh`: file, mutant, verdict, and the print of the function that it was passed on.\n".into();
+    verdicts.iter().fold(head, |text, (mutant, entry)| text + &format!("{mutant}\t{entry}\n"))
 }
 
 /// Which mutant each name of cargo-mutants' list is: `FILE:LINE:COLUMN: CHANGE`, in the order of lines.
@@ -147,22 +180,36 @@ fn named(all: &Value) -> Result<BTreeMap<String, Mutant>, String> {
     Ok(names)
 }
 
+/// What the verdicts are worth for the sources as they are: those of functions that read otherwise now are taken back, and of files that are gone
+/// nothing stays.
+#[must_use]
+pub fn fresh(verdicts: Verdicts, source: impl Fn(&str) -> Option<String>) -> Verdicts {
+    let files: BTreeSet<_> = verdicts.keys().map(|mutant| mutant.file.clone()).collect();
+    let prints: BTreeMap<_, _> =
+        files.into_iter().filter_map(|file| Some((source(&file)?, file))).map(|(text, file)| (file, Prints::of(&text))).collect();
+    let known = |mutant: &Mutant, entry: Entry| entry.print.is_some_and(|print| prints[&mutant.file].contains(print));
+    let kept = verdicts.into_iter().filter(|(mutant, _)| prints.contains_key(&mutant.file));
+    kept.map(|(mutant, entry)| if known(&mutant, entry) { (mutant, entry) } else { (mutant, Entry::UNTRIED) }).collect()
+}
+
 /// The names in cargo-mutants' list of those that are not known to be caught, nor not to compile.
 ///
 /// # Errors
 /// What is not as cargo-mutants writes it.
 pub fn left(verdicts: &Verdicts, all: &Value) -> Result<Vec<String>, String> {
-    let done = |mutant: &Mutant| matches!(verdicts.get(mutant), Some(Verdict::Caught | Verdict::Unviable));
+    let done =
+        |mutant: &Mutant| verdicts.get(mutant).is_some_and(|entry| matches!(entry.verdict, Verdict::Caught | Verdict::Unviable));
     Ok(named(all)?.into_iter().filter(|(_, mutant)| !done(mutant)).map(|(name, _)| name).collect())
 }
 
 /// Takes over what a run found: `all` is cargo-mutants' list of the files that were mutated, `outcomes` what it says of the passes, in order.
-/// What is not a mutant of these files any more goes; what was not tried keeps its verdict, or has none.
+/// What is not a mutant of these files any more goes; what was not tried keeps its verdict, or has none. `source` is what the files were then.
 ///
 /// # Errors
 /// What is not as cargo-mutants writes it.
-pub fn merge(old: &mut Verdicts, all: &Value, outcomes: &[Value]) -> Result<(), String> {
+pub fn merge(old: &mut Verdicts, all: &Value, outcomes: &[Value], source: impl Fn(&str) -> Option<String>) -> Result<(), String> {
     let names = named(all)?;
+    let mut prints = BTreeMap::<String, Prints>::new();
     let mut new = BTreeMap::new();
     for outcome in outcomes.iter().flat_map(|outcomes| outcomes["outcomes"].as_array().into_iter().flatten()) {
         let Some(name) = outcome["scenario"]["Mutant"]["name"].as_str() else { continue };
@@ -173,13 +220,18 @@ pub fn merge(old: &mut Verdicts, all: &Value, outcomes: &[Value]) -> Result<(), 
             other => return Err(format!("{name}: {other:?} is no verdict")),
         };
         let mutant = names.get(name).ok_or_else(|| format!("{name} is not in the list"))?;
-        new.insert(mutant.clone(), verdict);
+        let prints = prints
+            .entry(mutant.file.clone())
+            .or_insert_with_key(|file| source(file).map_or_else(Prints::default, |text| Prints::of(&text)));
+        let line = name.split(':').nth(1).and_then(|line| line.parse().ok());
+        let print = line.and_then(|line| prints.at(line)).ok_or_else(|| format!("{name} stands in no function"))?;
+        new.insert(mutant.clone(), Entry { verdict, print: Some(print) });
     }
     let files: BTreeSet<_> = names.values().map(|mutant| mutant.file.clone()).collect();
     let known: BTreeSet<_> = names.into_values().collect();
     old.retain(|mutant, _| !files.contains(&mutant.file) || known.contains(mutant));
     for mutant in known {
-        old.entry(mutant).or_insert(Verdict::Untried);
+        old.entry(mutant).or_insert(Entry::UNTRIED);
     }
     old.append(&mut new);
     Ok(())
@@ -223,24 +275,32 @@ impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { caught, missed, equivalent, unviable, untried } = *self;
         let viable = caught + missed;
-        let percent = |of: usize| if of == 0 { 100.0 } else { caught as f64 * 100.0 / of as f64 };
-        write!(f, "{caught} of {viable} viable mutants caught, {:.1} %", percent(viable))?;
-        write!(
-            f,
-            " ({:.1} % without the {equivalent} equivalent ones); {unviable} do not compile",
-            percent(viable - equivalent)
-        )?;
-        if untried > 0 { write!(f, "; {untried} were not tried yet") } else { Ok(()) }
+        if viable == 0 {
+            f.write_str("none tried")?;
+        } else {
+            write!(f, "{caught} of {viable} viable mutants caught, {:.1} %", percent(caught, viable))?;
+        }
+        if equivalent > 0 {
+            write!(f, " ({:.1} % without the {equivalent} equivalent ones)", percent(caught, viable - equivalent))?;
+        }
+        if unviable > 0 {
+            write!(f, "; {unviable} do not compile")?;
+        }
+        if untried > 0 { write!(f, "; {untried} untried") } else { Ok(()) }
     }
+}
+
+fn percent(part: usize, of: usize) -> f64 {
+    if of == 0 { 100.0 } else { part as f64 * 100.0 / of as f64 }
 }
 
 /// How each file stands.
 #[must_use]
 pub fn scores(verdicts: &Verdicts, survivors: &Survivors) -> BTreeMap<String, Score> {
     let mut scores = BTreeMap::<String, Score>::new();
-    for (mutant, verdict) in verdicts {
+    for (mutant, entry) in verdicts {
         let score = scores.entry(mutant.file.clone()).or_default();
-        match verdict {
+        match entry.verdict {
             Verdict::Caught => score.caught += 1,
             Verdict::Unviable => score.unviable += 1,
             Verdict::Untried => score.untried += 1,
@@ -256,10 +316,11 @@ pub fn scores(verdicts: &Verdicts, survivors: &Survivors) -> BTreeMap<String, Sc
 /// What is wrong with the two lists together.
 #[must_use]
 pub fn problems(verdicts: &Verdicts, survivors: &Survivors) -> Vec<String> {
-    let missed = verdicts.iter().filter(|(_, verdict)| **verdict == Verdict::Missed).map(|(mutant, _)| mutant);
+    let is_missed = |mutant: &Mutant| verdicts.get(mutant).is_some_and(|entry| entry.verdict == Verdict::Missed);
+    let missed = verdicts.keys().filter(|mutant| is_missed(mutant));
     let silent =
         missed.filter(|mutant| !survivors.contains_key(mutant)).map(|mutant| format!("survives without a reason: {mutant}"));
-    let stale = survivors.keys().filter(|mutant| verdicts.get(mutant) != Some(&Verdict::Missed));
+    let stale = survivors.keys().filter(|mutant| !is_missed(mutant));
     let stale = stale.map(|mutant| format!("has a reason to survive and does not: {mutant}"));
     let low = scores(verdicts, survivors).into_iter().filter(|(_, score)| !score.is_enough());
     silent.chain(stale).chain(low.map(|(file, score)| format!("{file}: {score}"))).collect()

@@ -1,10 +1,10 @@
 //! `plimsoll-mutants`: how every file stands. `run.sh` calls the others: `judge TREE LIST FOLDER JUDGES…` plants and judges the mutants of
-//! a list, `merge LIST OUTCOMES…` takes over what was found, `left LIST` prints which of a list are not known to be caught.
+//! a list, `merge TREE LIST OUTCOMES…` takes over what was found of the sources in a tree.
 #![forbid(unsafe_code)]
 
 use plimsoll_mutants::judges::judge;
 use plimsoll_mutants::planted::Field;
-use plimsoll_mutants::{Score, left, list, merge, problems, scores, survivors, text, verdicts};
+use plimsoll_mutants::{Score, fresh, left, list, merge, problems, scores, survivors, text, verdicts};
 use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,33 +26,34 @@ fn run(args: &[String]) -> Result<bool, String> {
     let path = list("verdicts.txt");
     let mut verdicts = verdicts(&fs::read_to_string(&path).unwrap_or_default())?;
     let survivors = survivors(&fs::read_to_string(list("survivors.txt")).map_err(|error| error.to_string())?)?;
+    let source = |file: &str| fs::read_to_string(list("../..").join(file)).ok();
     match args {
         [] => {}
-        [command, all, outcomes @ ..] if command == "merge" => {
+        [command, tree, all, outcomes @ ..] if command == "merge" => {
             let outcomes = outcomes.iter().map(json).collect::<Result<Vec<_>, _>>()?;
-            merge(&mut verdicts, &json(all)?, &outcomes)?;
+            merge(&mut verdicts, &json(all)?, &outcomes, |file| fs::read_to_string(Path::new(tree).join(file)).ok())?;
             fs::write(&path, text(&verdicts)).map_err(|error| error.to_string())?;
         }
         [command, tree, all, out, judges @ ..] if command == "judge" => {
             let all = json(all)?;
-            let wanted = if env::var_os("LEFT").is_some() { Some(left(&verdicts, &all)?.into_iter().collect()) } else { None };
+            let wanted = if env::var_os("LEFT").is_some() {
+                Some(left(&fresh(verdicts, source), &all)?.into_iter().collect())
+            } else {
+                None
+            };
             let mut field = Field::new(Path::new(tree), &all, wanted.as_ref())?;
             judge(Path::new(tree), &mut field, judges, Path::new(out))?;
             return Ok(true);
         }
-        [command, all] if command == "left" => {
-            left(&verdicts, &json(all)?)?.iter().for_each(|name| println!("{name}"));
-            return Ok(true);
-        }
-        _ => return Err("usage: plimsoll-mutants [judge TREE LIST FOLDER JUDGES… | merge LIST OUTCOMES… | left LIST]".into()),
+        _ => return Err("usage: plimsoll-mutants [judge TREE LIST FOLDER JUDGES… | merge TREE LIST OUTCOMES…]".into()),
     }
+    let problems = problems(&verdicts, &survivors);
     let mut sum = Score::default();
-    for (file, score) in scores(&verdicts, &survivors) {
+    for (file, score) in scores(&fresh(verdicts, source), &survivors) {
         println!("{file}: {score}");
         sum += score;
     }
     println!("all: {sum}");
-    let problems = problems(&verdicts, &survivors);
     for problem in &problems {
         println!("{problem}");
     }

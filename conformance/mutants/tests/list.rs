@@ -1,6 +1,7 @@
 //! The lists of mutants: every survivor has its reason, and enough are caught of every file that is listed.
 
-use plimsoll_mutants::{Why, left, list, merge, problems, scores, survivors, text, verdicts};
+use plimsoll_mutants::prints::Prints;
+use plimsoll_mutants::{Verdict, Why, fresh, left, list, merge, problems, scores, survivors, text, verdicts};
 use serde_json::json;
 use std::fs;
 
@@ -10,7 +11,7 @@ fn every_survivor_has_a_reason_and_enough_are_caught() {
     let verdicts = verdicts(&read("verdicts.txt")).unwrap();
     let survivors = survivors(&read("survivors.txt")).unwrap();
     assert!(verdicts.len() > 100, "{} verdicts", verdicts.len());
-    assert_eq!(text(&verdicts), read("verdicts.txt"), "sorted, and as `run.sh` writes it");
+    assert!(text(&verdicts) == read("verdicts.txt"), "sorted, and as `run.sh` writes it");
     let problems = problems(&verdicts, &survivors);
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
@@ -32,11 +33,18 @@ fn what_is_wrong_with_the_lists_is_found() {
     assert!(problems(&low, &same).is_empty(), "what cannot be caught does not count");
     let score = scores(&low, &same)["b.rs"];
     assert_eq!((score.caught, score.missed, score.equivalent, score.unviable, score.untried), (1, 1, 1, 1, 0));
+    assert_eq!(
+        score.to_string(),
+        "1 of 2 viable mutants caught, 50.0 % (100.0 % without the 1 equivalent ones); 1 do not compile"
+    );
+    let none = verdicts("c.rs\tone\tuntried\nc.rs\ttwo\tuntried\n").unwrap();
+    assert_eq!(scores(&none, &same)["c.rs"].to_string(), "none tried; 2 untried");
 }
 
 #[test]
 fn lines_that_say_nothing_are_refused() {
-    for line in ["a.rs\tone", "a.rs\tone\tfine", "a.rs\tone\tcaught\nb.rs\ttwo\tcaught\na.rs\tone\tmissed"] {
+    for line in ["a.rs\tone", "a.rs\tone\tfine", "a.rs\tone\tcaught x", "a.rs\tone\tcaught\nb.rs\ttwo\tcaught\na.rs\tone\tmissed"]
+    {
         verdicts(line).unwrap_err();
     }
     for line in ["a.rs\tone\t", "a.rs\tone\tbecause", "a.rs\tone\tcost: ", "a.rs\tone\tequivalent:"] {
@@ -59,12 +67,24 @@ fn a_run_replaces_what_it_tried_and_drops_what_is_no_mutant_any_more() {
         outcome(4, "new", "Unviable"),
     ] });
     let second = json!({ "outcomes": [outcome(2, "swap in f", "Timeout")] });
-    merge(&mut known, &all, &[first, second]).unwrap();
-    let now = verdicts(
-        "a.rs\tswap in f\tmissed\na.rs\tswap in f (2)\tcaught\na.rs\tkept\tcaught\na.rs\tnew\tunviable\na.rs\tlater\tuntried\nb.rs\tother\tmissed\n",
+    let source = |file: &str| (file != "b.rs").then(|| "fn f() {\n    1 + 1\n    + 1\n    + 1\n}\n".to_owned());
+    merge(&mut known, &all, &[first, second], source).unwrap();
+    let print = Prints::of(&source("a.rs").unwrap()).at(2).unwrap();
+    let now = format!(
+        "a.rs\tswap in f\tmissed {print}\na.rs\tswap in f (2)\tcaught {print}\na.rs\tkept\tcaught\na.rs\tnew\tunviable {print}\na.rs\tlater\tuntried\nb.rs\tother\tmissed\n",
     );
-    assert_eq!(known, now.unwrap());
+    assert_eq!(known, verdicts(&now).unwrap());
+    assert_eq!(verdicts(&text(&known)).unwrap(), known);
     assert_eq!(scores(&known, &survivors("").unwrap())["a.rs"].untried, 1);
     assert_eq!(left(&known, &all).unwrap(), ["a.rs:1:7: swap in f", "a.rs:5:7: later"], "what was missed is tried again");
-    merge(&mut known, &json!([]), &[json!({ "outcomes": [outcome(9, "unknown", "Timeout")] })]).unwrap_err();
+
+    let counts =
+        |verdict: Verdict, lists: &plimsoll_mutants::Verdicts| lists.values().filter(|entry| entry.verdict == verdict).count();
+    let today = fresh(known.clone(), source);
+    assert_eq!((today.len(), counts(Verdict::Untried, &today)), (5, 2), "what has no print counts no more, nor what has no file");
+    let edited = |file: &str| source(file).map(|text| text.replace("1 + 1", "2 + 1"));
+    let today = fresh(known.clone(), edited);
+    assert_eq!(counts(Verdict::Untried, &today), 5, "the function reads otherwise");
+    assert_eq!(left(&today, &all).unwrap().len(), 5);
+    merge(&mut known, &json!([]), &[json!({ "outcomes": [outcome(9, "unknown", "Timeout")] })], source).unwrap_err();
 }

@@ -2,6 +2,8 @@
 
 #[path = "../../tests/bad_input_machine.rs"]
 mod bad_input_machine;
+#[path = "../../../core/tests/tls/certs.rs"]
+mod certs;
 #[path = "../../tests/sim/common.rs"]
 mod common;
 #[path = "../../tests/engine_found.rs"]
@@ -26,12 +28,18 @@ mod sim_processes;
 mod sim_reentrancy;
 #[path = "../../tests/sim/scheduling.rs"]
 mod sim_scheduling;
+#[path = "../../tests/sim/sendfile.rs"]
+mod sim_sendfile;
 #[path = "../../tests/sim/servers.rs"]
 mod sim_servers;
 #[path = "../../tests/sim/streams.rs"]
 mod sim_streams;
+#[path = "../../tests/sim/tls.rs"]
+mod sim_tls;
 #[path = "../../tests/sim/torture.rs"]
 mod sim_torture;
+#[path = "../../tests/sim/unix.rs"]
+mod sim_unix;
 
 #[path = "../../../core/tests/bad_input.rs"]
 mod core_bad_input;
@@ -39,10 +47,14 @@ mod core_bad_input;
 mod core_buffered;
 #[path = "../../../core/tests/cost.rs"]
 mod core_cost;
+#[path = "../../../core/tests/datagram_cost.rs"]
+mod core_datagram_cost;
 #[path = "../../../core/tests/datagrams.rs"]
 mod core_datagrams;
 #[path = "../../../core/tests/own_driver.rs"]
 mod core_own_driver;
+#[path = "../../../core/tests/processes.rs"]
+mod core_processes;
 #[path = "../../../core/tests/sendfile.rs"]
 mod core_sendfile;
 #[path = "../../../core/tests/slots.rs"]
