@@ -2,13 +2,19 @@
 
 use bytes::BytesMut;
 use core::net::SocketAddr;
+use core::num::NonZeroUsize;
+use core::time::Duration;
 use plimsoll_core::testing::TraceChecker;
-use plimsoll_core::{Connect, Context, Data, Ends, Engine, Instant, Key, Listen, Op, Protocol, ServerId, WriteStatus};
+use plimsoll_core::{
+    Buffered, BufferedProtocol, Call, CloseReason, Connect, Context, Data, Ends, Engine, Error, ErrorKind, Instant, Key, Listen,
+    Op, Protocol, Report, Resource, Role, ServerId, WriteStatus,
+};
 
 #[derive(Default)]
 struct State {
     factories: usize,
     heard: Vec<u8>,
+    discarded: Vec<u64>,
 }
 
 struct Listener;
@@ -17,6 +23,21 @@ impl Protocol<State> for Listener {
     fn data_received(&mut self, cx: &mut Context<'_, State>, data: Data<'_>) {
         cx.state.heard.extend_from_slice(&data);
         cx.write(data);
+    }
+    fn connection_lost(self: Box<Self>, cx: &mut Context<'_, State>, reason: CloseReason) {
+        cx.state.discarded.push(reason.discarded());
+    }
+}
+
+/// Lends a few bytes of its own.
+struct Lender([u8; 4]);
+
+impl BufferedProtocol<State> for Lender {
+    fn get_buffer(&mut self, _: Option<NonZeroUsize>) -> &mut [u8] {
+        &mut self.0
+    }
+    fn buffer_updated(&mut self, cx: &mut Context<'_, State>, n: usize) {
+        cx.state.heard.extend_from_slice(&self.0[..n]);
     }
 }
 
@@ -97,7 +118,7 @@ fn a_stale_fact_changes_nothing() {
     run_ready(&mut engine);
     while engine.poll_op().is_some() {}
 
-    let error = plimsoll_core::Error::new(plimsoll_core::Call::Receive, plimsoll_core::ErrorKind::ConnectionReset);
+    let error = Error::new(Call::Receive, ErrorKind::ConnectionReset);
     let stale = id.key();
     receive(&mut engine, stale, b"x");
     engine.read_eof(stale);
@@ -146,4 +167,90 @@ fn no_connection_of_a_closed_server_is_made() {
     let ops: Vec<Op> = core::iter::from_fn(|| engine.poll_op()).collect();
     assert!(ops.iter().any(|op| matches!(op, Op::Close(key) if *key == accepted)));
     assert!(ops.iter().any(|op| matches!(op, Op::Close(key) if *key == listener)));
+}
+
+#[test]
+fn a_stop_is_taken_once_and_reports_are_there_until_they_are_fetched() {
+    let (mut engine, _) = engine();
+    assert!(!engine.take_stop() && !engine.has_report() && engine.poll_report().is_none());
+    engine.hub().stop();
+    assert!(engine.take_stop() && !engine.take_stop());
+    engine.hub().report("odd");
+    assert!(engine.has_report());
+    assert!(matches!(engine.poll_report(), Some(Report::Application(error)) if error.to_string() == "odd"));
+    assert!(!engine.has_report());
+}
+
+#[test]
+fn an_opening_that_was_given_up_is_not_to_be_begun() {
+    //= LIFE-12, RUST-9
+    let (mut engine, _) = engine();
+    let id = engine.hub().connect(Connect::to(addr(7)), Listener);
+    let Some(Op::Connect(place, _)) = engine.poll_op() else { panic!("nothing to connect") };
+    assert!(engine.wants_connect(place));
+    engine.hub().abort(id);
+    assert!(!engine.wants_connect(place) && !engine.connected(place, Ok(ends(7))));
+}
+
+#[test]
+fn an_accepted_connection_that_cannot_be_kept_comes_to_nothing_and_its_server_rests() {
+    //= LOOP-22, LOOP-23, LIFE-2
+    let (mut engine, checker) = engine();
+    let (_, listener) = serving(&mut engine);
+    let key = engine.accepted(listener, ends(40)).unwrap();
+    assert!(engine.accept_batch(listener) > 0);
+    engine.accepted_in_vain(listener, key, Error::new(Call::Register, ErrorKind::OutOfMemory));
+    assert!(engine.transport(key).is_none());
+    assert_eq!(engine.accept_batch(listener), 0);
+    assert!(matches!(engine.poll_report(), Some(Report::AcceptFailed { .. })));
+    assert!(matches!(engine.poll_op(), Some(Op::Close(closed)) if closed == key));
+    run_ready(&mut engine);
+    assert_eq!((engine.state().factories, checker.made()), (0, 0));
+    let later = Instant::ZERO.saturating_add(Duration::from_secs(1));
+    assert_eq!(engine.poll_timeout(), Some(later));
+    engine.set_now(later);
+    while engine.run_one_timer() {}
+    assert!(engine.accept_batch(listener) > 0);
+}
+
+#[test]
+fn a_read_that_claims_more_than_was_lent_is_not_told_and_costs_the_connection() {
+    //= BUF-1
+    let (mut engine, checker) = engine();
+    let id = engine.hub().connect(Connect::to(addr(7)), Buffered(Lender([0; 4])));
+    engine.connected(id.key(), Ok(ends(7)));
+    run_ready(&mut engine);
+    assert_eq!(engine.wants_read(id.key()), Some(true));
+    assert_eq!(engine.read_into(id.key(), |memory| Ok(Some(memory.len()))), Ok(Some(4)));
+    assert_eq!(engine.read_into(id.key(), |memory| Ok(Some(memory.len() + 1))), Ok(None));
+    assert!(matches!(engine.poll_report(), Some(Report::CallbackFailed { .. })) && engine.poll_report().is_none());
+    run_ready(&mut engine);
+    let trace = checker.trace(id);
+    assert!(trace.starts_with("cm gb bu(") && trace.contains(" gb lost("), "{trace}");
+    assert_eq!(engine.state().heard.len(), 4);
+}
+
+#[test]
+fn a_hang_up_ends_a_write_pipe_and_concerns_nothing_else() {
+    //= PIPE-7, PIPE-8, WRITE-10
+    let (mut engine, checker) = engine();
+    let stream = engine.hub().connect(Connect::to(addr(7)), Listener);
+    engine.connected(stream.key(), Ok(ends(7)));
+    let [empty, full] = [(); 2].map(|()| engine.hub().adopt(Resource::new(()), Role::WritePipe, Listener));
+    for pipe in [empty, full] {
+        engine.hung_up(pipe.key());
+        engine.adopted(pipe, Ok(Ends::default()));
+    }
+    run_ready(&mut engine);
+    engine.hub().write(full, "xyz");
+    for id in [stream, empty, full] {
+        engine.hung_up(id.key());
+        engine.hung_up(id.key());
+    }
+    run_ready(&mut engine);
+    receive(&mut engine, stream.key(), b"on");
+    assert_eq!(checker.trace(stream), "cm data(on)");
+    assert_eq!(checker.trace(empty), "cm lost(None)");
+    assert_eq!(checker.trace(full), "cm lost(broken pipe)");
+    assert_eq!(engine.state().discarded, [0, 3]);
 }
