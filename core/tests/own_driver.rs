@@ -6,8 +6,8 @@ use core::num::NonZeroUsize;
 use core::time::Duration;
 use plimsoll_core::testing::TraceChecker;
 use plimsoll_core::{
-    Buffered, BufferedProtocol, Call, CloseReason, Connect, Context, Data, Ends, Engine, Error, ErrorKind, Instant, Key, Listen,
-    Op, Protocol, Report, Resource, Role, ServerId, WriteStatus,
+    Addr, Buffered, BufferedProtocol, Call, CloseReason, Connect, Context, Data, Datagram, DatagramId, DatagramProtocol, Ends,
+    Engine, Error, ErrorKind, Instant, Key, Listen, Op, Protocol, Report, Resource, Role, ServerId, WriteLimits, WriteStatus,
 };
 
 #[derive(Default)]
@@ -25,6 +25,21 @@ impl Protocol<State> for Listener {
         cx.write(data);
     }
     fn connection_lost(self: Box<Self>, cx: &mut Context<'_, State>, reason: CloseReason) {
+        cx.state.discarded.push(reason.discarded());
+    }
+}
+
+impl DatagramProtocol<State> for Listener {
+    fn datagram_received(&mut self, cx: &mut Context<'_, State, DatagramId>, data: Data<'_>, _: &Addr) {
+        cx.state.heard.extend_from_slice(&data);
+    }
+    fn pause_writing(&mut self, cx: &mut Context<'_, State, DatagramId>) {
+        cx.state.heard.push(b'<');
+    }
+    fn resume_writing(&mut self, cx: &mut Context<'_, State, DatagramId>) {
+        cx.state.heard.push(b'>');
+    }
+    fn connection_lost(self: Box<Self>, cx: &mut Context<'_, State, DatagramId>, reason: CloseReason) {
         cx.state.discarded.push(reason.discarded());
     }
 }
@@ -253,4 +268,51 @@ fn a_hang_up_ends_a_write_pipe_and_concerns_nothing_else() {
     assert_eq!(checker.trace(empty), "cm lost(None)");
     assert_eq!(checker.trace(full), "cm lost(broken pipe)");
     assert_eq!(engine.state().discarded, [0, 3]);
+}
+
+#[test]
+fn a_file_is_given_back_once_and_to_nobody_else() {
+    //= LOOP-28
+    let (mut engine, _) = engine();
+    let id = engine.hub().connect(Connect::to(addr(7)), Listener);
+    engine.connected(id.key(), Ok(ends(7)));
+    run_ready(&mut engine);
+    engine.hub().send_resource(id, Resource::new(1_u8), 5..=9).unwrap();
+    let (file, offset, left) = engine.take_file(id.key()).unwrap();
+    assert_eq!((offset, left), (5, 5));
+    assert!(engine.take_file(id.key()).is_none() && engine.file(id.key()).is_none());
+    engine.return_file(id.key(), file).unwrap();
+    assert!(engine.return_file(id.key(), Resource::new(2_u8)).is_err());
+    engine.file_sent(id.key(), 2);
+    let (file, offset, left) = engine.take_file(id.key()).unwrap();
+    assert_eq!((file.downcast::<u8>().ok(), offset, left), (Some(1), 7, 3));
+}
+
+#[test]
+fn datagrams_that_were_sent_resume_a_writer_and_those_of_a_useless_descriptor_are_discarded() {
+    //= DGRAM-7, DGRAM-11, FLOW-7, RUST-4
+    // Nobody observes it: then less is done for each of them.
+    let mut engine = Engine::new(State::default());
+    let id = engine.hub().open_datagram(Datagram::on(addr(1)), Listener);
+    assert!(engine.datagram_opened(id, None, Ok(ends(1))));
+    run_ready(&mut engine);
+    engine.hub().set_write_buffer_limits(id, WriteLimits::new(0, 1).unwrap());
+    for _ in 0..2 {
+        assert_eq!(engine.hub().send_to(id, b"four", addr(9)), WriteStatus::Paused);
+    }
+    while let Some(key) = engine.next_due() {
+        engine.deliver_edge(key);
+    }
+    engine.datagrams_sent(id.key(), 1);
+    assert_eq!((engine.next_due(), engine.state().heard.as_slice()), (None, &b"<"[..]));
+    engine.datagrams_sent(id.key(), 1);
+    while let Some(key) = engine.next_due() {
+        engine.deliver_edge(key);
+    }
+    assert_eq!(engine.state().heard, b"<>");
+    engine.hub().send_to(id, b"three", addr(9));
+    engine.datagram_endpoint_failed(id.key(), Error::new(Call::Register, ErrorKind::OutOfMemory));
+    run_ready(&mut engine);
+    run_ready(&mut engine);
+    assert_eq!((engine.state().discarded.len(), engine.datagrams(id.key()).is_none()), (1, true));
 }

@@ -4,8 +4,8 @@ use bytes::BytesMut;
 use core::time::Duration;
 use plimsoll_core::testing::TraceChecker;
 use plimsoll_core::{
-    CloseReason, Command, Context, Data, Engine, ExitStatus, Instant, Key, LoopTag, Op, PipeFd, ProcessId, SubprocessProtocol,
-    TimerId,
+    Call, CloseReason, Command, Context, Data, Engine, Error, ErrorKind, ExitStatus, Instant, Key, LoopTag, Op, PipeFd,
+    ProcessId, Report, SubprocessProtocol, TimerId,
 };
 
 type Log = Vec<String>;
@@ -36,7 +36,7 @@ impl SubprocessProtocol<Log> for Named {
         self.note(cx, "data");
         (self.on_data)(cx);
     }
-    fn pipe_connection_lost(&mut self, cx: &mut Cx<'_>, fd: PipeFd, _: Option<plimsoll_core::Error>) {
+    fn pipe_connection_lost(&mut self, cx: &mut Cx<'_>, fd: PipeFd, _: Option<Error>) {
         self.note(cx, &format!("{fd:?} lost"));
     }
     fn process_exited(&mut self, cx: &mut Cx<'_>, _: ExitStatus) {
@@ -160,4 +160,36 @@ fn a_child_that_is_gone_or_of_another_loop_takes_no_protocol() {
     assert_eq!(engine.state().last().unwrap(), "old lost");
     assert!(engine.hub().set_process_protocol(id, named("new")).is_none());
     assert!(engine.hub().protocol::<Named>(id).is_none());
+}
+
+#[test]
+fn a_child_is_started_once_and_for_nobody_who_has_given_it_up() {
+    //= PROC-1, LIFE-12, RUST-10
+    let mut engine = Engine::new(Log::new());
+    let id = engine.hub().spawn(Command::new("anything"), named("a"));
+    let mut other = Engine::with(Log::new(), LoopTag(1), plimsoll_core::BufPool::new());
+    let foreign = other.hub().spawn(Command::new("anything"), named("foreign"));
+    assert!(engine.is_to_spawn(id) && !engine.is_to_spawn(foreign));
+    engine.spawned(id, Ok(1234));
+    assert!(!engine.is_to_spawn(id));
+    let given_up = engine.hub().spawn(Command::new("anything"), named("b"));
+    assert!(engine.is_to_spawn(given_up));
+    engine.hub().abort(given_up);
+    run(&mut engine);
+    assert!(!engine.is_to_spawn(given_up));
+}
+
+#[test]
+fn an_exit_that_cannot_be_found_out_and_a_signal_that_cannot_be_sent_are_reported() {
+    //= PROC-9, PROC-11, PROC-16
+    let (mut engine, _checker, id) = child(named("a"));
+    engine.signal_failed(id, Error::new(Call::Signal, ErrorKind::PermissionDenied));
+    assert!(matches!(engine.poll_report(), Some(Report::SignalFailed { id: told, .. }) if told == id.into()));
+    assert!(engine.awaits_exit(id.key()));
+    engine.exit_unknown(id.key(), Error::new(Call::Wait, ErrorKind::Closed));
+    assert!(matches!(engine.poll_report(), Some(Report::ExitUnknown { id: told, .. }) if told == id.into()));
+    assert!(!engine.awaits_exit(id.key()));
+    assert_eq!(engine.hub().returncode(id), Some(255));
+    run(&mut engine);
+    assert_eq!(*engine.state(), ["a made", "a exited"]);
 }

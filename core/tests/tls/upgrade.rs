@@ -251,6 +251,26 @@ fn closing_gives_a_handshake_up_at_once_also_with_bytes_that_wait_for_it() {
 }
 
 #[test]
+fn closing_before_the_upgrade_is_told_leaves_nothing_to_be_told() {
+    //= TLS-21, CLOSE-8
+    let (mut t, id) = plain(QUIET);
+    t.hub().start_tls(id, &tls_client(VERSIONS[1]), b"").unwrap();
+    t.run();
+    let mut peer = Peer::server(VERSIONS[1]);
+    peer.input(&t.sent(id));
+    // A timer that is due is called behind what is read, and before the turn in which that would be told.
+    t.hub().call_later(Duration::ZERO, move |hub, _| hub.close(id)).unwrap();
+    t.feed(id, &peer.output());
+    t.run();
+    talk(&mut t, id, &mut peer);
+    // It waits for the peer's farewell.
+    assert_eq!((t.trace(id).as_str(), t.hub().is_closing(id)), ("cm", true));
+    t.hub().abort(id);
+    t.run();
+    assert_eq!(t.trace(id), "cm lost(None)");
+}
+
+#[test]
 fn closing_behind_an_error_that_cost_bytes_is_no_graceful_end() {
     //= TLS-9, CLOSE-5
     let closes = App { upgraded: |cx, _| cx.close(), ..QUIET };
