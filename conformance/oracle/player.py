@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import socket
+import stat
 import struct
 import tempfile
 import termios
@@ -18,9 +19,10 @@ import warnings
 import children
 import datagrams
 import pipes
+import races
 from lanes import Record, event_pattern
 
-CAN = {"reset", "half-close", "threads", "clock", "fd-limit"} | ({"clients"} if hasattr(asyncio.Server, "close_clients") else set())
+CAN = {"reset", "half-close", "threads", "clock", "fd-limit"} | ({"clients", "cleanup"} if hasattr(asyncio.Server, "close_clients") else set()) | races.can()
 # How long a step may take.
 DEADLINE = 10 * float(os.environ.get("PLIMSOLL_TIME_SCALE", "1") or 1)
 # A departure in which the loop gets stuck is not waited for so long.
@@ -203,6 +205,8 @@ class Player:
         self.protocols = scenario.get("protocol", {})
         self.link = scenario["link"]
         self.by = self.link.get("by", "accept")
+        self.race = races.Race(self.link) if "to" in self.link else None
+        self.needs = scenario.get("needs", [])
         app = scenario.get("app", {})
         names = [""] + list(children.NAMES if self.children else self.link.get("also", []))
         self.lives = [Live(n, name, app.get(name, {}) if name else app) for n, name in enumerate(names)]
@@ -227,7 +231,7 @@ class Player:
     # ---- the whole ----
 
     def run(self, new_loop):
-        can = CAN - {"clients", "clock"} if new_loop.__module__.startswith("uvloop") else CAN
+        can = CAN - {"clients", "cleanup", "clock", "resolver", "all-errors"} if new_loop.__module__.startswith("uvloop") else CAN
         missing = [need for need in self.scenario.get("needs", []) if need not in can]
         if missing:
             return {"status": "skipped", "why": f"it has no `{missing[0]}`"}
@@ -324,7 +328,7 @@ class Player:
         for thread in self.threads:
             thread.join()
         self.free()
-        for thing in [self.listener, *self.kept]:
+        for thing in [self.listener, *self.kept, *(self.race.kept if self.race else [])]:
             if thing:
                 thing.close()
         if self.folder:
@@ -389,6 +393,9 @@ class Player:
         listens = not self.is_pipe and not self.children and not self.datagrams
         if self.datagrams:
             self.datagrams.prepare()
+        elif self.race:
+            self.race.prepare(self.loop)
+            self.listener = self.race.listener
         elif self.by == "connect":
             there = self.link.get("listener")
             if there == "silent":
@@ -402,6 +409,11 @@ class Player:
                     sock.listen(16)
                     sock.setblocking(False)
                     self.listener = sock
+        if self.link.get("at") == "abstract":
+            self.address = "\0" + self.place()
+        elif "lies" in self.link:
+            self.address = self.place()
+            self.put(self.link["lies"])
         if self.by in ("accept", "server") and self.link.get("open") != "steps" and listens:
             await self.listen()
         if self.by == "server" or self.link.get("open") == "steps":
@@ -416,10 +428,28 @@ class Player:
             self.server.close()
             await asyncio.sleep(0)
 
+    def put(self, what):
+        """Puts something where the server listens, or is to listen."""
+        if os.path.lexists(self.address):
+            os.unlink(self.address)
+        if what == "socket":
+            with socket.socket(self.family, socket.SOCK_STREAM) as sock:
+                sock.bind(self.address)
+        else:
+            with open(self.address, "wb"):
+                pass
+
+    def lies(self):
+        if not os.path.lexists(self.address):
+            return "none"
+        return "socket" if stat.S_ISSOCK(os.lstat(self.address).st_mode) else "file"
+
     async def listen(self):
         link = self.link
         told = link.get("open") == "steps" or self.address is not None
         more = {key: link[key] for key in ("backlog", "reuse_port") if key in link}
+        if "cleanup" in link:
+            more["cleanup_socket"] = link["cleanup"]
         try:
             if "sndbuf" in link or "rcvbuf" in link:
                 servers = [{"sock": self.bound()}]
@@ -550,6 +580,8 @@ class Player:
             await self.client(factory, sock=sock)
         elif self.family == socket.AF_UNIX:
             await self.client(factory, self.address)
+        elif self.race:
+            await self.loop.create_connection(factory, **self.race.options(self.needs))
         else:
             local = {"local_addr": (self.link["local"], 0)} if "local" in self.link else {}
             await self.loop.create_connection(factory, *self.address, **local)
@@ -562,7 +594,10 @@ class Player:
                 raise
             except Exception as error:  # noqa: BLE001 - the class of it is what counts
                 live.lost = True
-                self.record.push(live.app, ["done", error_class(error)])
+                each, last = races.attempts(error)
+                for attempt in each:
+                    self.record.push(live.app, ["attempt", error_class(attempt)])
+                self.record.push(live.app, ["done", error_class(last)])
             else:
                 if self.by != "accept" or self.children:
                     self.record.push(live.app, ["done", "ok"])
@@ -573,7 +608,7 @@ class Player:
     async def connect(self, live):
         self.begin(live)
         await asyncio.sleep(0)
-        if not self.link.get("listener"):
+        if not self.link.get("listener") and not (self.race and (self.link.get("open") == "steps" or self.listener is None)):
             await self.meets(live)
         if self.link.get("open") != "steps":
             await self.until(live.opening.done)
@@ -651,6 +686,9 @@ class Player:
             return None
         if verb == "cancel":
             live.opening.cancel()
+            return None
+        if verb == "probe" and args[0] == "made":
+            self.record.push(live.app, ["probe", "made", live.made])
             return None
         transport = live.transport
         if transport is None:
@@ -743,6 +781,9 @@ class Player:
 
     def of_server(self, verb, args):
         server = self.server
+        if verb == "probe" and args[0] == "file":
+            self.record.push("server", ["probe", "file", self.lies()])
+            return None
         if server is None:
             raise Stuck
         if verb == "start":
@@ -823,7 +864,7 @@ class Player:
             for command in args[0]:
                 self.perform(command, own)
             await asyncio.sleep(0)
-            if any(command[0] == "open" for command in args[0]) and not self.link.get("listener"):
+            if any(command[0] == "open" for command in args[0]) and not self.link.get("listener") and not self.race:
                 await self.meets(own)
         elif verb == "start":
             answers = args[0]["answers"] if args else "Done"
@@ -840,6 +881,8 @@ class Player:
             self.limit_descriptors()
         elif verb == "free-fds":
             self.free()
+        elif verb == "replace":
+            self.put("file")
         elif verb == "advance":
             self.offset += args[0] / 1000
             await self.settle()
@@ -905,6 +948,9 @@ class Player:
         return len(data)
 
     async def peer(self, live, verb, args):
+        if self.race and live.peer is None:
+            # The peer's address may be the last to be tried: it is looked for when it is needed.
+            await self.meets(live)
         if verb == "go":
             self.children.go()
         elif verb == "connect":

@@ -129,8 +129,8 @@ fn what_a_requirement_says_and_what_shows_it_can_be_asked() {
         assert!(good && errors.is_empty(), "{errors}");
         parts.iter().for_each(|part| assert!(text.contains(part), "{part} in {text}"));
     }
-    let (good, _, errors) = run(&folder.0, &["--explain", "EOF-999"]);
-    assert!(!good && errors.starts_with("`EOF-999` is neither a scenario nor an id of "), "{errors}");
+    let (good, _, errors) = run(&folder.0, &["--explain", "eof/nothing"]);
+    assert!(!good && errors.starts_with("`eof/nothing` is neither a scenario nor an id of "), "{errors}");
     assert!(!folder.0.join("started").exists());
     // Where hosts are needed and none was named, it is looked for.
     let (_, _, errors) = ran(program().args(["run", "--scenarios"]).arg(&folder.0).env("PLIMSOLL_PYTHON", &python));

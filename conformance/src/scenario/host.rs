@@ -5,11 +5,12 @@ use super::child::Std;
 use super::host_real::Real;
 use super::host_sim::Simulated;
 use super::model::{Given, Link, Scenario, Through};
+use super::race::{Lies, Race};
 use super::stage::Stage;
 use crate::sim::{Failure, Syscall};
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Addr, Command, Datagram, Hub, Remote, Report, Resource, StreamId};
+use plimsoll_core::{Addr, Command, Connect, Datagram, Hub, Remote, Report, Resource, StreamId};
 use std::rc::Rc;
 use std::{fs, io};
 
@@ -31,8 +32,10 @@ pub fn is_simulated(name: &str) -> bool {
 pub fn can(name: &str, need: &str) -> bool {
     match need {
         "reset" | "half-close" | "clients" => true,
-        "clock" | "fixed-kernel" | "faults" => is_simulated(name),
-        "threads" | "close-loop" | "fd-limit" | "early-id" => NAMES.contains(&name),
+        "clock" | "fixed-kernel" | "faults" | "latency" => is_simulated(name),
+        "threads" | "close-loop" | "fd-limit" | "early-id" | "resolver" | "ipv6" | "all-errors" | "cleanup" => {
+            NAMES.contains(&name)
+        }
         _ => false,
     }
 }
@@ -47,6 +50,12 @@ pub fn plays(name: &str, scenario: &Scenario) -> Result<(), String> {
     }
     if scenario.link.stdio.contains(&Std::File) && is_simulated(name) {
         return Err("it has no files".into());
+    }
+    if scenario.link.race.of_v6() > 1 && !is_simulated(name) {
+        return Err("it has one address of IPv6".into());
+    }
+    if scenario.link.race.of_v6() > 0 && !is_simulated(name) && std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return Err("it has no IPv6".into());
     }
     match scenario.needs.iter().find(|need| !can(name, need)) {
         Some(need) => Err(format!("it has no `{need}`")),
@@ -100,6 +109,14 @@ pub(crate) trait Host {
     fn place(&mut self) -> Addr {
         Addr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
     }
+    /// The addresses of a host, each with who is there; what to connect to.
+    fn race(&mut self, race: &Race) -> io::Result<Connect>;
+    /// A free abstract name.
+    fn abstract_name(&mut self) -> Addr;
+    /// Puts something at a path, in place of what is there.
+    fn put(&mut self, at: &Addr, what: Lies) -> io::Result<()>;
+    /// What is at a path: `socket`, `file`, or `none`.
+    fn lies(&mut self, at: &Addr) -> &'static str;
     /// Listens where the application will connect to.
     fn listen_peer(&mut self, link: &Link) -> io::Result<Addr>;
     /// An address where nobody listens.

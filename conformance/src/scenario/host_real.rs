@@ -5,20 +5,23 @@ use super::host::{Files, Host, Mailbox, PeerEnd, open_descriptors};
 use super::mail_real::{self, RealMailbox};
 use super::model::{Given, Kind, Link, Scenario};
 use super::peer_real::{Places, RealPeer, name, socket};
+use super::race::{Lies, Race};
+use super::race_real::{self, There};
 use super::stage::Stage;
 use core::cell::{Cell, RefCell};
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use plimsoll_core::testing::TraceChecker;
-use plimsoll_core::{Addr, Command, Datagram, Hub, Remote, Report, Resource, Stdio, StreamId};
-use plimsoll_sys::{EventLoop, HubExt, PipeKind, Selector};
+use plimsoll_core::{Addr, Command, Connect, Datagram, Hub, Name, Remote, Report, Resource, Stdio, StreamId, UnixAddr};
+use plimsoll_sys::{Answer, EventLoop, HubExt, PipeKind, Selector};
 use rustix::process::{Resource as ResourceLimit, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::rc::Rc;
 
 /// How many sockets peers have for the time in which none can be made.
@@ -119,6 +122,37 @@ impl<P: Selector> Host for Real<P> {
         socket.set_nonblocking(true)?;
         self.listener = Some(socket);
         Ok(at)
+    }
+
+    fn race(&mut self, race: &Race) -> io::Result<Connect> {
+        let There { port, peer, kept } = race_real::sockets(race)?;
+        self.listener = peer;
+        self.kept.extend(kept);
+        let addrs: Vec<SocketAddr> = race.to.iter().map(|one| SocketAddr::new(one.ip, port)).collect();
+        self.event_loop.set_resolver(move |_: &Name, answer: Answer| answer.send(Ok(addrs.clone())));
+        Ok(race.connect(port))
+    }
+
+    fn abstract_name(&mut self) -> Addr {
+        let path = self.places.next_path();
+        UnixAddr::abstract_name(path.into_os_string().into_encoded_bytes()).into()
+    }
+
+    fn put(&mut self, at: &Addr, what: Lies) -> io::Result<()> {
+        let path = at.as_unix().and_then(UnixAddr::as_path).ok_or(io::ErrorKind::InvalidInput)?;
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        match what {
+            Lies::Socket => UnixListener::bind(path).map(drop),
+            Lies::File => File::create(path).map(drop),
+        }
+    }
+
+    fn lies(&mut self, at: &Addr) -> &'static str {
+        let found = at.as_unix().and_then(UnixAddr::as_path).and_then(|path| fs::symlink_metadata(path).ok());
+        found.map_or("none", |found| if found.file_type().is_socket() { "socket" } else { "file" })
     }
 
     fn nobody(&mut self) -> io::Result<Addr> {

@@ -3,12 +3,13 @@
 use super::child::Std;
 use super::host::{Files, Host, Mailbox, PeerEnd, Seen};
 use super::model::{Given, Kind, Link, Scenario};
+use super::race::{HOST, Lies, Race, Who};
 use super::stage::Stage;
 use crate::sim::{self, DatagramPeer, Failure, Faults, Peer, PeerListener, Sim, SimLoop, SocketVisitor, Syscall};
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use plimsoll_core::{Addr, Command, Datagram, Hub, Remote, Report, Resource, SocketOption, Stdio, StreamId};
+use plimsoll_core::{Addr, Command, Connect, Datagram, Hub, Remote, Report, Resource, SocketOption, Stdio, StreamId, UnixAddr};
 use std::io;
 use std::rc::Rc;
 
@@ -21,6 +22,8 @@ pub(crate) struct Simulated {
     listener: Option<PeerListener>,
     /// Listeners that have no room, with the connections that take it.
     kept: Vec<(PeerListener, Peer)>,
+    /// Listeners of somebody who is not the peer.
+    others: Vec<PeerListener>,
     port: u16,
     closed: bool,
 }
@@ -47,6 +50,10 @@ impl Simulated {
             // What was sent in one piece lies in front of the other end in one piece, and is read so.
             faults.short_recv = 0;
         }
+        if stage.scenario.needs.iter().any(|need| need == "latency") {
+            // What answers when is what the file says.
+            (faults.latency, faults.completion) = (0..=0, 0..=0);
+        }
         faults.send_space = link.sndbuf.map_or(faults.send_space, |bytes| bytes..=bytes);
         faults.receive_space = link.rcvbuf.map_or(faults.receive_space, |bytes| bytes..=bytes);
         let world = Sim::new(seed, faults);
@@ -54,7 +61,7 @@ impl Simulated {
         let observer = stage.record.timeline.observer(None);
         let mut sim_loop = SimLoop::within(&world, host, stage);
         sim_loop.set_observer(observer);
-        Self { sim_loop, listener: None, kept: Vec::new(), port: 7000, closed: false }
+        Self { sim_loop, listener: None, kept: Vec::new(), others: Vec::new(), port: 7000, closed: false }
     }
 
     pub(crate) fn sim(&self) -> &Sim {
@@ -121,6 +128,53 @@ impl Host for Simulated {
 
     fn listen_peer(&mut self, _: &Link) -> io::Result<Addr> {
         self.taken()
+    }
+
+    fn race(&mut self, race: &Race) -> io::Result<Connect> {
+        self.port += 1;
+        let mut addrs = Vec::new();
+        for one in &race.to {
+            let at = SocketAddr::new(one.ip, self.port);
+            if let Some(milliseconds) = one.after {
+                self.sim().slow(one.ip, Duration::from_millis(milliseconds));
+            }
+            match one.who {
+                Who::Peer => self.listener = Some(self.sim().listen_peer(at)),
+                Who::Other => {
+                    let other = self.sim().listen_peer(at);
+                    self.others.push(other);
+                }
+                Who::Silent => self.sim().black_hole(one.ip),
+                Who::Nobody => {}
+            }
+            addrs.push(at);
+        }
+        self.sim().set_host(HOST, Duration::ZERO, Ok(&addrs));
+        Ok(race.connect(self.port))
+    }
+
+    fn abstract_name(&mut self) -> Addr {
+        self.port += 1;
+        UnixAddr::abstract_name(format!("scenario-{}", self.port)).into()
+    }
+
+    fn put(&mut self, at: &Addr, what: Lies) -> io::Result<()> {
+        let path = at.as_unix().and_then(UnixAddr::as_path_bytes).ok_or(io::ErrorKind::InvalidInput)?;
+        self.sim().remove_file(path);
+        match what {
+            Lies::Socket => drop(self.sim().bound_socket(at.clone(), false)),
+            Lies::File => self.sim().put_file(path),
+        }
+        Ok(())
+    }
+
+    fn lies(&mut self, at: &Addr) -> &'static str {
+        let Some(path) = at.as_unix().and_then(UnixAddr::as_path_bytes) else { return "none" };
+        match self.sim().has_socket_file(path) {
+            Some(true) => "socket",
+            Some(false) => "file",
+            None => "none",
+        }
     }
 
     fn nobody(&mut self) -> io::Result<Addr> {
@@ -261,7 +315,11 @@ impl Host for Simulated {
     }
 
     fn advance(&mut self, time: Duration) {
-        self.sim_loop.advance(time);
+        if self.sim_loop.state().scenario.needs.iter().any(|need| need == "latency") {
+            self.sim_loop.pass(time);
+        } else {
+            self.sim_loop.advance(time);
+        }
     }
 
     fn reports(&mut self) -> Vec<Report> {
@@ -285,6 +343,7 @@ impl Host for Simulated {
         self.closed = true;
         self.listener = None;
         self.kept.clear();
+        self.others.clear();
         self.sim_loop.close();
     }
 

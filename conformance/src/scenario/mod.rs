@@ -36,6 +36,9 @@ mod perform_process;
 #[cfg(feature = "backends")]
 mod pipe_real;
 pub mod play;
+mod race;
+#[cfg(feature = "backends")]
+mod race_real;
 pub(crate) mod report;
 pub mod schema;
 mod stage;

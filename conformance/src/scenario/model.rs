@@ -2,6 +2,7 @@
 
 use super::child::{ChildStep, Std};
 use super::pattern::Expect;
+use super::race::{Path, Race};
 use crate::sim::{Failure, Syscall};
 use core::net::IpAddr;
 use std::collections::BTreeMap;
@@ -252,6 +253,10 @@ pub(crate) struct Link {
     pub(crate) reuse_port: bool,
     /// It may send to everybody at once, and hears everybody although it has a remote address.
     pub(crate) broadcast: bool,
+    /// The host that the application connects to by its name, if it does.
+    pub(crate) race: Race,
+    /// Where a Unix server listens, if that is no path of its own.
+    pub(crate) path: Path,
 }
 
 impl Link {
@@ -435,5 +440,6 @@ pub(crate) enum Act {
     Listen,
     Fault(Syscall, usize, Failure),
     LimitFds(bool),
+    Replace,
     Advance(u64),
 }

@@ -399,6 +399,7 @@ impl Reader<'_> {
                 "listen" => Act::Listen,
                 "limit-fds" => Act::LimitFds(true),
                 "free-fds" => Act::LimitFds(false),
+                "replace" => Act::Replace,
                 "settle" => Act::Settle,
                 "connect" => Act::Connect,
                 "recv-eof" => Act::RecvEof,

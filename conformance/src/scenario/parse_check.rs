@@ -43,6 +43,11 @@ impl Walk<'_> {
 
     fn steps(&mut self) -> Result<(), Problem> {
         let link = &self.scenario.link;
+        for (need, _) in link.race.needs().into_iter().filter(|(_, so)| *so) {
+            if !self.scenario.needs.iter().any(|own| own == need) {
+                return Err(self.source.problem(1, format!("`link.to` needs `{need}` here: say so in `needs`")));
+            }
+        }
         let count = self.scenario.connections.len();
         // A connection that is commanded before it is there is one that is being opened.
         let mut opened = vec![link.opens && link.way != Way::Server; count];
@@ -108,6 +113,13 @@ impl Walk<'_> {
                 }
                 (Actor::Loop, Act::Threadsafe(_) | Act::Wake(_) | Act::Flood(..)) => self.need(command, "threads")?,
                 (Actor::Host, Act::Fault(..)) => self.need(command, "faults")?,
+                (Actor::Host, Act::Replace) | (Actor::Server, Act::Probe(_))
+                    if matches!(&command.act, Act::Replace) || matches!(&command.act, Act::Probe(what) if what == "file") =>
+                {
+                    if !link.kinds.iter().all(|kind| kind.is_unix()) || link.way != Way::Server || link.path.is_abstract {
+                        return wrong("there is no file but that of a server on a Unix socket".into());
+                    }
+                }
                 (Actor::Host, _) => self.need(command, "fd-limit")?,
                 (Actor::Clock, _) => self.need(command, "clock")?,
                 (Actor::Loop, Act::Close) => self.need(command, "close-loop")?,

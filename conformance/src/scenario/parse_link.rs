@@ -4,6 +4,7 @@ use super::Problem;
 use super::model::{At, Given, Kind, Link, There, Through, Way};
 use super::node::{Keys, Node, Source, Value};
 use super::parse_child;
+use super::race::{Path, Race};
 use super::words::{KINDS, KINDS_NOT_YET, LISTENERS, ROLES, SOCKETS, THROUGH, WAYS};
 use core::net::IpAddr;
 
@@ -31,8 +32,15 @@ pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String
         Some(node) => return Err(source.problem(node.line, "`open` is \"steps\" or absent")),
     };
     only("listener", &[Way::Connect])?;
+    only("to", &[Way::Connect])?;
+    let race = Race::read(source, &keys)?;
+    let path = Path::read(source, &keys, kinds == [Kind::Unix] && way == Way::Server && !opens)?;
     let there = match keys.get("listener") {
+        None if race.is_run() => race.there(),
         None => There::Peer,
+        Some(node) if race.is_run() => {
+            return Err(source.problem(node.line, "`to` says who is where: there is no `listener` beside it"));
+        }
         Some(_) if word(source, &keys, "listener", LISTENERS)? == 0 => There::Nobody,
         Some(_) => There::Silent,
     };
@@ -100,10 +108,15 @@ pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String
         backlog,
         reuse_port,
         broadcast,
+        race,
+        path,
     };
     super::parse_datagram::of_link(&link).map_err(|why| source.problem(node.line, why))?;
     if link.is_sized() && (!link.on.is_empty() || link.backlog.is_some() || link.reuse_port) {
         return Err(source.problem(node.line, "buffers do not go with options of the server: its socket is made beforehand"));
+    }
+    if link.race.is_run() && (link.kinds != [Kind::Tcp] || link.is_sized()) {
+        return Err(source.problem(node.line, "`to` goes with the kind `tcp`, and without buffers"));
     }
     if link.kinds.iter().any(|kind| kind.is_unix()) && (link.local.is_some() || !link.on.is_empty() || link.reuse_port) {
         return Err(source.problem(node.line, "Unix sockets have no IP addresses and do not share them"));

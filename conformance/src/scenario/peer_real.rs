@@ -8,9 +8,11 @@ use core::time::Duration;
 use plimsoll_core::{Addr, UnixAddr};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process;
 
@@ -29,6 +31,9 @@ pub(crate) fn socket(link: &Link) -> io::Result<Socket> {
 
 /// An address as the system has it.
 pub(crate) fn name(at: &Addr) -> io::Result<SockAddr> {
+    if let Some(name) = at.as_unix().and_then(UnixAddr::as_abstract_name) {
+        return SockAddr::unix(OsStr::from_bytes(&[b"\0", name].concat()));
+    }
     match (at.inet(), at.as_unix().and_then(UnixAddr::as_path)) {
         (Some(at), _) => Ok(at.into()),
         (None, Some(path)) => SockAddr::unix(path),

@@ -47,6 +47,12 @@ fn of_connection(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, act
     if matches!(act, Act::Open) {
         stage.connect(hub, connection);
     }
+    if matches!(act, Act::Probe(what) if what == "made") {
+        let lane = stage.lane(connection);
+        let made = stage.record.amount(&lane, "cm") > 0;
+        stage.note(connection, Event::new("probe").word("made").with(Arg::Bool(made)));
+        return ("", None);
+    }
     let Some(any) = stage.connections[connection].id else { return ("open", Some("not open")) };
     if let Some(answer) = of_endpoint(hub, stage, connection, any, act) {
         return answer;

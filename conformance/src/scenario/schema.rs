@@ -2,9 +2,9 @@
 
 use super::parse_child::STDIO;
 use super::words::{
-    ACTORS, APP, APP_EVENTS, CALLBACKS, CHILD, CLASSES, EventShape, FOLDERS, HOOK_EVENTS, HOST_EVENTS, KINDS, LISTENERS,
+    ACTORS, APP, APP_EVENTS, CALLBACKS, CHILD, CLASSES, EventShape, FOLDERS, HOOK_EVENTS, HOST_EVENTS, KINDS, LIES, LISTENERS,
     LOOP_EVENTS, NEEDS, OTHERS, PEER_EVENTS, PROBES, REPORTS, ROLES, SERVER_EVENTS, SERVER_PROBES, SOCKETS, Shape, TARGETS,
-    THROUGH, Verb, WAYS,
+    THROUGH, Verb, WAYS, WHO,
 };
 use crate::sim::Syscall;
 use serde_json::{Value, json};
@@ -68,6 +68,12 @@ pub fn schema() -> Value {
             "stderr": { "enum": STDIO },
             "program": { "const": "absent" },
             "through": { "enum": through },
+            "to": { "type": "array", "minItems": 2, "items": { "type": "array", "minItems": 2, "maxItems": 3, "prefixItems": [{ "enum": ["v4", "v6"] }, { "enum": WHO.map(|one| one.0) }, count] } },
+            "stagger": count,
+            "interleave": count,
+            "lies": { "enum": LIES.map(|one| one.0) },
+            "cleanup": { "type": "boolean" },
+            "at": { "const": "abstract" },
             "local": text,
             "on": list(&text),
             "backlog": count,

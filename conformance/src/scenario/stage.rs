@@ -255,6 +255,11 @@ impl Player {
 
     pub(super) fn failed<Id>(&self, cx: &mut Cx<'_, Id>, error: &OpenError) {
         cx.state.connections[self.connection].lost = true;
+        if cx.state.scenario.needs.iter().any(|need| need == "all-errors") {
+            for (_, error) in error.attempts() {
+                cx.state.note(self.connection, Event::new("attempt").word(class(Some(error.kind()))));
+            }
+        }
         let event = Event::new("done").word(class(Some(error.error().kind())));
         cx.state.note(self.connection, event);
     }

@@ -1,6 +1,7 @@
 //! The vocabulary of the files: one table each, from which the parser, the schema and the messages of errors are made.
 
 use super::model::{Target, Through};
+use super::race::{Lies, Who};
 
 /// Folders that scenarios may stand in: areas of the contract, and `reentry`, the matrix of its section 17.8.
 pub(crate) const FOLDERS: &[&str] = &[
@@ -34,6 +35,11 @@ pub(crate) const NEEDS: &[(&str, &str)] = &[
     ("fixed-kernel", "the kernel's buffers are exactly as large as the file says"),
     ("faults", "single calls into the kernel can be made to fail"),
     ("fd-limit", "the process can be kept from having more descriptors"),
+    ("resolver", "what the name of a host leads to is the runner's"),
+    ("ipv6", "there is IPv6"),
+    ("latency", "how long an address takes to answer is the runner's"),
+    ("all-errors", "an opening that failed names every attempt"),
+    ("cleanup", "a server removes the file of its socket, unless it is not to"),
     ("early-id", "a connection can be commanded from the moment at which it begins to be opened"),
 ];
 
@@ -48,6 +54,13 @@ pub(crate) const ROLES: &[&str] = &["client", "accepted"];
 
 /// Who may be where the application connects to, beside the peer.
 pub(crate) const LISTENERS: &[&str] = &["nobody", "silent"];
+
+/// Who may be at an address of a host (`link.to`).
+pub(crate) const WHO: [(&str, Who); 4] =
+    [("peer", Who::Peer), ("other", Who::Other), ("nobody", Who::Nobody), ("silent", Who::Silent)];
+
+/// What may lie at the path of a server (`link.lies`).
+pub(crate) const LIES: [(&str, Lies); 2] = [("socket", Lies::Socket), ("file", Lies::File)];
 
 /// What an argument of a verb may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -204,6 +217,7 @@ pub(crate) const HOST: &[Verb] = &[
     verb("fault", &[Shape::Fault], Steps, &[], "the n-th such call from now on fails so (needs `faults`)"),
     verb("limit-fds", &[], Steps, &[], "no descriptor can be opened any more (needs `fd-limit`)"),
     verb("free-fds", &[], Steps, &[], "descriptors can be opened again (needs `fd-limit`)"),
+    verb("replace", &[], Steps, &[], "puts a file that is no socket in the place of the server's"),
 ];
 
 /// What the runner does with time.
@@ -216,6 +230,7 @@ pub(crate) const ACTORS: &[(&str, &[Verb])] =
 
 /// What `probe` may look at, and what it records.
 pub(crate) const PROBES: &[&str] = &[
+    "made",
     "closing",
     "reading",
     "paused",
@@ -231,7 +246,7 @@ pub(crate) const PROBES: &[&str] = &[
     "returncode",
     "pipes",
 ];
-pub(crate) const SERVER_PROBES: &[&str] = &["serving", "sockets"];
+pub(crate) const SERVER_PROBES: &[&str] = &["serving", "sockets", "file"];
 
 /// The callbacks of a protocol.
 pub(crate) const CALLBACKS: &[&str] = &["cm", "data", "gb", "bu", "eof", "dgram", "err", "pause", "resume", "exited", "lost"];
@@ -248,6 +263,7 @@ pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
     ("err", EventShape::Class),
     ("exited", EventShape::Any),
     ("lost", EventShape::Class),
+    ("attempt", EventShape::Class),
     ("done", EventShape::Class),
     ("probe", EventShape::Any),
     ("answered", EventShape::Any),

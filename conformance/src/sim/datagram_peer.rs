@@ -51,6 +51,12 @@ impl Sim {
         self.net().remove_file(path.as_ref())
     }
 
+    /// Whether the file there is a socket; `None`: there is none.
+    #[must_use]
+    pub fn has_socket_file(&self, path: impl AsRef<[u8]>) -> Option<bool> {
+        self.net().is_socket_file(path.as_ref())
+    }
+
     /// Whether a file is there, a socket or anything else.
     #[must_use]
     pub fn has_file(&self, path: impl AsRef<[u8]>) -> bool {

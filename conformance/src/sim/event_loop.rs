@@ -232,10 +232,7 @@ impl<S> SimLoop<S> {
             Driver::Readiness(driver) => driver.prepare(now),
             Driver::Completion(driver) => driver.prepare(now),
         });
-        let deadline = match &mut self.driver {
-            Driver::Readiness(driver) => driver.timeout(),
-            Driver::Completion(driver) => driver.timeout(),
-        };
+        let deadline = self.timeout();
         let busy = deadline.is_some_and(|deadline| deadline <= self.now());
         let limit = limit.map(|limit| self.now().saturating_add(limit));
         let until = deadline.into_iter().chain(limit).min();
@@ -370,10 +367,7 @@ impl<S> SimLoop<S> {
             let limit = network.map_or(Duration::ZERO, |at| at.saturating_since(now));
             self.run_once(Some(limit));
             let quiet = events == self.log.borrow().events && calls == self.sim.net().seam.deeds() && self.events.is_empty();
-            let busy = match &mut self.driver {
-                Driver::Readiness(driver) => driver.timeout(),
-                Driver::Completion(driver) => driver.timeout(),
-            };
+            let busy = self.timeout();
             if quiet && network.is_none() && busy.is_none_or(|at| at > self.now()) {
                 return;
             }
@@ -383,12 +377,28 @@ impl<S> SimLoop<S> {
 
     /// Lets so much time pass, and everything happen that happens in it.
     pub fn advance(&mut self, time: Duration) {
-        let end = self.now().saturating_add(time);
-        while self.now() < end {
-            let left = end.saturating_since(self.now());
-            self.run_once(Some(left));
-        }
+        self.pass(time);
         self.settle();
+    }
+
+    /// Lets so much time pass to the nanosecond: nothing happens that is due a moment later.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now().saturating_add(time);
+        loop {
+            let next = self.sim.net().clock.next_at();
+            if self.now() >= end && !next.into_iter().chain(self.timeout()).any(|at| at <= end) {
+                return;
+            }
+            self.run_once(Some(end.saturating_since(self.now())));
+        }
+    }
+
+    /// When the driver has to be run again, whatever the kernel says.
+    fn timeout(&mut self) -> Option<Instant> {
+        match &mut self.driver {
+            Driver::Readiness(driver) => driver.timeout(),
+            Driver::Completion(driver) => driver.timeout(),
+        }
     }
 
     /// Takes the reports that have come since this was asked last.

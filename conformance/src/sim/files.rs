@@ -100,6 +100,10 @@ impl Net {
         self.files.paths.remove(path).is_some()
     }
 
+    pub(crate) fn is_socket_file(&self, path: &[u8]) -> Option<bool> {
+        self.files.paths.get(path).map(|file| matches!(file, File::Socket(_)))
+    }
+
     pub(crate) fn has_file(&self, path: &[u8]) -> bool {
         self.files.paths.contains_key(path)
     }

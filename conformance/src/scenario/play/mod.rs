@@ -9,6 +9,7 @@ use super::host::{Host, Mailbox, PeerEnd, make};
 use super::lane::{Arg, Event, Record, pattern};
 use super::model::{Act, Actor, Command, Scenario, There, Way};
 use super::perform::{job, perform};
+use super::race::Lies;
 use super::stage::{Stage, caught};
 use core::time::Duration;
 use plimsoll_core::{Addr, EndpointId, Hub, Report};
@@ -255,13 +256,21 @@ impl Play {
                 }
                 self.turn(Duration::ZERO);
                 let opens = commands.iter().any(|command| matches!(command.act, Act::Open));
-                let opens = opens && !self.scenario.link.is_process() && !self.scenario.link.kind.is_datagram();
+                let opens = opens
+                    && !self.scenario.link.race.is_run()
+                    && !self.scenario.link.is_process()
+                    && !self.scenario.link.kind.is_datagram();
                 if let (Actor::App(index), true, There::Peer) = (actor, opens, self.scenario.link.there) {
                     return self.meets(index);
                 }
             }
             (Actor::Peer(_), Act::Go) => self.host.go(),
             (Actor::Peer(index), act) if self.scenario.link.kind.is_datagram() => return self.mailbox(index, act),
+            // Of several addresses the peer's may be the last to be tried: it is looked for when it is needed.
+            (Actor::Peer(index), act) if self.scenario.link.race.is_run() && self.peers[index].is_none() => {
+                self.meets(index)?;
+                return self.peer(index, act);
+            }
             (Actor::Peer(index), act) => return self.peer(index, act),
             (Actor::Loop, Act::Threadsafe(jobs)) => {
                 self.spawn(jobs.clone(), Duration::ZERO);
@@ -282,6 +291,14 @@ impl Play {
             }
             (Actor::Server, Act::Listen) => return self.listen().map_err(|_| Stuck),
             (Actor::Host, Act::Fault(call, nth, failure)) => self.host.fault(*call, *nth, *failure),
+            (Actor::Server, Act::Probe(what)) if what == "file" => {
+                let found = self.address.clone().map_or("none", |at| self.host.lies(&at));
+                self.stage().record.push("server", Event::new("probe").word("file").word(found));
+            }
+            (Actor::Host, Act::Replace) => {
+                let at = self.address.clone().ok_or(Stuck)?;
+                return self.host.put(&at, Lies::File).map_err(|_| Stuck);
+            }
             (Actor::Host, Act::LimitFds(limit)) => return self.host.limit_descriptors(*limit).map_err(|_| Stuck),
             (Actor::Clock, Act::Advance(milliseconds)) => self.host.advance(Duration::from_millis(*milliseconds)),
             (Actor::Loop, Act::Close) => {

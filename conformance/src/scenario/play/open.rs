@@ -15,13 +15,17 @@ impl Play {
         let link = self.scenario.link.clone();
         match link.way {
             _ if link.kind.is_datagram() => self.open_datagrams(&link)?,
+            Way::Connect if link.race.is_run() => {
+                let connect = self.host.race(&link.race).map_err(|error| error.to_string())?;
+                self.stage().target = Some(with_options(connect, &link));
+            }
             Way::Connect => {
                 let at = match link.there {
                     There::Peer => self.host.listen_peer(&link),
                     There::Nobody => self.host.nobody(),
                     There::Silent => self.host.silent(),
                 };
-                self.stage().target = Some(connect_to(at.map_err(|error| error.to_string())?, &link));
+                self.stage().target = Some(with_options(Connect::to(at.map_err(|error| error.to_string())?), &link));
             }
             Way::Accept if link.is_process() => {
                 let (command, files) = self.host.command(&self.scenario.clone()).map_err(|error| error.to_string())?;
@@ -38,6 +42,14 @@ impl Play {
             Way::Accept if link.hands_over() => {}
             Way::Accept => self.listen()?,
             Way::Server if link.opens => self.listen()?,
+            Way::Server if link.path.is_abstract => self.address = Some(self.host.abstract_name()),
+            Way::Server if link.path.lies.is_some() => {
+                let at = self.host.place();
+                if let Some(what) = link.path.lies {
+                    self.host.put(&at, what).map_err(|error| error.to_string())?;
+                }
+                self.address = Some(at);
+            }
             Way::Server | Way::Adopt => {}
         }
         if !link.opens || link.way == Way::Server {
@@ -112,7 +124,7 @@ impl Play {
         if let Some(backlog) = link.backlog {
             listen = listen.backlog(backlog);
         }
-        Ok(listen.reuse_port(link.reuse_port))
+        Ok(listen.reuse_port(link.reuse_port).cleanup_socket(!link.path.keeps))
     }
 
     fn accept(&mut self, index: usize) -> Result<(), Stuck> {
@@ -165,7 +177,7 @@ impl Play {
             let (hub, stage) = self.host.hub();
             stage.connect(hub, index);
             self.turn(Duration::ZERO);
-            if link.there != There::Peer || link.is_process() && !link.opens {
+            if link.there != There::Peer || link.is_process() && !link.opens || link.race.is_run() && !link.opens {
                 return Ok(());
             }
             if !link.is_process() {
@@ -193,8 +205,7 @@ impl Play {
     }
 }
 
-fn connect_to(at: Addr, link: &Link) -> Connect {
-    let mut connect = Connect::to(at);
+fn with_options(mut connect: Connect, link: &Link) -> Connect {
     if let Some(ip) = link.local {
         connect = connect.local_addr(SocketAddr::new(ip, 0));
     }
