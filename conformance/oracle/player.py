@@ -510,7 +510,7 @@ class Player:
             self.buffers(sock)
         try:
             sock.connect(self.address)
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, FileNotFoundError):
             sock.close()
             self.record.push(live.peer_lane, ["refused"])
             return

@@ -257,6 +257,46 @@ fn what_is_wrong_is_named_with_its_line() {
         ("EOF-1", "EOF-0", 3, "`EOF-0` is no id of a requirement; CONTRACT.md lists them", true),
         ("steps", "app.on = [[\"close\"]]\nsteps", 5, "`app.on`: expected a table, found an array", true),
         ("steps", "job.a = 1\nsteps", 5, "`job.a`: expected an array, found an integer", true),
+        ("\"tcp\" }", "\"tcp\", by = \"connect\", to = [[\"v4\", \"peer\"]] }", 4, "two addresses or more", true),
+        ("\"tcp\" }", "\"tcp\", by = \"connect\", to = [[\"v4\", \"peer\"], [\"v4\", \"peer\"]] }", 4, "one peer at most", false),
+        (
+            "\"tcp\" }",
+            "\"tcp\", by = \"connect\", to = [[\"v5\", \"peer\"], [\"v4\", \"silent\"]] }",
+            4,
+            "an address is `[family, who]`",
+            true,
+        ),
+        (
+            "\"tcp\" }",
+            "\"tcp\", by = \"connect\", to = [[\"v4\", \"peer\"], [\"v4\", \"asleep\"]] }",
+            4,
+            "one of peer, other, nobody, silent",
+            true,
+        ),
+        ("\"tcp\" }", "\"tcp\", to = [[\"v4\", \"peer\"], [\"v4\", \"silent\"]] }", 4, "does not go with this `by`", false),
+        (
+            "\"tcp\" }",
+            "\"tcp\", by = \"connect\", to = [[\"v4\", \"peer\"], [\"v4\", \"silent\"]] }",
+            1,
+            "needs `resolver` here",
+            false,
+        ),
+        (
+            "\"tcp\" }",
+            "\"tcp\", by = \"connect\", listener = \"nobody\", to = [[\"v4\", \"peer\"], [\"v4\", \"silent\"]] }",
+            4,
+            "there is no `listener` beside it",
+            false,
+        ),
+        ("\"tcp\" }", "\"tcp\", by = \"connect\", stagger = 5 }", 4, "the addresses of `to` are tried", false),
+        (
+            "\"tcp\" }",
+            "\"tcp\", by = \"server\", open = \"steps\", lies = \"socket\" }",
+            4,
+            "paths go with the kind `unix`",
+            false,
+        ),
+        ("\"tcp\" }", "\"tcp\", at = \"home\" }", 4, "`at` is", true),
     ];
     for (old, new, line, word, visible) in bad {
         let text = GOOD.replacen(old, new, 1);

@@ -23,6 +23,7 @@ pub mod oracle;
 mod parse;
 mod parse_check;
 mod parse_child;
+mod parse_command;
 mod parse_datagram;
 mod parse_expect;
 mod parse_kind;

@@ -4,7 +4,7 @@ use super::Problem;
 use super::child::{ChildStep, Std};
 use super::model::Kind;
 use super::node::{Keys, Node, Source};
-use super::parse::payload;
+use super::parse_command::payload;
 use super::words::CHILD;
 use plimsoll_core::PipeFd;
 
