@@ -36,7 +36,7 @@ pub(super) fn write(out: &mut String, card: &Card, hosts: &[Column]) {
     for host in card.drawn() {
         let Some(outcome) = &card.outcomes[host] else { continue };
         let Some(record) = &outcome.record else { continue };
-        let title = format!("{} on {}: {}", scenario.id, outcome.host, scenario.about);
+        let title = format!("{} on {}", scenario.id, outcome.host);
         let seed = if outcome.seed > 0 { format!(", seed {}", outcome.seed) } else { String::new() };
         let drawing = drawing::draw(&record.timeline.moments(), &title);
         *out += &format!("<figure>{drawing}<figcaption>as it went on {}{seed}</figcaption></figure>", escaped(&outcome.host));

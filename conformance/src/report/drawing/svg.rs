@@ -6,8 +6,9 @@ use crate::scenario::report::escaped;
 use crate::scenario::timeline::Turning;
 use core::time::Duration;
 
-/// The width of the names of the rows.
+/// The least width of the names of the rows, and that of a character of them.
 const NAMES: i32 = 84;
+const CHAR: i32 = 7;
 
 pub(super) fn write(scene: &Scene, places: &Places, title: &str) -> String {
     let mut out = String::from("<div class=\"draw\">");
@@ -34,10 +35,12 @@ pub(super) fn write(scene: &Scene, places: &Places, title: &str) -> String {
 }
 
 fn names(out: &mut String, scene: &Scene, places: &Places) {
-    *out += &format!("<svg class=\"names\" aria-hidden=\"true\" width=\"{NAMES}\" height=\"{}\">", places.height);
+    let longest = scene.rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0);
+    let width = NAMES.max(longest as i32 * CHAR + 8);
+    *out += &format!("<svg class=\"names\" aria-hidden=\"true\" width=\"{width}\" height=\"{}\">", places.height);
     for (row, of) in scene.rows.iter().enumerate() {
         let y = places.y[row] + places.heights[row] / 2 + 4;
-        *out += &format!("<text x=\"{}\" y=\"{y}\">{}</text>", NAMES - 8, escaped(&of.label));
+        *out += &format!("<text x=\"{}\" y=\"{y}\">{}</text>", width - 8, escaped(&of.label));
     }
     *out += "</svg>";
 }

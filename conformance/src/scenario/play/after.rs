@@ -8,8 +8,8 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use plimsoll_core::{Context, Data, Listen, Protocol};
 
-/// Where a newcomer is served when all is over.
-const FRESH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6999);
+/// Where a newcomer is served when all is over: at an address that no scenario says anything of.
+const FRESH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 1, 1, 1)), 6999);
 
 impl Play {
     /// What happened so far.
