@@ -5,6 +5,8 @@ use super::model::{Act, Actor, Command, Given, Scenario, There, Way};
 use super::node::Source;
 use std::collections::BTreeSet;
 
+const NO_FILE: &str = "there is no file but that of a server on a Unix socket";
+
 /// Everything that can be seen without running it.
 pub(crate) fn check(source: &Source<'_>, scenario: &Scenario) -> Result<(), Problem> {
     let mut walk = Walk { source, scenario, jobs: BTreeSet::new(), protocols: BTreeSet::new() };
@@ -49,6 +51,8 @@ impl Walk<'_> {
             }
         }
         let count = self.scenario.connections.len();
+        let unix = link.kinds.iter().all(|kind| kind.is_unix());
+        let has_file = unix && link.way == Way::Server && !link.path.is_abstract;
         // A connection that is commanded before it is there is one that is being opened.
         let mut opened = vec![link.opens && link.way != Way::Server; count];
         let mut ended: Vec<Option<(usize, &str)>> = vec![None; count];
@@ -113,13 +117,9 @@ impl Walk<'_> {
                 }
                 (Actor::Loop, Act::Threadsafe(_) | Act::Wake(_) | Act::Flood(..)) => self.need(command, "threads")?,
                 (Actor::Host, Act::Fault(..)) => self.need(command, "faults")?,
-                (Actor::Host, Act::Replace) | (Actor::Server, Act::Probe(_))
-                    if matches!(&command.act, Act::Replace) || matches!(&command.act, Act::Probe(what) if what == "file") =>
-                {
-                    if !link.kinds.iter().all(|kind| kind.is_unix()) || link.way != Way::Server || link.path.is_abstract {
-                        return wrong("there is no file but that of a server on a Unix socket".into());
-                    }
-                }
+                (Actor::Host, Act::Replace) if has_file => {}
+                (Actor::Host, Act::Replace) => return wrong(NO_FILE.into()),
+                (Actor::Server, Act::Probe(what)) if what == "file" && !has_file => return wrong(NO_FILE.into()),
                 (Actor::Host, _) => self.need(command, "fd-limit")?,
                 (Actor::Clock, _) => self.need(command, "clock")?,
                 (Actor::Loop, Act::Close) => self.need(command, "close-loop")?,
