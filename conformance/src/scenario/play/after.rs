@@ -8,8 +8,8 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use plimsoll_core::{Context, Data, Listen, Protocol};
 
-/// Where a newcomer is served when all is over: at an address that no scenario says anything of.
-const FRESH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 1, 1, 1)), 6999);
+/// Where a newcomer is served when all is over: at the address of this host that no scenario says anything of.
+const FRESH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 6999);
 
 impl Play {
     /// What happened so far.
