@@ -151,9 +151,9 @@ impl RustlsSession {
 
     /// What comes of what was received, if that is not all of it, and data.
     #[cold]
-    fn keep(&mut self, rest: &[u8], closed: bool, error: Option<RustlsError>) -> Result<(), TlsError> {
+    fn keep(&mut self, rest: Vec<u8>, closed: bool, error: Option<RustlsError>) -> Result<(), TlsError> {
         self.closed_by_peer |= closed;
-        self.kept.extend_from_slice(rest);
+        self.kept = rest;
         let result = match error {
             Some(error) => {
                 let call = if self.is_handshaking() { Call::Handshake } else { Call::Receive };
@@ -178,12 +178,9 @@ impl Session for RustlsSession {
         if self.failed || self.closed_by_peer {
             return Ok(());
         }
-        let mut joined;
-        let mut bytes = wire;
-        if !(self.kept.is_empty() && matches!(self.hello, Hello::Over)) {
-            joined = self.with_kept(bytes);
-            bytes = joined.as_deref_mut().unwrap_or(bytes);
-        }
+        let first = self.kept.is_empty() && matches!(self.hello, Hello::Over);
+        let mut joined = if first { None } else { self.with_kept(wire) };
+        let bytes = joined.as_deref_mut().unwrap_or(&mut *wire);
         let received = match &mut self.side {
             Side::Client(client) => records::receive(client, bytes, plain, out),
             Side::Server(server) => records::receive(server, bytes, plain, out),
@@ -191,7 +188,14 @@ impl Session for RustlsSession {
         if received.used == bytes.len() && !received.closed && received.error.is_none() {
             return Ok(());
         }
-        self.keep(&bytes[received.used..], received.closed, received.error)
+        let rest = match joined {
+            Some(mut kept) => {
+                kept.drain(..received.used);
+                kept
+            }
+            None => wire[received.used..].to_vec(),
+        };
+        self.keep(rest, received.closed, received.error)
     }
 
     fn encrypt(&mut self, plain: &[u8], out: &mut SendQueue) -> Result<(), TlsError> {

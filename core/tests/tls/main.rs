@@ -4,6 +4,7 @@
 #[path = "../quiet/mod.rs"]
 mod quiet;
 
+mod bounds;
 mod certs;
 mod closing;
 mod cost;
