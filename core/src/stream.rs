@@ -642,7 +642,7 @@ impl StreamTransport {
     }
 
     /// Lends the layer a queue for what it answers to what came, which mostly is nothing: then no queue is borrowed for that.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn answer_below<R>(&mut self, pool: &mut BufPool, f: impl FnOnce(&mut SendQueue) -> R) -> R {
         if self.queue.is_some() {
             let result = f(self.layer_output(pool));

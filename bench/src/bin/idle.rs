@@ -2,10 +2,13 @@
 //!
 //! Starts the server, opens the connections, and reads the server's resident set before them, with them, and after each has echoed once.
 
+#[path = "../resident.rs"]
+mod resident;
+
 use core::net::SocketAddr;
 use core::time::Duration;
+use resident::resident;
 use std::env;
-use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -50,11 +53,4 @@ fn echo(streams: &mut [TcpStream]) -> io::Result<()> {
         stream.read_exact(&mut [0; 64])?;
     }
     Ok(())
-}
-
-/// Resident bytes of a process.
-fn resident(pid: u32) -> io::Result<usize> {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let kib = rollup.lines().find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix("kB")?.trim().parse::<usize>().ok());
-    kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other("no resident set in smaps_rollup"))
 }

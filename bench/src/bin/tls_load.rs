@@ -1,8 +1,13 @@
-//! Secure echo clients, in rounds: `tls_load ADDR CERT CONNECTIONS ROUNDS SIZE`. In a round every connection sends one message, then every connection receives
-//! it. They trust the certificate in the file CERT alone, which the server writes.
+//! Secure echo clients, in rounds: `tls_load ADDR CERT CONNECTIONS ROUNDS SIZE [PID]`. In a round every connection sends one message, then every connection
+//! receives it. They trust the certificate in the file CERT alone, which the server writes. If PID is the server's, its resident set is read when all is done and
+//! the connections are idle.
+
+#[path = "../resident.rs"]
+mod resident;
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use resident::resident;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::env;
@@ -15,13 +20,14 @@ use std::time::Instant;
 fn main() -> io::Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     let parsed: Option<(SocketAddr, &str, usize, usize, usize)> = match args.as_slice() {
-        [addr, cert, connections, rounds, size] => {
+        [addr, cert, connections, rounds, size] | [addr, cert, connections, rounds, size, _] => {
             (|| Some((addr.parse().ok()?, cert.as_str(), connections.parse().ok()?, rounds.parse().ok()?, size.parse().ok()?)))()
         }
         _ => None,
     };
-    let Some((addr, cert, connections, rounds, size)) = parsed else {
-        eprintln!("usage: tls_load ADDR CERT CONNECTIONS ROUNDS SIZE");
+    let pid = args.get(5).map(|pid| pid.parse::<u32>());
+    let (Some((addr, cert, connections, rounds, size)), Ok(pid)) = (parsed, pid.transpose()) else {
+        eprintln!("usage: tls_load ADDR CERT CONNECTIONS ROUNDS SIZE [PID]");
         std::process::exit(2);
     };
     // Listening says that the certificate is there.
@@ -57,6 +63,11 @@ fn main() -> io::Result<()> {
     let messages = connections * rounds;
     let micros = start.elapsed().as_micros() as f64 / messages.max(1) as f64;
     println!("{messages} messages of {size} B over {connections} connections, {micros:.2} us each");
+    if let Some(pid) = pid {
+        // It has answered everything; what it does after that, it does soon.
+        std::thread::sleep(Duration::from_millis(500));
+        println!("resident {}", resident(pid)?);
+    }
     for stream in &mut streams {
         stream.conn.send_close_notify();
         stream.flush()?;

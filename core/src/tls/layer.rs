@@ -222,7 +222,7 @@ impl Layer {
     /// As [`handle`](Self::handle) of bytes that came and are [wanted](Self::wants_read), with memory to decrypt into. Whether they were data for a reader who
     /// wants it, and nothing else is to be done, before it and after: then it stands in that memory, and is not noted. To a reader who is `lent` what came it is
     /// noted always.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn receive_data(
         &mut self,
         wire: &mut [u8],

@@ -39,50 +39,50 @@ macro_rules! records {
 
 records!(UnbufferedClientConnection, ClientConnectionData; UnbufferedServerConnection, ServerConnectionData);
 
-/// What has become of what came.
-pub(super) struct Received {
-    /// How many bytes are done with.
-    pub(super) used: usize,
-    /// The peer has said its closing word.
-    pub(super) closed: bool,
-    pub(super) error: Option<Error>,
-}
-
-/// Uses what came as far as it goes.
+/// Uses what came as far as it goes: how many bytes of it are done with, and whether the peer has said its closing word. What is wrong with it goes into `error`,
+/// which is large, and mostly stays as it is.
 #[inline(always)]
-pub(super) fn receive(records: &mut impl Records, wire: &mut [u8], plain: &mut BytesMut, out: &mut SendQueue) -> Received {
+pub(super) fn receive(
+    records: &mut impl Records,
+    wire: &mut [u8],
+    plain: &mut BytesMut,
+    out: &mut SendQueue,
+    error: &mut Option<Error>,
+) -> (usize, bool) {
     let (mut used, mut closed) = (0, false);
-    let error = loop {
+    loop {
         let status = records.look(&mut wire[used..]);
         used += status.discard;
         match status.state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                let wrong = loop {
-                    match traffic.next_record() {
-                        Some(Ok(record)) => {
+                while let Some(record) = traffic.next_record() {
+                    match record {
+                        Ok(record) => {
                             plain.extend_from_slice(record.payload);
                             used += record.discard;
                         }
-                        Some(Err(error)) => break Some(error),
-                        None => break None,
+                        Err(wrong) => {
+                            *error = Some(wrong);
+                            return (used, closed);
+                        }
                     }
-                };
-                // If nothing is left to be looked at, nor to be sent, then that was all: most messages end here.
-                if wrong.is_some() || used == wire.len() && !records.state().wants_write() {
-                    break wrong;
+                }
+                if used == wire.len() && !records.state().wants_write() {
+                    // Nothing is left to be looked at, nor to be sent: most messages end here.
+                    return (used, closed);
                 }
             }
             Ok(ConnectionState::EncodeTlsData(data)) => encode(data, out),
             Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
             Ok(ConnectionState::PeerClosed) => closed = true,
-            Ok(_) => break None,
-            Err(error) => {
+            Ok(_) => return (used, closed),
+            Err(wrong) => {
                 send_rest(records, out);
-                break Some(error);
+                *error = Some(wrong);
+                return (used, closed);
             }
         }
-    };
-    Received { used, closed, error }
+    }
 }
 
 /// Encrypts; `kept` is what was left of what came.

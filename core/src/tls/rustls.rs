@@ -181,21 +181,22 @@ impl Session for RustlsSession {
         let first = self.kept.is_empty() && matches!(self.hello, Hello::Over);
         let mut joined = if first { None } else { self.with_kept(wire) };
         let bytes = joined.as_deref_mut().unwrap_or(&mut *wire);
-        let received = match &mut self.side {
-            Side::Client(client) => records::receive(client, bytes, plain, out),
-            Side::Server(server) => records::receive(server, bytes, plain, out),
+        let mut error = None;
+        let (used, closed) = match &mut self.side {
+            Side::Client(client) => records::receive(client, bytes, plain, out, &mut error),
+            Side::Server(server) => records::receive(server, bytes, plain, out, &mut error),
         };
-        if received.used == bytes.len() && !received.closed && received.error.is_none() {
+        if used == bytes.len() && !closed && error.is_none() {
             return Ok(());
         }
         let rest = match joined {
             Some(mut kept) => {
-                kept.drain(..received.used);
+                kept.drain(..used);
                 kept
             }
-            None => wire[received.used..].to_vec(),
+            None => wire[used..].to_vec(),
         };
-        self.keep(rest, received.closed, received.error)
+        self.keep(rest, closed, error)
     }
 
     fn encrypt(&mut self, plain: &[u8], out: &mut SendQueue) -> Result<(), TlsError> {
