@@ -1,8 +1,7 @@
 //! What a peer can make a connection hold: one record, or one message of the handshake, and not more.
 
-use crate::certs::{VERSIONS, server, tls_client, tls_server};
+use crate::certs::{VERSIONS, tls_client, tls_server};
 use crate::kit::{QUIET, State, connected, harness, to};
-use crate::peer::Peer;
 use plimsoll_core::testing::Harness;
 use plimsoll_core::tls::Tls;
 use plimsoll_core::{ErrorKind, StreamId};
