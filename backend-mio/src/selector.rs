@@ -1,6 +1,7 @@
 //! mio's poller as the loop wants it.
 
 use core::time::Duration;
+use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Poll, Token};
 use plimsoll_core::Wake;
@@ -65,19 +66,30 @@ impl Selector for Mio {
     #[inline]
     fn each(events: &Events, mut ready: impl FnMut(usize, Ready)) {
         for event in events.iter().filter(|event| event.token() != RING) {
-            let what = Ready {
-                readable: event.is_readable(),
-                writable: event.is_writable(),
-                read_closed: event.is_read_closed(),
-                write_closed: event.is_write_closed(),
-                error: event.is_error(),
-            };
-            ready(event.token().0, what);
+            let index = event.token().0;
+            if event.is_readable() && !event.is_read_closed() && !event.is_error() {
+                // A message, as nearly every event: nothing else is looked for. What has closed for writing is hung up, or has an error.
+                ready(index, Ready { readable: true, writable: event.is_writable(), ..Ready::default() });
+            } else {
+                ready(index, spell_out(event));
+            }
         }
     }
 
     fn waker(&self) -> io::Result<Ring> {
         Ok(Ring(Arc::downgrade(&self.waker)))
+    }
+}
+
+/// Out of line, so that nearly every event does not have to be.
+#[inline(never)]
+fn spell_out(event: &Event) -> Ready {
+    Ready {
+        readable: event.is_readable(),
+        writable: event.is_writable(),
+        read_closed: event.is_read_closed(),
+        write_closed: event.is_write_closed(),
+        error: event.is_error(),
     }
 }
 

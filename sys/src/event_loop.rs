@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use plimsoll_core::driver::ReadinessDriver;
 use plimsoll_core::{
-    Addr, BufPool, EndpointId, Engine, Hub, Inbox, Instant, Listen, LoopTag, Observer, Origin, ProcessId, Protocol, Remote,
+    Addr, BufPool, EndpointId, Engine, Hub, Inbox, Instant, Item, Listen, LoopTag, Observer, Origin, ProcessId, Protocol, Remote,
     Report, Resource, StreamId, Wake,
 };
 use std::io;
@@ -226,11 +226,20 @@ impl<S, P: Selector> EventLoop<S, P> {
             self.driver.engine().set_now(now);
             self.driver.engine().resolved(query, found);
         }
-        for item in self.inbox.drain() {
-            self.driver.engine().hub().call_boxed_soon(item);
+        let items = self.inbox.drain();
+        if !items.is_empty() {
+            self.call_soon(items);
         }
         self.drive(|driver| driver.process(now));
         Ok(())
+    }
+
+    /// What other threads sent.
+    #[inline(never)]
+    fn call_soon(&mut self, items: Vec<Item<S>>) {
+        for item in items {
+            self.driver.engine().hub().call_boxed_soon(item);
+        }
     }
 
     /// How long the next iteration may wait: until the next timer, not at all if there is something to call at once, for ever (`None`) if there is
@@ -387,8 +396,9 @@ impl<S, P: Selector> EventLoop<S, P> {
 
     // ---- inside ----
 
+    #[inline]
     fn check_open(&self) -> io::Result<()> {
-        if self.closed { Err(io::Error::other("the loop is closed")) } else { Ok(()) }
+        if self.closed { Err(closed()) } else { Ok(()) }
     }
 
     /// How long to wait now.
@@ -453,6 +463,11 @@ impl<S, P: Selector> EventLoop<S, P> {
             self.hook.give(Report::Panicked { origin: Origin::Scheduled, message: Some(message) });
         }
     }
+}
+
+#[cold]
+fn closed() -> io::Error {
+    io::Error::other("the loop is closed")
 }
 
 impl<S, P: Selector + AsFd> AsFd for EventLoop<S, P> {

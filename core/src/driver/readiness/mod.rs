@@ -113,30 +113,31 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     #[inline]
     pub fn mark(&mut self, index: usize, ready: Ready) {
         let Some(Some((generation, conn))) = self.conns.rows.get_mut(index) else { return };
-        if conn.flags == 0 && ready.readable && !(ready.read_closed || ready.error) {
+        let Ready { readable, writable, read_closed, write_closed, error } = ready;
+        if conn.flags == 0 && readable && !read_closed && !error {
             // A message for a connection that was waiting for one: nearly every event.
             conn.flags = READABLE | QUEUED;
             self.run.push(Key::new(index as u32, *generation));
         } else {
-            self.mark_rest(index, ready);
+            self.mark_rest(index, readable, writable, read_closed, write_closed, error);
         }
     }
 
-    /// Out of line, so that nearly every event does not have to be spelled out for it.
+    /// Out of line, and told each by itself, so that nearly every event does not have to be spelled out for it.
     #[inline(never)]
-    fn mark_rest(&mut self, index: usize, ready: Ready) {
+    fn mark_rest(&mut self, index: usize, readable: bool, writable: bool, read_closed: bool, write_closed: bool, error: bool) {
         let Some(Some((generation, conn))) = self.conns.rows.get_mut(index) else { return };
         let mut flags = conn.flags;
-        if ready.readable || ready.read_closed || ready.error {
+        if readable || read_closed || error {
             flags |= READABLE;
         }
-        if ready.read_closed || ready.error {
+        if read_closed || error {
             flags |= READ_CLOSED;
         }
-        if flags & (BLOCKED | CONNECTING) != 0 && (ready.writable || ready.write_closed || ready.error) {
+        if flags & (BLOCKED | CONNECTING) != 0 && (writable || write_closed || error) {
             flags = flags & !BLOCKED | FLUSH;
         }
-        if ready.write_closed || ready.error {
+        if write_closed || error {
             flags |= HUNG_UP;
         }
         if flags & QUEUED == 0 && flags & (READABLE | FLUSH | HUNG_UP) != 0 {
