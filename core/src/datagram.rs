@@ -11,9 +11,9 @@ use crate::flow::write_flow::Edge;
 use crate::life::{Life, Phase};
 use crate::reason::{Cause, Ending};
 use crate::status::{DatagramEvent, Refusal, WriteStatus};
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
-use core::net::SocketAddr;
 
 /// To whom an endpoint may send (contract DGRAM-4 to DGRAM-6).
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Target {
 /// ```
 #[derive(Debug)]
 pub struct DatagramTransport {
-    queue: DatagramQueue,
+    queue: Box<DatagramQueue>,
     life: Life,
     target: Target,
     /// Received while it was not wanted, and delivered first.
@@ -98,7 +98,7 @@ impl DatagramTransport {
 
     fn with(limits: WriteLimits, target: Target) -> Self {
         Self {
-            queue: DatagramQueue::default(),
+            queue: Box::default(),
             life: Life::new(limits),
             target,
             held: VecDeque::new(),
@@ -137,16 +137,15 @@ impl DatagramTransport {
         (self.grew(), false)
     }
 
-    /// How much of datagrams to internet addresses can be queued, each with its overhead, so that nothing follows from it but a send: up to the low mark.
+    /// Up to which size datagrams to internet addresses can be queued so that nothing follows from it but a send: the low mark, or none at all.
     pub(crate) fn ease(&self) -> usize {
         let easy = matches!(self.target, Target::Anyone) && !self.is_closing() && !self.is_writing_paused();
-        if easy { self.write_buffer_limits().low().saturating_sub(self.queue.size()) } else { 0 }
+        if easy { self.write_buffer_limits().low() } else { 0 }
     }
 
-    /// As [`send_to`](Self::send_to), of what is within [`ease`](Self::ease) and to be copied.
-    #[inline(always)]
-    pub(crate) fn send_easily(&mut self, data: &[u8], to: &SocketAddr) {
-        self.queue.push_copy(data, to);
+    /// Lends the queue out for an empty one, or takes it back.
+    pub(crate) const fn swap_queue(&mut self, other: &mut Box<DatagramQueue>) {
+        core::mem::swap(&mut self.queue, other);
     }
 
     /// More than the low mark is queued, or was: perhaps it is time to pause.
@@ -321,7 +320,26 @@ impl DatagramTransport {
     /// Lends the foremost datagrams to a send, at most so many.
     #[inline]
     pub fn outgoing(&self, most: usize) -> impl ExactSizeIterator<Item = Outgoing<'_>> + Clone {
-        self.queue.outgoing(most)
+        self.outgoing_from(most, &[])
+    }
+
+    /// As [`outgoing`](Self::outgoing), if some of them may still stand in these blocks.
+    #[inline]
+    pub(crate) fn outgoing_from<'a>(
+        &'a self,
+        most: usize,
+        blocks: &'a [BytesMut],
+    ) -> impl ExactSizeIterator<Item = Outgoing<'a>> + Clone {
+        self.queue.outgoing(most, blocks)
+    }
+
+    /// The blocks are to be used for others.
+    pub(crate) fn keep(&mut self, blocks: &[BytesMut], pool: &mut BufPool) {
+        self.queue.keep(blocks, pool);
+    }
+
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     /// Shares the foremost datagram with an operation that owns its memory.

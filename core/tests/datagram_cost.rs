@@ -22,9 +22,15 @@ struct Post {
     sent: usize,
     receives: usize,
     sends: usize,
+    /// The first byte of each datagram is its number, and of others' [`OTHERS`]; of those that are taken it is put down here.
+    numbers: Option<Vec<u8>>,
+    next: u8,
     receive: Option<(Key, BytesMut)>,
     done: Vec<(Key, Completion<()>)>,
 }
+
+/// A number that no datagram has.
+const OTHERS: u8 = 255;
 
 fn peer(n: usize) -> Addr {
     SocketAddr::from(([127, 0, 0, 1], 7 + (n % 2) as u16)).into()
@@ -54,6 +60,10 @@ impl ReadinessIo for Post {
         let count = self.waiting.min(blocks.len());
         for (block, came) in blocks.iter_mut().zip(came).take(count) {
             block[..self.payload.len()].copy_from_slice(&self.payload);
+            if self.numbers.is_some() {
+                block[0] = self.next;
+                self.next += u8::from(self.next != OTHERS);
+            }
             came.len = self.payload.len();
             came.from = peer(self.waiting);
             self.waiting -= 1;
@@ -64,8 +74,16 @@ impl ReadinessIo for Post {
     fn send_to<'a>(&mut self, (): &mut (), mut datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone) -> ReadResult {
         self.sends += 1;
         let taken = datagrams.len().min(self.part);
-        assert!(datagrams.len() <= BATCH && datagrams.all(|datagram| datagram.payload == self.payload));
         self.sent += taken;
+        if let Some(numbers) = &mut self.numbers {
+            for datagram in datagrams.take(taken) {
+                let byte = if datagram.payload[0] == OTHERS { b'-' } else { b'x' };
+                assert!(datagram.payload.len() == self.payload.len() && datagram.payload[1..].iter().all(|&b| b == byte));
+                numbers.extend(Some(datagram.payload[0]).filter(|&number| number != OTHERS));
+            }
+            return Ok((taken > 0).then_some(taken));
+        }
+        assert!(datagrams.len() <= BATCH && datagrams.all(|datagram| datagram.payload == self.payload));
         Ok(Some(taken))
     }
 
@@ -296,4 +314,74 @@ fn no_more_is_queued_than_the_low_mark_before_it_is_sent() {
     run(&mut driver, id, 60);
     assert_eq!(driver.engine().state().told, "d".repeat(60));
     assert!(driver.io().sent == 60 && driver.io().sends >= 20);
+}
+
+/// Answers in all the ways there are.
+struct Ways;
+
+impl DatagramProtocol<Log> for Ways {
+    fn datagram_received(&mut self, cx: &mut Cx<'_, Log>, data: Data<'_>, from: &Addr) {
+        let (number, size) = (data[0], cx.hub.write_buffer_size(cx.id));
+        let len = data.len();
+        match number % 7 {
+            3 => cx.send_to(&data[..], from),
+            4 => cx.send_to(data.into_bytes(), from),
+            5 => cx.send_to(data.to_vec(), from),
+            _ => cx.send_to(data, from),
+        };
+        assert_eq!(cx.hub.write_buffer_size(cx.id), size + len + 8);
+        if number % 11 == 10 {
+            // It is looked at.
+            cx.pause_reading();
+            cx.resume_reading();
+        }
+    }
+}
+
+#[test]
+fn answers_leave_in_order_and_whole_whatever_the_kernel_takes_and_whoever_receives_next() {
+    //= DGRAM-2, DGRAM-11, DGRAM-12
+    for (size, part) in [(1, BATCH), (64, 1), (64, 5), (64, 31), (1200, 7), (20_000, 3)] {
+        let mut driver = ReadinessDriver::new(Engine::new(Log::default()), post(size, part));
+        let id = driver.engine().hub().open_datagram(here(), Ways);
+        let other = driver.engine().hub().open_datagram(here(), Second { act: |_| {}, name: 'o' });
+        driver.io().numbers = Some(Vec::new());
+        let mut expected = 0;
+        for round in 0..12 {
+            // Now and then the kernel takes nothing for a while, and others receive into the same blocks.
+            driver.io().part = if round % 3 == 1 { 0 } else { part };
+            run(&mut driver, id, 20);
+            expected += 20;
+            let next = core::mem::replace(&mut driver.io().next, OTHERS);
+            driver.io().payload = vec![b'-'; size];
+            run(&mut driver, other, 40);
+            (driver.io().next, driver.io().payload) = (next, vec![b'x'; size]);
+        }
+        driver.io().part = part;
+        for _ in 0..expected {
+            run(&mut driver, id, 0);
+        }
+        assert_eq!(driver.io().numbers, Some((0..expected).collect()), "{size} bytes, {part} a send");
+        assert_eq!(driver.engine().hub().write_buffer_size(id), 0);
+    }
+}
+
+#[test]
+fn a_panic_in_a_batch_costs_its_endpoint_and_nobody_else_an_answer() {
+    //= RUST-8, DGRAM-16
+    let mut driver = ReadinessDriver::new(Engine::new(Log::default()), post(3, BATCH));
+    let id = driver.engine().hub().open_datagram(here(), Second { act: |_| panic!("so"), name: 'd' });
+    let other = driver.engine().hub().open_datagram(here(), Second { act: |_| {}, name: 'o' });
+    for _ in 0..2 {
+        run(&mut driver, other, 4);
+    }
+    (driver.io().sent, driver.io().waiting) = (0, 4);
+    driver.engine().state().told.clear();
+    driver.mark(id.key().index(), Ready { readable: true, ..Ready::default() });
+    let step = core::panic::AssertUnwindSafe(|| driver.process(Instant::ZERO));
+    assert!(std::panic::catch_unwind(step).is_err());
+    driver.process(Instant::ZERO);
+    run(&mut driver, other, 4);
+    assert_eq!(driver.engine().state().told, "ddLoooo");
+    assert_eq!(driver.io().sent, 4);
 }

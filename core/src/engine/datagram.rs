@@ -9,7 +9,7 @@ use crate::endpoint::{DatagramEndpoint, IN_DIRTY};
 use crate::error::Error;
 use crate::flow::data::Data;
 use crate::flow::pool::BufPool;
-use crate::hub::{DISTURBED, Ready, Work};
+use crate::hub::{Ready, Work};
 use crate::key::{DatagramId, Key};
 use crate::observer::Event;
 use crate::open::OpenError;
@@ -59,24 +59,36 @@ impl<S> Engine<S> {
         if datagram.transport.wants_read() { datagram.protocol.take() } else { None }
     }
 
-    /// Delivers datagrams in one go, from `next` on, as long as nothing has to be done between one and the next: then `true`, and it is to be called
-    /// again. `false`: none is wanted now. A callback that panics has had its datagram.
+    /// The next datagrams to be delivered were received together, and none of them has been told.
+    pub(crate) const fn begin_datagrams(&mut self) {
+        self.hub.answers.begin();
+    }
+
+    /// How many of them have been told; one whose callback panics was.
+    pub(crate) const fn told_datagrams(&self) -> usize {
+        self.hub.answers.told()
+    }
+
+    /// Delivers them, from the first one that has not been told on, as long as nothing has to be done between one and the next: then `true`, and it is to be
+    /// called again. `false`: none is wanted now.
     /// Whether a block was claimed is left in `claimed`.
-    pub(crate) fn deliver_datagrams(
-        &mut self,
-        key: Key,
-        (blocks, came): (&mut [BytesMut], &[Incoming]),
-        next: &mut usize,
-        claimed: &mut bool,
-    ) -> bool {
+    pub(crate) fn deliver_datagrams(&mut self, key: Key, blocks: &mut [BytesMut], came: &[Incoming], claimed: &mut bool) -> bool {
         let Some(protocol) = self.protocol_for_datagram(key) else { return false };
         let state = &mut self.state;
-        let (blocks, came) = (blocks.get_mut(*next..).unwrap_or_default(), came.get(*next..).unwrap_or_default());
+        let told = self.hub.answers.told();
+        let (blocks, came) = (blocks.get_mut(told..).unwrap_or_default(), came.get(told..).unwrap_or_default());
         lend::<S, DatagramEndpoint<S>, _>(&mut self.hub, key, protocol, |protocol, id, hub| {
-            protocol.deliver(Batch { id, hub, state, blocks, came, next, claimed });
+            protocol.deliver(Batch { id, hub, state, blocks, came, claimed });
         });
-        self.hub.undisturbed = DISTURBED;
+        self.hub.disturb();
         true
+    }
+
+    /// What an endpoint has not sent of answers that stand in these blocks is copied: they are to be used for others.
+    pub(crate) fn keep_answers(&mut self, key: Key, blocks: &[BytesMut]) {
+        if let Some((datagram, pool)) = self.hub.datagram_and_pool(key) {
+            datagram.transport.keep(blocks, pool);
+        }
     }
 
     /// Delivers one datagram that was held, if it is wanted now.
@@ -102,12 +114,21 @@ impl<S> Engine<S> {
     /// The kernel took the foremost `n` datagrams.
     #[inline]
     pub fn datagrams_sent(&mut self, key: Key, n: usize) {
-        let Some((datagram, pool)) = self.hub.datagram_and_pool(key) else { return };
-        datagram.transport.handle_sent(n, pool);
-        let idle = !datagram.transport.is_closing() && !datagram.transport.is_writing_paused();
+        self.datagrams_gone(key, n);
+    }
+
+    /// As [`datagrams_sent`](Self::datagrams_sent); whether any are left.
+    #[inline]
+    pub(crate) fn datagrams_gone(&mut self, key: Key, n: usize) -> bool {
+        let Some((datagram, pool)) = self.hub.datagram_and_pool(key) else { return false };
+        let transport = &mut datagram.transport;
+        transport.handle_sent(n, pool);
+        let left = transport.has_queued();
+        let idle = !transport.is_closing() && !transport.is_writing_paused();
         if !idle || self.is_observed() {
             self.after_datagrams_sent(key);
         }
+        left
     }
 
     fn after_datagrams_sent(&mut self, key: Key) {

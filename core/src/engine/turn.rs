@@ -4,7 +4,7 @@ use super::Engine;
 use crate::context::Context;
 use crate::endpoint::{DatagramEndpoint, Endpoint, Process, Stream};
 use crate::flow::pool::BufPool;
-use crate::hub::{Hub, Ready, Work};
+use crate::hub::{Hub, NOBODY, Ready, Work};
 use crate::key::{Key, TimerId};
 use crate::kind::{Callback, Kind};
 use crate::observer::Event;
@@ -233,7 +233,7 @@ impl<S> Engine<S> {
     fn lost_of<K: Kind<S>>(&mut self, key: Key, reason: CloseReason) {
         let protocol = self.hub.endpoints.get_mut(key).and_then(K::of).and_then(|endpoint| endpoint.protocol().take());
         let id = K::id(key, self.hub.tag);
-        self.hub.current = Some(key);
+        self.hub.current = key;
         let mut last = Last { hub: &mut self.hub, key, returned: false };
         if let Some(protocol) = protocol {
             K::lost(protocol, &mut Context { id, hub: last.hub, state: &mut self.state }, reason);
@@ -251,7 +251,7 @@ pub(super) fn lend<S, K: Kind<S>, R>(
     protocol: Box<K::Protocol>,
     f: impl FnOnce(&mut K::Protocol, K::Id, &mut Hub<S>) -> R,
 ) -> (R, Option<(&mut K, &mut BufPool)>) {
-    hub.current = Some(key);
+    hub.current = key;
     let id = K::id(key, hub.tag);
     let mut lifted = Lifted::<S, K> { hub: &mut *hub, key, protocol: Some(protocol) };
     let Some(protocol) = &mut lifted.protocol else { unreachable!("it has just been put there") };
@@ -273,7 +273,7 @@ impl<S> Hub<S> {
     /// Puts a protocol back that was called; the endpoint, if it is still there.
     #[inline(always)]
     fn put_back<K: Kind<S>>(&mut self, key: Key, protocol: Option<Box<K::Protocol>>) -> Option<(&mut K, &mut BufPool)> {
-        self.current = None;
+        self.current = NOBODY;
         let endpoint = K::of(self.endpoints.get_mut(key)?)?;
         let place = endpoint.protocol();
         if place.is_none() {
@@ -293,7 +293,7 @@ impl<S, K: Kind<S>> Drop for Lifted<'_, S, K> {
             let origin = Origin::Endpoint(K::id(self.key, self.hub.tag).into());
             self.hub.reports.push(Report::Panicked { origin, message: None });
         }
-        self.hub.current = None;
+        self.hub.current = NOBODY;
         // Force-closed first: dropping a protocol that was replaced may panic again.
         self.hub.fail_panicked(self.key);
         self.hub.put_back::<K>(self.key, self.protocol.take());
@@ -350,7 +350,7 @@ struct Last<'a, S> {
 
 impl<S> Drop for Last<'_, S> {
     fn drop(&mut self) {
-        self.hub.current = None;
+        self.hub.current = NOBODY;
         if !self.returned {
             self.hub.report_of(self.key, |id| Report::Panicked { origin: Origin::Endpoint(id), message: None });
         }

@@ -75,7 +75,7 @@ impl fmt::Debug for Data<'_> {
 /// Named only here, so that nobody else can implement [`WriteData`].
 #[allow(unnameable_types, reason = "sealed")]
 pub(crate) mod sealed {
-    use super::SendQueue;
+    use super::{BytesMut, SendQueue};
 
     pub trait Queue {
         #[inline]
@@ -87,6 +87,11 @@ pub(crate) mod sealed {
         #[inline]
         fn is_copied(&self) -> bool {
             true
+        }
+        /// Where the block is in which it was received: once this is handed over nobody can reach it there any more.
+        #[inline]
+        fn block(&self) -> Option<*const BytesMut> {
+            None
         }
         fn append_to(self, queue: &mut SendQueue);
     }
@@ -158,6 +163,11 @@ impl sealed::Queue for Data<'_> {
     #[inline]
     fn is_copied(&self) -> bool {
         self.is_small()
+    }
+
+    #[inline]
+    fn block(&self) -> Option<*const BytesMut> {
+        Some(&raw const *self.block)
     }
 
     #[inline]

@@ -4,9 +4,9 @@ use super::data::WriteData;
 use super::pool::BufPool;
 use super::queue::SendQueue;
 use crate::addr::{Addr, AddrRef, UnixAddr};
-use alloc::collections::{VecDeque, vec_deque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
 use core::slice;
 
@@ -32,9 +32,28 @@ struct Head {
     len: usize,
     /// None: the next of the names, or the peer that the socket is connected to if there are none. An endpoint that is connected sends to nobody else.
     to: Option<SocketAddr>,
+    /// In which block its payload still stands, counted from one; zero: it is [`QUEUED`].
+    place: u32,
 }
 
-/// Datagrams to send, in order, each whole. Their payloads stand behind each other in a [`SendQueue`], each in one piece of it.
+/// No block has this number: the payload stands in the queue.
+const QUEUED: u32 = 0;
+
+impl Head {
+    const fn queued(len: usize, to: Option<SocketAddr>) -> Self {
+        Self { len, to, place: QUEUED }
+    }
+
+    /// The payload, if it still stands where it was received.
+    #[inline(always)]
+    fn in_place<'a>(&self, blocks: &'a [BytesMut]) -> Option<&'a [u8]> {
+        let block = blocks.get((self.place as usize).wrapping_sub(1))?;
+        block.get(..self.len)
+    }
+}
+
+/// Datagrams to send, in order, each whole. Their payloads stand behind each other in a [`SendQueue`], each in one piece of it; but the foremost ones may be
+/// answers to what is still in the block that it was received into, and stand there until they have been offered to the kernel once.
 #[derive(Debug, Default)]
 pub(crate) struct DatagramQueue {
     /// Those from `first` to `end`; what is in front of them has gone, and its room is used again when there is more of that than of the rest. What is behind
@@ -57,7 +76,7 @@ impl DatagramQueue {
     }
 
     pub(crate) const fn payload(&self) -> usize {
-        self.bytes.len()
+        self.size - (self.end - self.first) * OVERHEAD
     }
 
     #[inline]
@@ -81,41 +100,82 @@ impl DatagramQueue {
             }
             None => None,
         };
-        self.push_head(Head { len, to });
+        self.size += len + OVERHEAD;
+        let head = Head::queued(len, to);
+        match self.heads.get_mut(self.end) {
+            Some(place) => *place = head,
+            None => self.heads.push(head),
+        }
+        self.end += 1;
         if len > 0 {
             data.append_to(&mut self.bytes);
         }
     }
 
-    /// As [`push`](Self::push), for what nearly every datagram is: bytes to be copied, to an internet address.
+    /// As [`push`](Self::push), for what nearly every datagram is: bytes to be copied, to an internet address. `false`: it would count more than `most` then, or
+    /// there is no place for it yet, and nothing was done.
     #[inline(always)]
-    pub(crate) fn push_copy(&mut self, data: &[u8], to: &SocketAddr) {
-        self.push_head(Head { len: data.len(), to: Some(*to) });
-        self.bytes.copy(data);
+    pub(crate) fn push_copy(&mut self, data: &[u8], to: &SocketAddr, most: usize) -> bool {
+        let queued = self.put(Head::queued(data.len(), Some(*to)), most);
+        if queued {
+            self.bytes.copy(data);
+        }
+        queued
     }
 
+    /// As [`push_copy`](Self::push_copy), of what stands in front of that block, counted from one, and stays there: until [`keep`](Self::keep). `false` also if
+    /// something that was copied would be in front of it.
     #[inline(always)]
-    fn push_head(&mut self, head: Head) {
-        self.size += head.len + OVERHEAD;
-        // Into its place, and not through the stack, as a push that may have to make room goes.
-        match self.heads.get_mut(self.end) {
-            Some(place) => *place = head,
-            None => self.add_head(head),
+    pub(crate) fn push_in_place(&mut self, len: usize, place: usize, to: &SocketAddr, most: usize) -> bool {
+        self.bytes.is_empty() && self.put(Head { len, to: Some(*to), place: place as u32 }, most)
+    }
+
+    /// Puts a head into the next place, and makes none: a function that may have to make room saves registers for it.
+    #[inline(always)]
+    fn put(&mut self, head: Head, most: usize) -> bool {
+        let size = self.size + head.len + OVERHEAD;
+        if size > most {
+            return false;
         }
+        let Some(place) = self.heads.get_mut(self.end) else { return false };
+        *place = head;
         self.end += 1;
+        self.size = size;
+        true
+    }
+
+    /// What is left of the datagrams that stand in these blocks is copied: the blocks are to be used for others.
+    #[inline]
+    pub(crate) fn keep(&mut self, blocks: &[BytesMut], pool: &mut BufPool) {
+        if self.waiting().first().is_some_and(|head| head.place != QUEUED) {
+            self.keep_some(blocks, pool);
+        }
     }
 
     #[cold]
-    fn add_head(&mut self, head: Head) {
-        self.heads.push(head);
+    fn keep_some(&mut self, blocks: &[BytesMut], pool: &mut BufPool) {
+        let mut behind = pool.take_queue();
+        core::mem::swap(&mut *behind, &mut self.bytes);
+        for head in &mut self.heads[self.first..self.end] {
+            if let Some(payload) = head.in_place(blocks) {
+                self.bytes.copy(payload);
+                head.place = QUEUED;
+            }
+        }
+        self.bytes.append(&mut behind);
+        pool.give_queue(behind);
     }
 
-    /// Lends the foremost datagrams, at most so many.
+    /// Lends the foremost datagrams, at most so many. The blocks are those in which some of them may stand.
     #[inline]
-    pub(crate) fn outgoing(&self, most: usize) -> impl ExactSizeIterator<Item = Outgoing<'_>> + Clone {
+    pub(crate) fn outgoing<'a>(
+        &'a self,
+        most: usize,
+        blocks: &'a [BytesMut],
+    ) -> impl ExactSizeIterator<Item = Outgoing<'a>> + Clone {
         let heads = self.waiting();
         let heads = heads[..heads.len().min(most)].iter();
-        Lent { heads, names: self.names.iter(), pieces: self.bytes.pieces(), piece: &[] }
+        Lent { queue: self, blocks, heads, names: 0, pieces: 0, piece: &[] }
     }
 
     /// Shares the foremost datagram with an operation that owns its memory.
@@ -131,25 +191,35 @@ impl DatagramQueue {
     /// The foremost `n` datagrams are gone (all of them, if that is less).
     #[inline]
     pub(crate) fn advance(&mut self, n: usize, pool: &mut BufPool) {
-        if n >= self.waiting().len() {
-            self.bytes.advance(usize::MAX, pool);
-            self.size = 0;
-            self.first = 0;
-            self.end = 0;
-            if self.heads.len() > KEPT_ROOM {
-                self.heads.truncate(KEPT_ROOM);
-                self.heads.shrink_to_fit();
-            }
-            self.names.clear();
-            self.names.shrink_to(KEPT_ROOM);
-            return;
+        if n < self.end - self.first {
+            return self.advance_some(n, pool);
         }
+        self.bytes.advance(usize::MAX, pool);
+        self.size = 0;
+        self.first = 0;
+        self.end = 0;
+        if self.heads.len() > KEPT_ROOM || !self.names.is_empty() {
+            self.clear_away();
+        }
+    }
+
+    #[inline(never)]
+    fn clear_away(&mut self) {
+        self.heads.truncate(KEPT_ROOM);
+        self.heads.shrink_to(KEPT_ROOM);
+        self.names.clear();
+        self.names.shrink_to(KEPT_ROOM);
+    }
+
+    #[inline(never)]
+    fn advance_some(&mut self, n: usize, pool: &mut BufPool) {
         let going = &self.heads[self.first..self.first + n];
-        let bytes = going.iter().map(|head| head.len).sum();
+        let payload: usize = going.iter().map(|head| head.len).sum();
+        let bytes = going.iter().filter(|head| head.place == QUEUED).map(|head| head.len).sum();
         let names = going.iter().filter(|head| head.to.is_none()).count();
         self.names.drain(..names.min(self.names.len()));
         self.bytes.advance(bytes, pool);
-        self.size -= bytes + n * OVERHEAD;
+        self.size -= payload + n * OVERHEAD;
         self.first += n;
         if self.first > self.end / 2 {
             self.heads.copy_within(self.first..self.end, 0);
@@ -159,36 +229,53 @@ impl DatagramQueue {
     }
 }
 
-/// Datagrams of a queue, lent.
+/// Datagrams of a queue, lent. Names and pieces are found by number: an iterator that is handed to a rare function would not stay in registers.
 #[derive(Clone)]
-struct Lent<'a, P> {
+struct Lent<'a> {
+    queue: &'a DatagramQueue,
+    blocks: &'a [BytesMut],
     heads: slice::Iter<'a, Head>,
-    names: vec_deque::Iter<'a, UnixAddr>,
-    pieces: P,
+    /// How many names have been lent, and how many pieces.
+    names: usize,
+    pieces: usize,
     /// What is left of the piece in which the next one stands; a piece ends where a datagram ends.
     piece: &'a [u8],
 }
 
-/// The next piece that has a datagram of that length.
 #[inline(never)]
-fn next_piece<'a>(pieces: &mut impl Iterator<Item = &'a [u8]>, len: usize) -> &'a [u8] {
-    pieces.find(|piece| piece.len() >= len).unwrap_or_default()
+fn piece(bytes: &SendQueue, n: usize) -> &[u8] {
+    bytes.piece(n)
 }
 
-impl<'a, P: Iterator<Item = &'a [u8]>> Iterator for Lent<'a, P> {
+#[inline(never)]
+fn name(names: &VecDeque<UnixAddr>, n: usize) -> Option<AddrRef<'_>> {
+    names.get(n).map(AddrRef::Unix)
+}
+
+impl<'a> Iterator for Lent<'a> {
     type Item = Outgoing<'a>;
 
     #[inline(always)]
     fn next(&mut self) -> Option<Outgoing<'a>> {
         let head = self.heads.next()?;
-        if self.piece.len() < head.len {
-            self.piece = next_piece(&mut self.pieces, head.len);
-        }
-        let (payload, rest) = self.piece.split_at(head.len);
-        self.piece = rest;
+        let payload = match head.in_place(self.blocks) {
+            Some(payload) => payload,
+            None => {
+                if self.piece.len() < head.len {
+                    self.piece = piece(&self.queue.bytes, self.pieces);
+                    self.pieces += 1;
+                }
+                let (payload, rest) = self.piece.split_at_checked(head.len).unwrap_or_default();
+                self.piece = rest;
+                payload
+            }
+        };
         let to = match &head.to {
             Some(to) => Some(AddrRef::Inet(to)),
-            None => self.names.next().map(AddrRef::Unix),
+            None => {
+                self.names += 1;
+                name(&self.queue.names, self.names - 1)
+            }
         };
         Some(Outgoing { payload, to })
     }
@@ -199,7 +286,7 @@ impl<'a, P: Iterator<Item = &'a [u8]>> Iterator for Lent<'a, P> {
     }
 }
 
-impl<'a, P: Iterator<Item = &'a [u8]>> ExactSizeIterator for Lent<'a, P> {}
+impl ExactSizeIterator for Lent<'_> {}
 
 #[cfg(test)]
 mod tests {
@@ -212,7 +299,7 @@ mod tests {
     }
 
     fn payloads(queue: &DatagramQueue) -> Vec<Vec<u8>> {
-        queue.outgoing(8).map(|datagram| datagram.payload.to_vec()).collect()
+        queue.outgoing(8, &[]).map(|datagram| datagram.payload.to_vec()).collect()
     }
 
     //= DGRAM-3, DGRAM-11, DGRAM-12
@@ -245,7 +332,7 @@ mod tests {
             for m in 0..3 {
                 let payload = vec![m; usize::from(n % 5)];
                 match addr(n) {
-                    Addr::Inet(to) if n % 2 == 0 => queue.push_copy(&payload, &to),
+                    Addr::Inet(to) if n % 2 == 0 && queue.push_copy(&payload, &to, usize::MAX) => {}
                     to => queue.push(&payload, Some((&to).into())),
                 }
                 expected.push_back((payload, addr(n)));
@@ -253,7 +340,7 @@ mod tests {
             let going = if n % 40 == 39 { expected.len() } else { 2 };
             queue.advance(going, &mut pool);
             expected.drain(..going);
-            let lent = queue.outgoing(usize::MAX).map(|datagram| (datagram.payload.to_vec(), datagram.to.unwrap().into()));
+            let lent = queue.outgoing(usize::MAX, &[]).map(|datagram| (datagram.payload.to_vec(), datagram.to.unwrap().into()));
             assert!(lent.eq(expected.iter().cloned()), "after {n}");
             assert_eq!(queue.size(), expected.iter().map(|(payload, _)| payload.len() + OVERHEAD).sum::<usize>());
             assert_eq!(queue.is_empty(), expected.is_empty());
@@ -263,7 +350,59 @@ mod tests {
             queue.push(b"", None);
         }
         queue.advance(usize::MAX, &mut pool);
-        assert_eq!((queue.heads.len(), queue.outgoing(1).len()), (KEPT_ROOM, 0));
+        assert_eq!((queue.heads.len(), queue.outgoing(1, &[]).len()), (KEPT_ROOM, 0));
+    }
+
+    //= DGRAM-11
+    #[test]
+    fn answers_stand_where_they_were_received_until_they_are_kept_and_none_overtakes() {
+        let Addr::Inet(to) = addr(7) else { return };
+        // So many of three that stand in blocks, and of what was copied behind them, have gone before the blocks are needed.
+        for (size, gone) in [0, 60_000].into_iter().flat_map(|size| (0..=5).map(move |gone| (size, gone))) {
+            let mut pool = BufPool::new();
+            let mut queue = DatagramQueue::default();
+            // There have to be places.
+            (0..8).for_each(|_| queue.push(b"", None));
+            queue.advance(8, &mut pool);
+            let all = [vec![1; 3], vec![], vec![3; size + 5], vec![4; 6], vec![5; size + 2000]];
+            let mut blocks: Vec<BytesMut> = all[..3].iter().map(|payload| BytesMut::from(&payload[..])).collect();
+            blocks.iter_mut().for_each(|block| block.extend_from_slice(b"behind it"));
+            for (n, payload) in all[..3].iter().enumerate() {
+                assert!(queue.push_in_place(payload.len(), n + 1, &to, usize::MAX));
+            }
+            assert!(queue.push_copy(&all[3], &to, usize::MAX));
+            assert!(!queue.push_in_place(1, 1, &to, usize::MAX), "it would overtake");
+            queue.push(all[4].clone(), Some(AddrRef::Inet(&to)));
+            let left = |queue: &DatagramQueue, blocks: &[BytesMut]| {
+                assert!(queue.outgoing(8, blocks).all(|datagram| datagram.to == Some(AddrRef::Inet(&to))));
+                queue.outgoing(8, blocks).map(|datagram| datagram.payload.to_vec()).collect::<Vec<_>>()
+            };
+            assert_eq!(left(&queue, &blocks), all);
+            queue.advance(gone, &mut pool);
+            assert_eq!(left(&queue, &blocks), all[gone..]);
+            queue.keep(&blocks, &mut pool);
+            blocks.iter_mut().for_each(|block| block.fill(0));
+            assert_eq!(left(&queue, &blocks), all[gone..]);
+            assert_eq!(queue.payload(), all[gone..].iter().map(Vec::len).sum::<usize>());
+            for gone in gone + 1..=5 {
+                queue.advance(1, &mut pool);
+                assert_eq!(left(&queue, &blocks), all[gone..]);
+            }
+            assert!(queue.is_empty() && queue.size() == 0);
+        }
+    }
+
+    //= DGRAM-12, FLOW-6
+    #[test]
+    fn what_would_count_too_much_is_not_queued() {
+        let Addr::Inet(to) = addr(7) else { return };
+        let mut queue = DatagramQueue::default();
+        assert!(!queue.push_copy(b"", &to, usize::MAX) && !queue.push_in_place(0, 1, &to, usize::MAX), "there is no place yet");
+        (0..3).for_each(|_| queue.push(b"", None));
+        queue.advance(3, &mut BufPool::new());
+        assert!(!queue.push_in_place(3, 1, &to, 10) && queue.push_in_place(3, 1, &to, 11));
+        assert!(!queue.push_copy(b"abc", &to, 21) && queue.push_copy(b"abc", &to, 22));
+        assert_eq!((queue.size(), queue.payload()), (22, 6));
     }
 
     #[test]

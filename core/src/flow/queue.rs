@@ -121,6 +121,24 @@ impl SendQueue {
         self.pieces.push_back(data);
     }
 
+    /// Queues all of another queue, of which nothing has been sent, behind all others.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        self.len += other.len;
+        if !other.pieces.is_empty() {
+            self.seal();
+            self.pieces.append(&mut other.pieces);
+        }
+        if self.tail.is_empty() {
+            core::mem::swap(&mut self.tail, &mut other.tail);
+        } else if self.tail.len() + other.tail.len() > TAIL {
+            self.seal();
+            core::mem::swap(&mut self.tail, &mut other.tail);
+        } else {
+            self.tail.extend_from_slice(&other.tail);
+        }
+        other.empty();
+    }
+
     // ---- what waits for a handshake ----
 
     /// Queues bytes that are not to be sent as they are.
@@ -154,6 +172,16 @@ impl SendQueue {
         let mut sent = self.sent;
         let tail = Some(&self.tail[..]).filter(|tail| !tail.is_empty());
         self.pieces.iter().map(move |piece| &piece[core::mem::take(&mut sent)..]).chain(tail)
+    }
+
+    /// The piece of this number, from the front; nothing behind the last one.
+    pub(crate) fn piece(&self, n: usize) -> &[u8] {
+        match self.pieces.get(n) {
+            Some(piece) if n == 0 => &piece[self.sent..],
+            Some(piece) => piece,
+            None if n == self.pieces.len() => &self.tail,
+            None => &[],
+        }
     }
 
     /// Shares the foremost `n` bytes, which are of one piece, with an operation that owns its memory.

@@ -1,11 +1,10 @@
 //! Verbs of datagram endpoints.
 
-use super::{DISTURBED, Hub};
+use super::Hub;
 use crate::addr::{AddrRef, ToAddr};
 use crate::datagram::DatagramTransport;
 use crate::endpoint::{About, Common, DatagramEndpoint, Endpoint};
 use crate::flow::data::WriteData;
-use crate::flow::datagrams::OVERHEAD;
 use crate::flow::limits::WriteLimits;
 use crate::key::{DatagramId, Key};
 use crate::op::Op;
@@ -13,6 +12,7 @@ use crate::open::{Datagram, Resource};
 use crate::protocol::DatagramProtocol;
 use crate::status::WriteStatus;
 use alloc::boxed::Box;
+use bytes::BytesMut;
 use core::net::SocketAddr;
 
 impl<S> Hub<S> {
@@ -73,22 +73,30 @@ impl<S> Hub<S> {
     #[inline(always)]
     fn send_datagram(&mut self, id: DatagramId, data: impl WriteData, to: Option<AddrRef<'_>>) -> WriteStatus {
         match to {
-            Some(AddrRef::Inet(to)) if data.is_copied() => self.send_copy(id, data.as_slice(), to),
+            Some(AddrRef::Inet(to)) if data.is_copied() => match data.block() {
+                Some(block) => self.send_block(id, block, data.as_slice(), to),
+                None => self.send_copy(id, data.as_slice(), to),
+            },
             to => self.send_any(id, data, to),
         }
     }
 
     /// What an answer to a datagram mostly is. A function of its own, so that callbacks stay small enough to be compiled into the loop that calls them.
     #[inline(never)]
+    fn send_block(&mut self, id: DatagramId, block: *const BytesMut, data: &[u8], to: &SocketAddr) -> WriteStatus {
+        if self.answers.are_of(id.key) && id.tag == self.tag && self.answers.put_in_place(block, data, to) {
+            WriteStatus::Accepted
+        } else {
+            self.send_copy(id, data, to)
+        }
+    }
+
+    #[inline(never)]
     fn send_copy(&mut self, id: DatagramId, data: &[u8], to: &SocketAddr) -> WriteStatus {
-        let size = data.len() + OVERHEAD;
-        match self.endpoints.get_mut(id.key) {
-            Some(Endpoint::Datagram(datagram)) if self.undisturbed == id.key && self.tag == id.tag && size <= self.ease => {
-                self.ease -= size;
-                datagram.transport.send_easily(data, to);
-                WriteStatus::Accepted
-            }
-            _ => self.send_any(id, data, Some(AddrRef::Inet(to))),
+        if self.answers.are_of(id.key) && id.tag == self.tag && self.answers.put_copy(data, to) {
+            WriteStatus::Accepted
+        } else {
+            self.send_any(id, data, Some(AddrRef::Inet(to)))
         }
     }
 
@@ -98,41 +106,30 @@ impl<S> Hub<S> {
             Some(Endpoint::Datagram(datagram)) if id.tag == self.tag => datagram,
             _ => return WriteStatus::Discarded,
         };
-        let (status, unremarkable) = datagram.transport.send_to(data, to);
-        if unremarkable && self.undisturbed == id.key {
-            self.ease = datagram.transport.ease();
-        } else {
-            self.undisturbed = DISTURBED;
+        let transport = &mut datagram.transport;
+        let answers = &mut self.answers;
+        if answers.are_of(id.key) {
+            transport.swap_queue(&mut answers.queue);
+            let (status, unremarkable) = transport.send_to(data, to);
+            transport.swap_queue(&mut answers.queue);
+            if unremarkable {
+                return status;
+            }
+            self.disturb();
             self.sent_one(id.key, status);
+            return status;
         }
+        let (status, _) = transport.send_to(data, to);
+        self.disturb();
+        self.sent_one(id.key, status);
         status
     }
 
     fn sent_one(&mut self, key: Key, status: WriteStatus) {
-        let unremarkable = status == WriteStatus::Accepted && self.current == Some(key) && self.observer.is_none();
+        let unremarkable = status == WriteStatus::Accepted && self.is_current(key) && self.observer.is_none();
         if !unremarkable {
             self.wrote(key, status);
         }
-    }
-
-    /// Whether something was done that the next datagram may have to wait for. No endpoint has a key of generation zero.
-    #[inline(always)]
-    pub(crate) const fn is_disturbed(&self) -> bool {
-        self.undisturbed.generation() == DISTURBED.generation()
-    }
-
-    /// Whether the next datagram may be delivered at once: nothing is due before it, the same protocol wants it, and not so much is queued that it should be
-    /// sent first, since what one datagram makes an endpoint send must not count against the next.
-    pub(crate) fn next_datagram_may_follow(&mut self, key: Key) -> bool {
-        let calm = self.due.is_empty()
-            && self.datagram_at(key).is_some_and(|datagram| {
-                datagram.protocol.is_none() && datagram.transport.wants_read() && datagram.transport.has_little()
-            });
-        if calm && self.observer.is_none() {
-            self.ease = self.datagram_at(key).map_or(0, |datagram| datagram.transport.ease());
-            self.undisturbed = key;
-        }
-        calm
     }
 
     /// As [`set_protocol`](Self::set_protocol), for a datagram endpoint.

@@ -131,7 +131,8 @@ impl<S> Hub<S> {
     /// Bytes accepted that the kernel has not taken yet; 0 once lost (contract WRITE-12).
     #[must_use]
     pub fn write_buffer_size(&self, id: impl Into<EndpointId>) -> usize {
-        self.machine(id.into()).map_or(0, |machine| machine.write_buffer_size())
+        let id = id.into();
+        self.machine(id).map_or(0, |machine| self.answers.size_of(id.key()).unwrap_or_else(|| machine.write_buffer_size()))
     }
 
     /// Whether the writer is paused, or about to be told so: the level beside the edges.

@@ -1,5 +1,6 @@
 //! The verbs: everything a callback may do, to any endpoint, by id.
 
+mod answers;
 mod datagram;
 mod endpoint;
 mod file;
@@ -13,6 +14,7 @@ mod stream;
 mod tls;
 mod watch;
 
+use answers::Answers;
 pub(crate) use endpoint::NO_MEMORY_LENT;
 pub(crate) use file::Sendfile;
 pub(crate) use lookup::{Lookups, answer};
@@ -52,8 +54,8 @@ pub(crate) enum Ready<S> {
     Lost(Key),
 }
 
-/// No key: a generation is never zero.
-pub(crate) const DISTURBED: Key = Key::from_bits(0);
+/// No endpoint has this key: a generation is never zero.
+pub(crate) const NOBODY: Key = Key::from_bits(0);
 
 /// Everything that can be done with the endpoints of a loop.
 ///
@@ -72,12 +74,10 @@ pub struct Hub<S> {
     /// For datagrams, if the blocks of the other one are too small for them.
     pub(crate) datagram_pool: BufPool,
     /// Whose protocol is being called: its bytes are sent when it returns, without a place in the dirty list.
-    pub(crate) current: Option<Key>,
-    /// The datagram endpoint that is being called, as long as all that its callbacks have done is to send a little, and nobody observes: nothing else needs
-    /// to be looked at then. Its key, or [`DISTURBED`]. Whoever gets hold of what may be this endpoint disturbs it.
-    pub(crate) undisturbed: Key,
-    /// How much its callbacks may still send without disturbing it: see [`ease`](crate::datagram::DatagramTransport::ease).
-    pub(crate) ease: usize,
+    /// [`NOBODY`]: nobody's.
+    pub(crate) current: Key,
+    /// What it answers to datagrams.
+    pub(crate) answers: Answers,
     pub(crate) ready: VecDeque<Ready<S>>,
     /// Endpoints that owe a pause or resume, in the order in which they became due.
     pub(crate) due: VecDeque<Key>,
@@ -109,9 +109,8 @@ impl<S> Hub<S> {
             queries: Slab::new(),
             pool,
             datagram_pool: BufPool::new(),
-            current: None,
-            undisturbed: DISTURBED,
-            ease: 0,
+            current: NOBODY,
+            answers: Answers::new(),
             ready: VecDeque::new(),
             due: VecDeque::new(),
             late: VecDeque::new(),
@@ -162,7 +161,7 @@ impl<S> Hub<S> {
 
     /// What an endpoint has in common with those of other kinds, and the memory that it works in.
     pub(crate) fn parts(&mut self, key: Key) -> Option<(&mut dyn Machine, &mut Common, &mut BufPool)> {
-        self.undisturbed = DISTURBED;
+        self.disturb();
         let (machine, common) = self.endpoints.get_mut(key)?.parts()?;
         Some((machine, common, &mut self.pool))
     }
@@ -173,12 +172,18 @@ impl<S> Hub<S> {
     }
 
     pub(crate) fn endpoint_mut(&mut self, id: EndpointId) -> Option<&mut Endpoint<S>> {
-        self.undisturbed = DISTURBED;
+        self.disturb();
         if id.tag() == self.tag { self.endpoints.get_mut(id.key()) } else { None }
     }
 
     pub(crate) fn machine(&self, id: EndpointId) -> Option<&dyn Machine> {
         if id.tag() == self.tag { self.endpoints.get(id.key())?.machine() } else { None }
+    }
+
+    /// Whether the protocol of this endpoint is being called.
+    #[inline(always)]
+    pub(crate) const fn is_current(&self, key: Key) -> bool {
+        self.current.to_bits() == key.to_bits()
     }
 
     pub(crate) fn endpoint_id(&self, key: Key) -> Option<EndpointId> {
@@ -216,7 +221,7 @@ impl<S> Hub<S> {
 
     #[inline]
     pub(crate) fn datagram_at(&mut self, key: Key) -> Option<&mut DatagramEndpoint<S>> {
-        self.undisturbed = DISTURBED;
+        self.disturb();
         match self.endpoints.get_mut(key) {
             Some(Endpoint::Datagram(datagram)) => Some(datagram),
             _ => None,
@@ -225,7 +230,7 @@ impl<S> Hub<S> {
 
     #[inline]
     pub(crate) fn datagram_and_pool(&mut self, key: Key) -> Option<(&mut DatagramEndpoint<S>, &mut BufPool)> {
-        self.undisturbed = DISTURBED;
+        self.disturb();
         match self.endpoints.get_mut(key) {
             Some(Endpoint::Datagram(datagram)) => Some((datagram, &mut self.pool)),
             _ => None,
@@ -281,7 +286,7 @@ impl<S> Hub<S> {
         self.cancel_timers_of(key);
         self.cancel_layer_timer(key);
         self.unfollow(key);
-        self.undisturbed = DISTURBED;
+        self.disturb();
         let mut endpoint = self.endpoints.remove(key)?;
         if let Some((machine, _)) = endpoint.parts() {
             // What is left of a queue goes back to the pool with it.
@@ -313,7 +318,7 @@ impl<S> Hub<S> {
     /// Something of the transport changed: whatever is due because of it is put where it will be found. To be called after every
     /// command and fact but the hot ones, which know what they changed.
     pub(crate) fn touch(&mut self, key: Key) {
-        let current = self.current == Some(key);
+        let current = self.is_current(key);
         let Some((machine, common, _)) = self.parts(key) else { return };
         if machine.is_over() && !common.has(LOSS_QUEUED) {
             // Given up before `connection_made`: nobody is told.
@@ -344,7 +349,7 @@ impl<S> Hub<S> {
 
     #[inline]
     pub(crate) fn touch_dirty(&mut self, key: Key) {
-        if self.current != Some(key) {
+        if !self.is_current(key) {
             self.look_at(key);
         }
     }

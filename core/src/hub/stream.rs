@@ -90,7 +90,7 @@ impl<S> Hub<S> {
         } else {
             stream.transport.write(data, pool)
         };
-        let unremarkable = status == WriteStatus::Accepted && self.current == Some(id.key) && self.observer.is_none();
+        let unremarkable = status == WriteStatus::Accepted && self.is_current(id.key) && self.observer.is_none();
         if !unremarkable && !empty {
             self.wrote(id.key, status);
         }

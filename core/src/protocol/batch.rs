@@ -19,8 +19,6 @@ pub struct Batch<'a, S> {
     pub(crate) blocks: &'a mut [BytesMut],
     /// What came into the block of the same index.
     pub(crate) came: &'a [Incoming],
-    /// Counts those that were told; one whose callback panics was.
-    pub(crate) next: &'a mut usize,
     /// A block was claimed.
     pub(crate) claimed: &'a mut bool,
 }
@@ -37,10 +35,10 @@ pub trait Deliver<S> {
 
 impl<S, P: DatagramProtocol<S>> Deliver<S> for P {
     fn deliver(&mut self, batch: Batch<'_, S>) {
-        let Batch { id, hub, state, blocks, came, next, claimed } = batch;
+        let Batch { id, hub, state, blocks, came, claimed } = batch;
         hub.next_datagram_may_follow(id.key);
         for (block, came) in blocks.iter_mut().zip(came) {
-            *next += 1;
+            hub.answers.tell(block);
             let data = Data::new(block, came.len);
             if hub.observer.is_some() {
                 hub.observe(id.key, &Event::Datagram(&data, &came.from));

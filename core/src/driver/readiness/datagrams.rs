@@ -36,8 +36,8 @@ pub(super) struct Area {
     came: Vec<Incoming>,
     /// A block was claimed, and there must be another one in its place.
     claimed: bool,
-    /// Whose, which one is next, and how many there are.
-    left: Option<(Key, usize, usize)>,
+    /// Whose, and how many there are; the engine knows how many it has told.
+    left: Option<(Key, usize)>,
 }
 
 impl Area {
@@ -95,9 +95,9 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
                 if !more {
                     conn.flags &= !READABLE;
                 }
-                self.area.left = Some((key, 0, count.min(asked)));
+                self.area.left = Some((key, count.min(asked)));
+                self.engine.begin_datagrams();
                 self.deliver_datagrams();
-                self.flush_datagrams(key);
                 if full {
                     self.area.grow(self.engine.datagram_pool());
                 }
@@ -117,53 +117,70 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     /// Delivers what has been received, one datagram after the other, as long as it is wanted; the rest is held (contract DGRAM-16). Everything that one makes
     /// due comes before the next.
     fn deliver_datagrams(&mut self) {
-        while let Some((key, next, count)) = &mut self.area.left {
-            let (key, count) = (*key, *count);
-            if *next >= count {
+        while let Some((key, count)) = self.area.left {
+            if self.engine.told_datagrams() >= count {
                 self.area.left = None;
                 return;
             }
-            let area = (&mut self.area.blocks[..count], &self.area.came[..count]);
-            if !self.engine.deliver_datagrams(key, area, next, &mut self.area.claimed) {
+            let (blocks, came) = (&mut self.area.blocks[..count], &self.area.came[..count]);
+            if !self.engine.deliver_datagrams(key, blocks, came, &mut self.area.claimed) {
                 return self.hold_datagrams();
             }
-            if self.engine.owes_edges() {
-                self.drain_due();
-            } else {
-                self.flush_datagrams(key);
-            }
+            self.drain_due();
+            self.flush_datagrams(key);
         }
     }
 
     /// What is left of the last call is kept with its endpoint: it is not wanted now, or a callback panicked.
     pub(super) fn hold_datagrams(&mut self) {
-        if let Some((key, next, count)) = self.area.left.take() {
-            for (block, came) in self.area.blocks.iter().zip(&self.area.came).take(count).skip(next) {
+        if let Some((key, count)) = self.area.left.take() {
+            self.engine.keep_answers(key, &self.area.blocks);
+            let told = self.engine.told_datagrams();
+            for (block, came) in self.area.blocks.iter().zip(&self.area.came).take(count).skip(told) {
                 self.engine.hold_datagram(key, &block[..came.len.min(block.len())], came.from.clone());
             }
         }
     }
 
-    /// Sends what a datagram endpoint has to send, as long as the kernel takes it.
+    /// Sends what a datagram endpoint has to send, as long as the kernel takes it. What it does not take stands in no block afterwards.
     #[inline(never)]
     pub(super) fn flush_datagrams(&mut self, key: Key) {
+        if self.send_datagrams(key) {
+            self.engine.keep_answers(key, &self.area.blocks);
+        }
+    }
+
+    /// Whether something may be left.
+    #[inline(always)]
+    fn send_datagrams(&mut self, key: Key) -> bool {
         for _ in 0..SENDS {
-            let Some(transport) = self.engine.datagrams(key).filter(|transport| transport.wants_send()) else { return };
-            let Some(conn) = self.conns.get_mut(key) else { return };
+            let Some(transport) = self.engine.datagrams(key).filter(|transport| transport.wants_send()) else { return true };
+            let Some(conn) = self.conns.get_mut(key) else { return true };
             if conn.flags & BLOCKED != 0 {
-                return;
+                return true;
             }
-            match self.io.send_to(&mut conn.source, transport.outgoing(BATCH)) {
-                Ok(Some(0)) => return self.engine.no_room_for_datagram(key),
-                Ok(Some(taken)) => self.engine.datagrams_sent(key, taken),
+            match self.io.send_to(&mut conn.source, transport.outgoing_from(BATCH, &self.area.blocks)) {
+                Ok(Some(0)) => {
+                    self.engine.no_room_for_datagram(key);
+                    return true;
+                }
+                Ok(Some(taken)) => {
+                    if !self.engine.datagrams_gone(key, taken) {
+                        return false;
+                    }
+                }
                 Ok(None) => {
                     conn.flags |= BLOCKED;
-                    return;
+                    return true;
                 }
-                Err(error) => return self.engine.datagram_send_failed(key, error),
+                Err(error) => {
+                    self.engine.datagram_send_failed(key, error);
+                    return true;
+                }
             }
         }
         self.flush_later(key);
+        true
     }
 
     /// Others first; what is left is sent in the next iteration.

@@ -218,9 +218,12 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
                 more
             }
             Read::Unwanted => {
-                self.check_child(key);
-                self.receive_datagrams(key);
-                self.serve_watch(key);
+                if self.engine.datagrams(key).is_some() {
+                    self.receive_datagrams(key);
+                } else {
+                    self.check_child(key);
+                    self.serve_watch(key);
+                }
                 false
             }
         }

@@ -16,7 +16,7 @@ mod receive;
 mod send;
 
 pub use receive::{Message, Messages, Receiver};
-pub use send::Sender;
+pub use send::{Batch, Sender};
 
 use core::fmt;
 use core::mem::zeroed;

@@ -108,6 +108,19 @@ impl Message<'_> {
 #[derive(Clone, Debug)]
 pub struct Messages<'a>(Zip<slice::Iter<'a, mmsghdr>, slice::Iter<'a, Name>>);
 
+impl<'a> Messages<'a> {
+    /// Tells each with the place of the same number, as far as there are places; how many.
+    #[inline]
+    pub fn with_each<T>(self, places: &mut [T], mut tell: impl FnMut(&mut T, Message<'a>)) -> usize {
+        let count = places.len().min(self.len());
+        // One iterator of the standard library's own, which counts once for all three.
+        for (place, (header, name)) in places.iter_mut().zip(self.0) {
+            tell(place, Message { header, name });
+        }
+        count
+    }
+}
+
 impl<'a> Iterator for Messages<'a> {
     type Item = Message<'a>;
 

@@ -1,6 +1,7 @@
 //! Sending.
 
 use super::{BATCH, Owner};
+use core::marker::PhantomData;
 use core::net::SocketAddr;
 use libc::{MSG_DONTWAIT, MSG_NOSIGNAL, c_uint, sendmmsg};
 use std::io;
@@ -35,27 +36,68 @@ impl Sender {
     ///
     /// # Errors
     /// What the system has against the first one; `WouldBlock` if it has no room for it. What it has against a later one is left for the next call.
-    #[inline]
     pub fn send<'a>(
         &mut self,
         socket: impl AsFd,
         datagrams: impl IntoIterator<Item = (&'a [u8], Option<&'a SocketAddr>)>,
     ) -> io::Result<usize> {
-        let room = self.0.room_mut();
-        let mut datagrams = datagrams.into_iter();
-        let mut asked = 0;
-        // By index: a zip of all that is needed does not fit into registers.
-        while asked < BATCH {
-            let Some((payload, to)) = datagrams.next() else { break };
-            room.pieces[asked].iov_base = payload.as_ptr().cast_mut().cast();
-            room.pieces[asked].iov_len = payload.len();
-            // A name of no length is none.
-            room.headers[asked].msg_hdr.msg_namelen = to.map_or(0, |to| room.names[asked].write(to));
-            asked += 1;
+        let mut batch = self.batch();
+        for (payload, to) in datagrams {
+            if !batch.push(payload, to) {
+                break;
+            }
         }
-        let (socket, headers, asked) = (socket.as_fd(), self.0.headers(), asked as c_uint);
-        // SAFETY: `asked` counts headers of this room, each of which points to a name and to a piece of it. The pieces have just been made of
-        // bytes that are borrowed for longer than this call; the system reads them, and writes to headers only.
+        batch.send(socket)
+    }
+
+    /// A batch, one datagram after the other, for whoever has them in another form.
+    #[inline]
+    pub const fn batch<'a>(&mut self) -> Batch<'_, 'a> {
+        Batch { owner: &mut self.0, asked: 0, payloads: PhantomData }
+    }
+}
+
+/// Datagrams that are to be sent in one call, and that are borrowed until then.
+#[derive(Debug)]
+pub struct Batch<'s, 'a> {
+    owner: &'s mut Owner,
+    asked: usize,
+    payloads: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Batch<'_, 'a> {
+    /// Adds a datagram. `false`: there are [`BATCH`] of them.
+    #[inline(always)]
+    pub fn push(&mut self, payload: &'a [u8], to: Option<&SocketAddr>) -> bool {
+        let n = self.asked;
+        if n >= BATCH {
+            return false;
+        }
+        let room = self.owner.room_mut();
+        room.pieces[n].iov_base = payload.as_ptr().cast_mut().cast();
+        room.pieces[n].iov_len = payload.len();
+        // A name of no length is none.
+        room.headers[n].msg_hdr.msg_namelen = to.map_or(0, |to| room.names[n].write(to));
+        self.asked += 1;
+        true
+    }
+
+    /// Whether there is none.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.asked == 0
+    }
+
+    /// Sends them without waiting, as [`Sender::send`] does.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn send(&mut self, socket: impl AsFd) -> io::Result<usize> {
+        let (socket, headers, asked) = (socket.as_fd(), self.owner.headers(), self.asked as c_uint);
+        // SAFETY: `asked` counts headers of this room, each of which points to a name and to a piece of it. The pieces were made, since this batch has had the
+        // room for itself, of bytes that are borrowed for longer than it is there; the system reads them, and writes to headers only.
         let taken = unsafe { sendmmsg(socket.as_raw_fd(), headers, asked, (MSG_DONTWAIT | MSG_NOSIGNAL) as _) };
         usize::try_from(taken).map_err(|_| io::Error::last_os_error())
     }

@@ -24,15 +24,13 @@ impl Calls {
         loop {
             match receiver.receive(source, blocks.iter_mut().map(|block| &mut block[..])) {
                 Ok(messages) => {
-                    let mut count = 0;
-                    for (came, message) in came.iter_mut().zip(messages) {
+                    let count = messages.with_each(came, |came, message| {
                         came.len = message.len();
                         match message.from_v4() {
                             Some(from) => came.from = Addr::Inet(from.into()),
                             None => other_sender(came, &message),
                         }
-                        count += 1;
-                    }
+                    });
                     return Ok(Some(count));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
@@ -52,16 +50,23 @@ impl Calls {
         if datagrams.len() < 2 || !source.is_inet_datagrams() {
             return one::send_each(source, datagrams);
         }
-        let sender = self.sender.get_or_insert_with(Sender::new);
+        let mut batch = self.sender.get_or_insert_with(Sender::new).batch();
+        for datagram in datagrams.clone() {
+            let to = match datagram.to {
+                None => None,
+                Some(AddrRef::Inet(to)) => Some(to),
+                Some(AddrRef::Unix(_)) => break,
+            };
+            if !batch.push(datagram.payload, to) {
+                break;
+            }
+        }
+        if batch.is_empty() {
+            // The foremost one has an address of another kind: the kernel is asked what it says to it.
+            return one::send_each(source, datagrams);
+        }
         loop {
-            let batch = datagrams.clone().map_while(|datagram| match datagram.to {
-                None => Some((datagram.payload, None)),
-                Some(AddrRef::Inet(to)) => Some((datagram.payload, Some(to))),
-                Some(AddrRef::Unix(_)) => None,
-            });
-            match sender.send(source, batch) {
-                // The foremost one has an address of another kind: the kernel is asked what it says to it.
-                Ok(0) => return one::send_each(source, datagrams),
+            match batch.send(source) {
                 Ok(taken) => return Ok(Some(taken)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
