@@ -13,7 +13,23 @@
 //! - the size of the queue counts every byte, clear or encrypted, against one pair of marks (contract TLS-15).
 //!
 //! Written bytes are encrypted as they are written. Nothing is received while decrypted bytes wait for a paused reader, so what a connection
-//! holds is bounded by one receive and one record.
+//! holds is bounded by one receive and one record; during the handshake by a message of that, which may have 64 KiB.
+//!
+//! # Who does the cryptography
+//!
+//! A provider of rustls', which the application chooses, and this crate does not: it names none, and depends on none. With ring:
+//!
+//! ```toml
+//! rustls = { version = "0.23", default-features = false, features = ["std", "ring", "tls12"] }
+//! ```
+//!
+//! and with `aws_lc_rs` in the place of `ring` over aws-lc-rs, which needs a compiler for C. A configuration is made with the provider
+//! (`ClientConfig::builder_with_provider`), or with the one that the process has installed. All tests of secure connections run with either:
+//!
+//! ```text
+//! cargo test -p plimsoll-core --all-features --test tls
+//! RUSTFLAGS="--cfg plimsoll_aws_lc_rs" CARGO_TARGET_DIR=target/aws cargo test -p plimsoll-core --all-features --test tls
+//! ```
 
 mod layer;
 mod nested;
