@@ -2,22 +2,23 @@
 # Lets the fuzzers look, and keeps the inputs that reach something new: `fuzz/grow.sh [SECONDS [TARGET ...]]`, a minute and all targets unless given.
 #
 # KEEP=no       only looks; the corpora stay as they are
-# SANITIZER=address  with the nightly compiler; without one, and with the stable one, unless given: the core forbids `unsafe`, and it is four times as fast
+# SANITIZER=address  with the nightly compiler; without one, and with any compiler, unless given: the core forbids `unsafe`, and it is four times as fast
 # JOBS=N        so many targets at a time
 #
 # What a target finds is written to `artifacts`, printed with the shrunk operations that lead to it, and ends the run with an error.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-60}
 shift $(($# > 0))
 sanitizer=${SANITIZER:-none}
-toolchain=+stable
-[ "$sanitizer" = none ] || toolchain=+nightly
+toolchain=()
+[ "$sanitizer" = none ] || toolchain=(+nightly)
 command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz
-cargo "$toolchain" fuzz build --sanitizer "$sanitizer" 2>&1 | { grep -v '^ *\(Compiling\|Finished\)' || true; }
+cargo "${toolchain[@]}" fuzz build --sanitizer "$sanitizer" 2>&1 | { grep -v '^ *\(Compiling\|Finished\)' || true; }
 triple=$(rustc -vV | sed -n 's/^host: //p')
 bin="${CARGO_TARGET_DIR:-target}/$triple/release"
-corpus() { cargo run --quiet --manifest-path ../Cargo.toml -p plimsoll-conformance -- corpus "$@"; }
+# The profile of the tests, so that it is built already where they have run.
+corpus() { cargo run --quiet --profile test --manifest-path ../Cargo.toml -p plimsoll-conformance -- corpus "$@"; }
 export -f corpus
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(corpus list | cut -d' ' -f1)
@@ -45,4 +46,4 @@ one() { # target
 }
 export -f one
 export bin seconds
-printf '%s\n' "${targets[@]}" | xargs -P "${JOBS:-1}" -I '{}' bash -euc 'one {}'
+printf '%s\n' "${targets[@]}" | xargs -P "${JOBS:-1}" -I '{}' bash -euo pipefail -c 'one {}'

@@ -8,6 +8,8 @@ mod child;
 pub mod cli;
 mod edits;
 mod explain;
+#[cfg(feature = "backends")]
+mod fidelity;
 pub mod host;
 #[cfg(feature = "backends")]
 mod host_real;
@@ -52,6 +54,8 @@ pub mod torture_cli;
 pub(crate) mod words;
 
 pub use edits::edited;
+#[cfg(feature = "backends")]
+pub use fidelity::alike;
 pub use judge::{Mismatch, Verdict};
 pub use model::{Departure, Kind, Scenario};
 
