@@ -24,6 +24,7 @@ mod selector;
 mod server;
 mod signal;
 mod socket;
+mod sync;
 #[cfg(feature = "platform-verifier")]
 mod tls;
 mod view;

@@ -61,11 +61,14 @@ fn word(scenario: &Scenario) -> &'static str {
     scenario.kind().word()
 }
 
-/// What was recorded, a line a lane; how many bytes came of a large write is for the kernel to say.
+/// What was recorded, a line a lane. How many bytes came of a large write is for the kernel to say; and which call meets the end of a connection first,
+/// one that receives (a reset) or one that sends (a broken pipe), is for the driver.
 fn lanes(record: &Record, fills: bool) -> String {
     let mut text = String::new();
     for (lane, events) in record.lanes.iter().filter(|(_, events)| !events.is_empty()) {
-        let told = |event: &Event| if fills && event.bytes().is_some() { event.name.clone() } else { event.to_string() };
+        let told = |event: &Event| {
+            if fills && event.bytes().is_some() { event.name.clone() } else { event.to_string().replace("broken-pipe", "reset") }
+        };
         let events: Vec<String> = events.iter().map(told).collect();
         let _ = writeln!(text, "  {lane}: {}", events.join(", "));
     }
@@ -115,7 +118,7 @@ impl Draw {
         if !self.gone {
             text.push_str("  [\"peer\", \"recv-eof\"],\n  [\"app\", \"settle\"],\n");
         }
-        text.push_str("]\nexpect.app = [\"cm\"]\n");
+        text.push_str("]\nexpect.app = [\"cm\"]\nexpect.peer = [[\"data\", { anything = true }]]\n");
         text
     }
 

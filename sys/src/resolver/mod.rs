@@ -1,6 +1,8 @@
 //! Looking names up, beside the loop.
 
 mod system;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 pub use threads::ThreadedResolver;

@@ -3,23 +3,23 @@
 use super::{Answer, Found, Resolve, system};
 use crate::error::io_error;
 use crate::panic;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
 use core::fmt;
 use core::time::Duration;
 use plimsoll_core::{Call, Name};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::PoisonError;
 
 /// So many lookups wait at a time.
-const MOST_THREADS: usize = 4;
+pub(super) const MOST_THREADS: usize = 4;
 
 /// A thread that had nothing to do for that long ends.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lookups that nobody waits for any more are swept out when there are this many, and twice as many as were left the last time.
-const SWEEP: usize = 64;
+pub(super) const SWEEP: usize = 64;
 
-type LookUp = Arc<dyn Fn(&Name) -> Found + Send + Sync>;
+type LookUp = std::sync::Arc<dyn Fn(&Name) -> Found + Send + Sync>;
 
 /// Runs lookups that wait on threads: by default the system's `getaddrinfo`.
 ///
@@ -27,18 +27,18 @@ type LookUp = Arc<dyn Fn(&Name) -> Found + Send + Sync>;
 /// waits for them any more. A lookup cannot be stopped: when the loop is gone, its thread ends behind it.
 pub struct ThreadedResolver {
     look_up: LookUp,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     state: Mutex<State>,
     work: Condvar,
     patience: Duration,
 }
 
-struct State {
-    queue: VecDeque<(Name, Answer)>,
-    threads: usize,
+pub(super) struct State {
+    pub(super) queue: VecDeque<(Name, Answer)>,
+    pub(super) threads: usize,
     /// How many of them wait for work.
     idle: usize,
     sweep_at: usize,
@@ -46,7 +46,7 @@ struct State {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,10 +86,10 @@ impl ThreadedResolver {
         Self::with(look_up, PATIENCE)
     }
 
-    fn with(look_up: impl Fn(&Name) -> Found + Send + Sync + 'static, patience: Duration) -> Self {
+    pub(super) fn with(look_up: impl Fn(&Name) -> Found + Send + Sync + 'static, patience: Duration) -> Self {
         let state = State { queue: VecDeque::new(), threads: 0, idle: 0, sweep_at: SWEEP, closed: false };
         let shared = Shared { state: Mutex::new(state), work: Condvar::new(), patience };
-        Self { look_up: Arc::new(look_up), shared: Arc::new(shared) }
+        Self { look_up: std::sync::Arc::new(look_up), shared: Arc::new(shared) }
     }
 }
 
@@ -145,84 +145,5 @@ impl Drop for ThreadedResolver {
 impl fmt::Debug for ThreadedResolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ThreadedResolver").field("threads", &self.shared.state().threads).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::resolver::Lookups;
-    use plimsoll_core::{Connect, Context, Data, Engine, ErrorKind, Op, Protocol, Wake};
-    use std::time::Instant;
-
-    struct Nobody;
-
-    impl Protocol<()> for Nobody {
-        fn data_received(&mut self, _: &mut Context<'_, ()>, _: Data<'_>) {}
-    }
-
-    struct Silent;
-
-    impl Wake for Silent {
-        fn wake(&self) {}
-    }
-
-    fn until(mut reached: impl FnMut() -> bool) {
-        let started = Instant::now();
-        while !reached() {
-            assert!(started.elapsed() < Duration::from_secs(20), "it never came to that");
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    #[test]
-    fn a_thread_that_has_nothing_to_do_ends_and_another_begins_when_there_is() {
-        //= LOOP-1, RUST-6
-        let resolver = ThreadedResolver::with(|_| Ok(Vec::new()), Duration::from_millis(5));
-        let shared = resolver.shared.clone();
-        let mut lookups = Lookups::new(Arc::new(Silent));
-        lookups.set_resolver(Box::new(resolver));
-        let mut engine = Engine::new(());
-        for _ in 0..3 {
-            engine.hub().connect(Connect::host("example.org", 80), Nobody);
-            let Some(Op::Resolve(query, name)) = engine.poll_op() else { panic!("nothing to look up") };
-            lookups.begin(query, &name);
-            until(|| lookups.next_answer().is_some());
-            until(|| shared.state().threads == 0);
-        }
-        // Nobody is left who could answer, and nobody waits.
-        lookups.close();
-        assert!(lookups.next_answer().is_none());
-        assert_eq!(Arc::strong_count(&shared), 1);
-    }
-
-    #[test]
-    fn lookups_that_nobody_waits_for_do_not_pile_up() {
-        //= LIFE-12, RUST-6
-        let (release, gate) = std::sync::mpsc::channel::<()>();
-        let gate = Mutex::new(gate);
-        let resolver = ThreadedResolver::new(move |_| {
-            let _ = gate.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            Err(plimsoll_core::Error::new(Call::Resolve, ErrorKind::HostNotFound))
-        });
-        let shared = resolver.shared.clone();
-        let mut lookups = Lookups::new(Arc::new(Silent));
-        lookups.set_resolver(Box::new(resolver));
-        let mut engine = Engine::new(());
-        for _ in 0..10_000 {
-            let id = engine.hub().connect(Connect::host("example.org", 80), Nobody);
-            let Some(Op::Resolve(query, name)) = engine.poll_op() else { panic!("nothing to look up") };
-            lookups.begin(query, &name);
-            engine.hub().abort(id);
-            while let Some(op) = engine.poll_op() {
-                if let Op::Forget(query) = op {
-                    lookups.forget(query);
-                }
-            }
-            while lookups.next_answer().is_some() {}
-            assert!(shared.state().queue.len() <= 2 * SWEEP);
-        }
-        assert!(shared.state().threads <= MOST_THREADS);
-        drop(release);
     }
 }
