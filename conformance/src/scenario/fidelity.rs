@@ -15,8 +15,9 @@ use std::hash::DefaultHasher;
 use std::path::Path;
 use std::rc::Rc;
 
-/// Where a scenario is played: simulated kernels first, each compared with the first.
-const HOSTS: [&str; 5] = ["sim", "level", "completion", "mio", "polling"];
+/// Where a scenario is played: simulated kernels first, each compared with the first. The one that completes operations is like no real one that there
+/// is a backend for: what a peer has sent is received there while reading is paused, and does not reset the connection when that is closed.
+const HOSTS: [&str; 4] = ["sim", "level", "mio", "polling"];
 
 /// No step of these waits for more than the other end of a loopback.
 const PATIENCE: Duration = Duration::from_millis(500);
