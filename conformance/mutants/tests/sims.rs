@@ -44,6 +44,8 @@ mod sim_unix;
 
 #[path = "../../../core/tests/bad_input.rs"]
 mod core_bad_input;
+#[path = "../../../core/tests/bare_backend.rs"]
+mod core_bare_backend;
 #[path = "../../../core/tests/buffered.rs"]
 mod core_buffered;
 #[path = "../../../core/tests/cost.rs"]
