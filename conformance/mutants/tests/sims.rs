@@ -54,6 +54,8 @@ mod core_cost;
 mod core_datagram_cost;
 #[path = "../../../core/tests/datagrams.rs"]
 mod core_datagrams;
+#[path = "../../../core/tests/own_completions.rs"]
+mod core_own_completions;
 #[path = "../../../core/tests/own_driver.rs"]
 mod core_own_driver;
 #[path = "../../../core/tests/processes.rs"]

@@ -191,3 +191,19 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         self.queue(key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_few_blocks_at_first_and_never_more_than_a_batch() {
+        let mut pool = BufPool::new();
+        let mut area = Area::default();
+        for expected in [FEW, 4, 8, 16, BATCH, BATCH] {
+            let (blocks, came) = area.prepare(&mut pool);
+            assert_eq!((blocks.len(), came.len()), (expected, expected));
+            area.grow(&mut pool);
+        }
+    }
+}
