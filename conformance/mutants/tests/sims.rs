@@ -58,6 +58,8 @@ mod core_datagrams;
 mod core_own_completions;
 #[path = "../../../core/tests/own_driver.rs"]
 mod core_own_driver;
+#[path = "../../../core/tests/own_readiness.rs"]
+mod core_own_readiness;
 #[path = "../../../core/tests/processes.rs"]
 mod core_processes;
 #[path = "../../../core/tests/sendfile.rs"]
