@@ -1,4 +1,4 @@
-//! The lists of mutants: every survivor has its reason, and enough are caught of every file that is listed.
+//! The lists of mutants: every survivor has its reason, and enough are caught.
 
 use plimsoll_mutants::prints::Prints;
 use plimsoll_mutants::{Verdict, Why, fresh, left, list, merge, problems, scores, survivors, text, verdicts};
