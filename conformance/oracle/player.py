@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import socket
+import ssl
 import stat
 import struct
 import tempfile
@@ -20,6 +21,7 @@ import children
 import datagrams
 import pipes
 import races
+import secure
 from lanes import Record, event_pattern
 
 CAN = {"reset", "half-close", "threads", "clock", "fd-limit"} | ({"clients", "cleanup"} if hasattr(asyncio.Server, "close_clients") else set()) | races.can()
@@ -49,6 +51,7 @@ def error_class(error):
         (ConnectionRefusedError, "refused"),
         (ConnectionAbortedError, "aborted"),
         (TimeoutError, "timed-out"),
+        (ssl.SSLError, "tls"),
         (PermissionError, "permission-denied"),
         (FileNotFoundError, "not-found"),
         (Failure, "callback-failed"),
@@ -109,6 +112,8 @@ class Live:
         self.filled = 0
         self.lost = False
         self.made = False
+        # The application has closed it.
+        self.closed = False
         self.paused = False
         self.write_eof = False
         self.opening = None
@@ -146,6 +151,9 @@ class Callbacks:
         self.called("cm")
 
     def eof_received(self):
+        if self.live.closed and self.player.security.is_one_of_many:
+            # The answer to our closing word (DIS-41): the area `tls` shows it.
+            return False
         self.called("eof")
         return self.behaviour.get("eof") == "keep-open"
 
@@ -199,6 +207,7 @@ class Player:
         self.is_pipe = kind in ("read-pipe", "write-pipe")
         self.children = children.Children(self) if kind == "process" else None
         self.datagrams = datagrams.Datagrams(self) if kind in ("udp", "unix-datagram") else None
+        self.security = secure.Security(scenario["link"], kind, scenario["id"].startswith("tls/"))
         self.folder = None
         self.files = 0
         self.record = Record()
@@ -235,6 +244,8 @@ class Player:
         missing = [need for need in self.scenario.get("needs", []) if need not in can]
         if missing:
             return {"status": "skipped", "why": f"it has no `{missing[0]}`"}
+        if self.security.hides_sizes(self.scenario):
+            return {"status": "skipped", "why": "over TLS its sizes and marks are those of another layer (DIS-43)"}
         handler = self.listen_to_logs()
         before = len(os.listdir("/proc/self/fd"))
         loop = new_loop()
@@ -267,6 +278,8 @@ class Player:
 
         class Handler(logging.Handler):
             def emit(self, record):
+                if "has no effect when using ssl" in record.getMessage():
+                    player.hook.append(["report", "half-close"])
                 if "send() raised exception" in record.getMessage() or "os.write(pipe, data) raised exception" in record.getMessage():
                     player.hook.append(["report", "discarded"])
 
@@ -351,11 +364,19 @@ class Player:
     async def until(self, reached, poll=0.0005):
         deadline = time.monotonic() + self.patience
         spins = 0
+        self.pump()
         while not reached():
             if time.monotonic() > deadline:
                 raise Stuck
             spins += 1
             await asyncio.sleep(0 if spins < 50 else poll)
+            self.pump()
+
+    def pump(self):
+        """Lets the TLS of the other ends do what it has to."""
+        for live in self.lives:
+            if isinstance(live.peer, secure.Peer):
+                live.peer.pump(secure.goes_ahead(live))
 
     # ---- opening ----
 
@@ -469,7 +490,7 @@ class Player:
                 else:
                     servers = [{"host": on, "port": 0}]
             create = self.loop.create_server if self.family == socket.AF_INET else self.loop.create_unix_server
-            self.server = await create(self.factory, start_serving=link.get("start", True), **servers[0], **more)
+            self.server = await create(self.factory, start_serving=link.get("start", True), **servers[0], **more, **self.security.options())
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - the class of it is what counts
@@ -516,7 +537,7 @@ class Player:
             return
         sock.setblocking(False)
         self.nodelay(sock)
-        live.peer = sock
+        live.peer = self.security.peer(sock)
         live.ends = (sock.getpeername(), sock.getsockname())
 
     def given(self, live):
@@ -540,11 +561,12 @@ class Player:
             live.peer.setblocking(False)
             self.nodelay(live.peer)
             live.ends = (live.peer.getpeername(), live.peer.getsockname())
+            live.peer = self.security.peer(live.peer)
         return sock
 
     def client(self, *args, **more):
         create = self.loop.create_connection if self.family == socket.AF_INET else self.loop.create_unix_connection
-        return create(*args, **more)
+        return create(*args, **more, **self.security.options())
 
     async def make(self, live):
         """Opens the connection, as the link has it."""
@@ -568,7 +590,7 @@ class Player:
             # It is the loop's only where it works.
             self.kept.append(sock)
             if self.link.get("role") == "accepted":
-                await self.loop.connect_accepted_socket(factory, sock)
+                await self.loop.connect_accepted_socket(factory, sock, **self.security.options())
             else:
                 await self.client(factory, sock=sock)
             self.kept.remove(sock)
@@ -584,7 +606,7 @@ class Player:
             await self.loop.create_connection(factory, **self.race.options(self.needs))
         else:
             local = {"local_addr": (self.link["local"], 0)} if "local" in self.link else {}
-            await self.loop.create_connection(factory, *self.address, **local)
+            await self.client(factory, *self.address, **local)
 
     def begin(self, live):
         async def opening():
@@ -625,6 +647,7 @@ class Player:
                     return live.lost
                 live.peer.setblocking(False)
                 live.ends = (live.peer.getpeername(), live.peer.getsockname())
+                live.peer = self.security.peer(live.peer)
             return True
 
         if self.by == "connect" and not self.datagrams:
@@ -684,6 +707,8 @@ class Player:
         if verb == "open":
             self.begin(live)
             return None
+        if verb == "start_tls":
+            return self.start_tls(live, self.payload(args[0]))
         if verb == "cancel":
             live.opening.cancel()
             return None
@@ -723,6 +748,7 @@ class Player:
             transport.write_eof()
             live.write_eof = True
             return "Done"
+        live.closed |= verb == "close"
         getattr(transport, verb)()
         return None
 
@@ -747,6 +773,29 @@ class Player:
             if not taken:
                 streams["written"] = streams["written"][:start]
         return "Discarded" if not taken else "Paused" if live.paused else "Accepted"
+
+    def start_tls(self, live, leftover):
+        if leftover:
+            raise NotImplementedError("nobody takes what was received already")
+        old = live.transport
+
+        async def upgrade():
+            try:
+                new = await self.loop.start_tls(old, old.get_protocol(), **self.security.upgrade())
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the class of it is what counts
+                self.record.push(live.app, ["done", error_class(error)])
+            else:
+                if new is None:
+                    self.record.push(live.app, ["done", "none"])
+                    return
+                live.transport = new
+                protocol = new.get_protocol()
+                protocol.called("tls")
+
+        self.tasks.append(self.loop.create_task(upgrade()))
+        return "Done"
 
     def probe(self, live, transport, what):
         def named(address, own, word):
@@ -776,6 +825,8 @@ class Player:
             return ["none" if protocol is None else protocol.name or "first"]
         if what == "pipe":
             return [pipes.kind_of(transport.get_extra_info("pipe"))]
+        if what in ("tls", "alpn", "server_name", "cipher", "peer_certificate"):
+            return secure.info(transport, what)
         sock = transport.get_extra_info("socket")
         return [bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))]
 
@@ -942,7 +993,7 @@ class Player:
             self.record.push(live.peer_lane, ["reset"])
             return None
         if not data:
-            self.record.push(live.peer_lane, ["eof"])
+            self.record.push(live.peer_lane, [getattr(live.peer, "end", None) or "eof"])
             return None
         self.record.push(live.peer_lane, ["data", data])
         return len(data)
@@ -951,7 +1002,13 @@ class Player:
         if self.race and live.peer is None:
             # The peer's address may be the last to be tried: it is looked for when it is needed.
             await self.meets(live)
-        if verb == "go":
+        if isinstance(live.peer, secure.Peer) and verb not in ("connect", "reset", "start_tls", "drain-until"):
+            await self.until(lambda: not live.peer.is_shaking_hands())
+        if verb == "start_tls":
+            live.peer = self.security.upgraded(live.peer)
+        elif verb == "truncate":
+            live.peer.truncate()
+        elif verb == "go":
             self.children.go()
         elif verb == "connect":
             self.connect_peer(live)
@@ -1000,14 +1057,14 @@ class Player:
         else:
             if verb == "reset":
                 live.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            live.peer.close()
+            live.peer.drop() if verb == "reset" and isinstance(live.peer, secure.Peer) else live.peer.close()
             live.peer = None
 
     # ---- silence ----
 
     def volume(self):
         sizes = [size_of(live.transport) if live.made and not live.lost else 0 for live in self.lives]
-        queues = [asked(live.peer, termios.FIONREAD) for live in self.lives]
+        queues = [asked(live.peer, termios.FIONREAD) + len(getattr(live.peer, "plain", b"")) for live in self.lives]
         return self.record.volume(), sizes, queues
 
     def is_under_way(self):
@@ -1017,6 +1074,7 @@ class Player:
         quiet, before = 0, self.volume()
         for n in range(1000):
             await asyncio.sleep(0 if quiet < 3 else 0.001)
+            self.pump()
             now = self.volume()
             quiet = quiet + 1 if now == before else 0
             before = now

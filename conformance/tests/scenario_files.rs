@@ -1,6 +1,6 @@
 //! The files of the suite: their schema, and what the parser refuses.
 
-use plimsoll_conformance::scenario::{files, own_folder, parse, schema};
+use plimsoll_conformance::scenario::{files, load, own_folder, parse, schema};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -169,6 +169,17 @@ fn every_file_is_as_the_schema_has_it() {
     }
 }
 
+#[test]
+fn what_is_played_over_tcp_is_played_over_tls_or_says_why_not() {
+    let silent: Vec<String> = load(&own_folder())
+        .unwrap()
+        .into_iter()
+        .filter(|scenario| !scenario.speaks_of_tls())
+        .map(|scenario| scenario.id)
+        .collect();
+    assert!(silent.is_empty(), "list the kind `tls`, or say why not in `link.without_tls`: {}", silent.join(", "));
+}
+
 const GOOD: &str = r#"id = "eof/x"
 about = "A test."
 covers = ["EOF-1"]
@@ -205,7 +216,10 @@ fn what_is_wrong_is_named_with_its_line() {
         ("EOF-1", concat!("EOF-", "13"), 3, concat!("EOF-", "13"), false),
         ("EOF-1", "EOF-0", 3, "EOF-0", true),
         ("eof/x", "eof/y", 1, "eof/x", false),
-        ("\"tcp\"", "\"tls\"", 4, "not supported yet", true),
+        ("\"tcp\"", "\"tls\", without_tls = \"no\"", 4, "says why a file that lists `tcp` does not list `tls`", false),
+        ("\"tcp\"", "\"tls\", tls = { peer = \"rude\" }", 4, "`rude` cannot be `peer`", true),
+        ("\"tcp\"", "\"tls\", tls = { name = \"\" }", 4, "invalid dns name", false),
+        ("\"tcp\" }", "\"tls\" }\napp.on.eof = [[\"write_eof\"]]", 5, "there is no half-close", false),
         ("\"tcp\"", "[\"tcp\", \"udp\"]", 4, "played with nothing else", false),
         ("\"tcp\"", "\"udp\", by = \"server\"", 4, "has no server", false),
         ("\"tcp\"", "\"udp\", by = \"adopt\", socket = \"listening\"", 4, "`connected` and `bound`", false),

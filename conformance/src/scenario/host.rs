@@ -70,6 +70,10 @@ pub(crate) enum Seen {
     Nothing,
     Eof,
     Reset,
+    /// The connection has ended without a closing word.
+    Truncated,
+    /// What came is not TLS, or refuses ours.
+    Failed,
 }
 
 /// The other end of a connection: every call returns at once. Dropping it closes it.
@@ -80,6 +84,24 @@ pub(crate) trait PeerEnd {
     fn read(&mut self, most: usize) -> Seen;
     fn eof(&mut self);
     fn reset(self: Box<Self>);
+    /// Closes it in an orderly way.
+    fn close(self: Box<Self>) {}
+    /// Finishes without a closing word, where there is one to say.
+    fn truncate(&mut self) {
+        self.eof();
+    }
+    /// Whether it speaks TLS.
+    fn is_secure(&self) -> bool {
+        false
+    }
+    /// Whether it does so, and hands are not shaken yet.
+    fn is_shaking_hands(&self) -> bool {
+        false
+    }
+    /// Does what its TLS has to do by itself: shakes hands, sends what is left, and reads what is there if it is to read `ahead`. Whether it did anything.
+    fn pump(&mut self, _ahead: bool) -> bool {
+        false
+    }
     /// Its own address, and that of the application's end.
     fn ends(&self) -> Option<(Addr, Addr)>;
     /// How many bytes wait to be read, if that can be said.
@@ -103,6 +125,8 @@ pub(crate) trait Host {
     fn hub(&mut self) -> (&mut Hub<Stage>, &mut Stage);
     /// One iteration that waits for so long at most. `false`: nothing will ever happen again by itself.
     fn turn(&mut self, patience: Duration) -> bool;
+    /// The same, that waits for nothing but what is under way. `false`: nothing is.
+    fn glance(&mut self) -> bool;
     /// A bound socket for the loop to listen on, with the buffers of the link, and where it is.
     fn listener(&mut self, link: &Link) -> io::Result<(Resource, Addr)>;
     /// An address for the application to listen on, if it is to choose one of no special kind.

@@ -104,6 +104,10 @@ impl<P: Selector> Host for Real<P> {
         true
     }
 
+    fn glance(&mut self) -> bool {
+        self.turn(Duration::from_millis(1))
+    }
+
     fn listener(&mut self, link: &Link) -> io::Result<(Resource, Addr)> {
         let (socket, at) = self.places.bound(link, None)?;
         Ok((Resource::new(OwnedFd::from(socket)), at))

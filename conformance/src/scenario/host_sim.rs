@@ -113,6 +113,10 @@ impl Host for Simulated {
         self.sim_loop.run_once(if patience.is_zero() { Some(Duration::ZERO) } else { None })
     }
 
+    fn glance(&mut self) -> bool {
+        if self.closed { self.sim().go_on() } else { self.sim_loop.run_under_way() }
+    }
+
     fn listener(&mut self, _: &Link) -> io::Result<(Resource, Addr)> {
         let at = self.next_address();
         Ok((Resource::new(self.sim().bound_socket(at.clone(), true)), at))

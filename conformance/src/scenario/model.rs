@@ -3,6 +3,7 @@
 use super::child::{ChildStep, Std};
 use super::pattern::Expect;
 use super::race::{Path, Race};
+use super::secure::Security;
 use crate::sim::{Failure, Syscall};
 use core::net::IpAddr;
 use std::collections::BTreeMap;
@@ -47,6 +48,16 @@ impl Scenario {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.link.kind
+    }
+
+    /// Whether it says what it has to do with TLS: it is played over it, or says why not, or has nothing to do with TCP. A race between addresses is over before
+    /// there is any.
+    #[must_use]
+    pub fn speaks_of_tls(&self) -> bool {
+        !self.kinds().contains(&Kind::Tcp)
+            || self.kinds().contains(&Kind::Tls)
+            || self.link.without_tls.is_some()
+            || self.link.race.is_run()
     }
 
     /// Itself once for each of its kinds.
@@ -119,6 +130,8 @@ pub enum Kind {
     Udp,
     /// A Unix datagram socket.
     UnixDatagram,
+    /// TLS over TCP.
+    Tls,
 }
 
 impl Kind {
@@ -133,12 +146,14 @@ impl Kind {
             Self::Process => "process",
             Self::Udp => "udp",
             Self::UnixDatagram => "unix-datagram",
+            Self::Tls => "tls",
         }
     }
 
     /// The kind of that name.
     pub(crate) fn named(word: &str) -> Option<Self> {
-        let all = [Self::Tcp, Self::Unix, Self::ReadPipe, Self::WritePipe, Self::Process, Self::Udp, Self::UnixDatagram];
+        let all =
+            [Self::Tcp, Self::Unix, Self::ReadPipe, Self::WritePipe, Self::Process, Self::Udp, Self::UnixDatagram, Self::Tls];
         all.into_iter().find(|kind| kind.word() == word)
     }
 
@@ -146,6 +161,12 @@ impl Kind {
     #[must_use]
     pub const fn is_pipe(self) -> bool {
         matches!(self, Self::ReadPipe | Self::WritePipe)
+    }
+
+    /// Whether it is secure from the beginning.
+    #[must_use]
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls)
     }
 
     /// Whether what goes are datagrams.
@@ -257,6 +278,10 @@ pub(crate) struct Link {
     pub(crate) race: Race,
     /// Where a Unix server listens, if that is no path of its own.
     pub(crate) path: Path,
+    /// Why it is not played over TLS although it is over TCP.
+    pub(crate) without_tls: Option<String>,
+    /// How it is made secure, if it is.
+    pub(crate) tls: Security,
 }
 
 impl Link {
@@ -420,6 +445,8 @@ pub(crate) enum Act {
     Recv(usize),
     RecvEof,
     DrainUntil(usize),
+    StartTls(Payload),
+    Truncate,
     Eof,
     Reset,
     Start,

@@ -23,6 +23,11 @@ pub(crate) fn refusal(link: &Link, command: &Command) -> Option<String> {
             (kind, Actor::App(_)) if kind.is_datagram() => parse_datagram::of_app(kind, &command.act),
             (kind, Actor::Peer(_)) if kind.is_datagram() => parse_datagram::of_peer(&command.act),
             (kind, Actor::Server) if kind.is_datagram() => Some("a datagram endpoint has no server"),
+            (Kind::Tls, Actor::App(_))
+                if matches!(command.act, Act::WriteEof) && command.answers.as_deref() != Some("Unsupported") =>
+            {
+                Some("there is no half-close; `{ answers = \"Unsupported\" }` shows that")
+            }
             (_, Actor::App(_) | Actor::Peer(_))
                 if matches!(command.act, Act::Kill | Act::Terminate | Act::Signal(_) | Act::Go)
                     || is_of_process(&command.act) =>

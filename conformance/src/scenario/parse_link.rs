@@ -5,8 +5,10 @@ use super::model::{At, Given, Kind, Link, There, Through, Way};
 use super::node::{Keys, Node, Source, Value};
 use super::parse_child;
 use super::race::{Path, Race};
-use super::words::{KINDS, KINDS_NOT_YET, LISTENERS, ROLES, SOCKETS, THROUGH, WAYS};
+use super::secure::Security;
+use super::words::{KINDS, LISTENERS, MANNERS, ROLES, SOCKETS, THROUGH, WAYS};
 use core::net::IpAddr;
+use core::time::Duration;
 
 /// The link, and the names of the connections beside the first.
 pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String>), Problem> {
@@ -57,6 +59,13 @@ pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String
     let backlog = only("backlog", &[Way::Server])?.map(|node| source.count(node)).transpose()?;
     let reuse_port = yes(only("reuse_port", &[Way::Server])?, false)?;
     let broadcast = yes(only("broadcast", &[Way::Connect])?, false)?;
+    let tls = security(source, &keys)?;
+    let without_tls = match keys.get("without_tls") {
+        Some(node) if !kinds.contains(&Kind::Tcp) || kinds.contains(&Kind::Tls) => {
+            return Err(source.problem(node.line, "`without_tls` says why a file that lists `tcp` does not list `tls`"));
+        }
+        node => node.map(|node| source.text(node).map(Into::into)).transpose()?,
+    };
     let through = through(source, &keys, &kinds)?;
     let process = kinds.contains(&Kind::Process);
     let stdio = parse_child::stdio(source, &keys, &kinds)?;
@@ -110,6 +119,8 @@ pub(crate) fn link(source: &Source<'_>, node: &Node) -> Result<(Link, Vec<String
         broadcast,
         race,
         path,
+        without_tls,
+        tls,
     };
     super::parse_datagram::of_link(&link).map_err(|why| source.problem(node.line, why))?;
     if link.is_sized() && (!link.on.is_empty() || link.backlog.is_some() || link.reuse_port) {
@@ -140,13 +151,36 @@ fn kinds(source: &Source<'_>, keys: &Keys<'_>) -> Result<Vec<Kind>, Problem> {
 
 fn kind(source: &Source<'_>, node: &Node) -> Result<Kind, Problem> {
     let kind = source.text(node)?;
-    if KINDS_NOT_YET.contains(&kind) {
-        return Err(source.problem(node.line, format!("the kind `{kind}` is not supported yet")));
-    }
     if !KINDS.contains(&kind) {
         return Err(source.problem(node.line, format!("`{kind}` is no kind of link; there is: {}", KINDS.join(", "))));
     }
     Kind::named(kind).ok_or_else(|| source.problem(node.line, format!("`{kind}` is no kind of link")))
+}
+
+/// How connections are made secure, from the beginning or later.
+fn security(source: &Source<'_>, keys: &Keys<'_>) -> Result<Security, Problem> {
+    let Some(node) = keys.get("tls") else { return Ok(Security::default()) };
+    let keys = source.keys(node, "tls")?;
+    let limit = |key: &str| keys.get(key).map(|node| source.count(node)).transpose();
+    let names = |key: &str| -> Result<Vec<String>, Problem> {
+        let list = keys.get(key).map_or(Ok(&[][..]), |list| source.list(list))?;
+        list.iter().map(|item| Ok(source.text(item)?.to_owned())).collect()
+    };
+    let manners: Vec<&str> = MANNERS.iter().map(|(word, _)| *word).collect();
+    let milliseconds = |n: usize| Duration::from_millis(n as u64);
+    let tls = Security {
+        manner: MANNERS[word(source, &keys, "peer", &manners)?].1,
+        name: keys.get("name").map(|node| source.text(node).map(Into::into)).transpose()?,
+        alpn: names("alpn")?,
+        peer_alpn: names("peer_alpn")?,
+        handshake: limit("handshake")?.map(milliseconds),
+        shutdown: limit("shutdown")?.map(milliseconds),
+    };
+    keys.end(source)?;
+    for server in [false, true] {
+        tls.of_app(server).map_err(|why| source.problem(node.line, why))?;
+    }
+    Ok(tls)
 }
 
 fn through(source: &Source<'_>, keys: &Keys<'_>, kinds: &[Kind]) -> Result<Through, Problem> {

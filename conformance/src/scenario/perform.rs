@@ -6,7 +6,7 @@ use super::perform_datagram::of_datagram;
 use super::perform_process::of_process;
 use super::stage::{Player, Stage, raise};
 use core::time::Duration;
-use plimsoll_core::{Addr, EndpointId, Hub, Refusal, WriteLimits, WriteStatus};
+use plimsoll_core::{Addr, EndpointId, ErrorKind, Hub, Refusal, WriteLimits, WriteStatus};
 
 pub(crate) const fn word_of(status: WriteStatus) -> &'static str {
     match status {
@@ -84,6 +84,12 @@ fn of_connection(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, act
             return ("writelines", Some(word_of(status)));
         }
         Act::WriteEof => return ("write_eof", Some(hub.write_eof(id).map_or("Unsupported", |()| "Done"))),
+        Act::StartTls(leftover) => {
+            let link = &stage.scenario.link;
+            let Ok(tls) = link.tls.of_app(link.is_server()) else { return ("start_tls", Some("not configured")) };
+            let answer = hub.start_tls(id, &tls, &leftover.bytes()).map_err(|error| error.error().kind());
+            return ("start_tls", Some(answer.map_or_else(of_refusal, |()| "Done")));
+        }
         Act::SetProtocol(name) => {
             let protocol = stage.protocol(connection, Some(name));
             hub.set_boxed_protocol(id, protocol);
@@ -91,6 +97,15 @@ fn of_connection(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, act
         _ => {}
     }
     ("", None)
+}
+
+const fn of_refusal(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Closed => "Closed",
+        ErrorKind::Busy => "Busy",
+        ErrorKind::InvalidInput => "InvalidInput",
+        _ => "Unsupported",
+    }
 }
 
 /// What is said alike to endpoints of every kind; `None`: it is not one of those.
@@ -153,7 +168,18 @@ fn probe(hub: &mut Hub<Stage>, stage: &Stage, connection: usize, id: EndpointId,
             Some(player) => event.word(player.name.clone().unwrap_or_else(|| "first".into())),
             None => event.word("none"),
         },
-        _ => event,
+        _ => of_tls(hub, id, event, what),
+    }
+}
+
+fn of_tls(hub: &Hub<Stage>, id: EndpointId, event: Event, what: &str) -> Event {
+    let Some(info) = id.stream().and_then(|id| hub.tls_info(id)) else { return event.word("none") };
+    match what {
+        "tls" => event.word(info.version.unwrap_or("none")),
+        "alpn" => event.word(info.alpn.map_or_else(|| "none".into(), |name| String::from_utf8_lossy(&name).into_owned())),
+        "server_name" => event.word(info.server_name.unwrap_or_else(|| "none".into())),
+        "cipher" => event.word(info.cipher.unwrap_or("none")).with(Arg::Int(info.cipher_bits.map_or(0, i64::from))),
+        _ => event.word(super::secure::whose(&info.peer_certificates)),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::parse_child::STDIO;
 use super::words::{
     ACTORS, APP, APP_EVENTS, CALLBACKS, CHILD, CLASSES, EventShape, FOLDERS, HOOK_EVENTS, HOST_EVENTS, KINDS, LIES, LISTENERS,
-    LOOP_EVENTS, NEEDS, OTHERS, PEER_EVENTS, PROBES, REPORTS, ROLES, SERVER_EVENTS, SERVER_PROBES, SOCKETS, Shape, TARGETS,
-    THROUGH, Verb, WAYS, WHO,
+    LOOP_EVENTS, MANNERS, NEEDS, OTHERS, PEER_EVENTS, PROBES, REPORTS, ROLES, SERVER_EVENTS, SERVER_PROBES, SOCKETS, Shape,
+    TARGETS, THROUGH, Verb, WAYS, WHO,
 };
 use crate::sim::Syscall;
 use serde_json::{Value, json};
@@ -45,6 +45,7 @@ pub fn schema() -> Value {
     let departs: serde_json::Map<String, Value> =
         OTHERS.iter().map(|&who| (who.into(), json!({ "anyOf": [departure, list(&departure)] }))).collect();
     let through: Vec<&str> = THROUGH.iter().map(|(word, _)| *word).collect();
+    let manners: Vec<&str> = MANNERS.iter().map(|(word, _)| *word).collect();
     let child: Vec<&str> = CHILD.iter().map(|step| step.0).collect();
     let needs: Vec<&str> = NEEDS.iter().map(|need| need.0).collect();
     let properties = json!({
@@ -79,6 +80,15 @@ pub fn schema() -> Value {
             "backlog": count,
             "reuse_port": { "type": "boolean" },
             "broadcast": { "type": "boolean" },
+            "without_tls": text,
+            "tls": closed(json!({
+                "peer": { "enum": manners },
+                "name": text,
+                "alpn": list(&text),
+                "peer_alpn": list(&text),
+                "handshake": count,
+                "shutdown": count,
+            }), &[]),
         }), &["kind"]),
         "child": list(&json!({ "type": "array", "minItems": 1, "prefixItems": [{ "enum": child }] })),
         "app": app,

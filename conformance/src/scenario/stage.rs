@@ -6,6 +6,7 @@ use super::perform::perform;
 use super::stage_datagram::Opening;
 use core::num::NonZeroUsize;
 use core::panic::AssertUnwindSafe;
+use plimsoll_core::tls::Tls;
 use plimsoll_core::{
     Addr, Buffered, BufferedProtocol, CloseReason, Connect, Context, Data, EndpointId, ErrorKind, Hub, OpenError, ProcessId,
     Protocol, Resource, Role, ServerId, StreamId, TimerId,
@@ -120,7 +121,7 @@ impl Stage {
     }
 
     /// Makes a connection of a socket.
-    pub(crate) fn adopt(&mut self, hub: &mut Hub<Self>, connection: usize, socket: Resource) {
+    pub(crate) fn adopt(&mut self, hub: &mut Hub<Self>, connection: usize, socket: Resource, tls: Option<&Tls>) {
         let role = match self.scenario.kind() {
             Kind::ReadPipe => Role::ReadPipe,
             Kind::WritePipe => Role::WritePipe,
@@ -128,8 +129,14 @@ impl Stage {
             _ => Role::Client,
         };
         let id = match self.player(connection, None) {
-            (player, true) => hub.adopt(socket, role, Buffered(player)),
-            (player, false) => hub.adopt(socket, role, player),
+            (player, true) => match tls {
+                Some(tls) => hub.adopt_tls(socket, role, tls, Buffered(player)),
+                None => hub.adopt(socket, role, Buffered(player)),
+            },
+            (player, false) => match tls {
+                Some(tls) => hub.adopt_tls(socket, role, tls, player),
+                None => hub.adopt(socket, role, player),
+            },
         };
         self.opening(hub, connection, id);
     }
@@ -294,6 +301,10 @@ pub(super) use common_callbacks;
 impl Protocol<Stage> for Player {
     common_callbacks!(StreamId);
 
+    fn start_tls_done(&mut self, cx: &mut Cx<'_>) {
+        self.called(cx, "tls", self.event("tls"));
+    }
+
     fn data_received(&mut self, cx: &mut Cx<'_>, data: Data<'_>) {
         self.called(cx, "data", self.event("data").with(Arg::Bytes(data.to_vec())));
     }
@@ -305,6 +316,10 @@ impl Protocol<Stage> for Player {
 
 impl BufferedProtocol<Stage> for Player {
     common_callbacks!(StreamId);
+
+    fn start_tls_done(&mut self, cx: &mut Cx<'_>) {
+        self.called(cx, "tls", self.event("tls"));
+    }
 
     fn get_buffer(&mut self, _: Option<NonZeroUsize>) -> &mut [u8] {
         if core::mem::take(&mut self.lends_nothing) {

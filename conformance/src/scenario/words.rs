@@ -2,15 +2,16 @@
 
 use super::model::{Target, Through};
 use super::race::{Lies, Who};
+use super::secure::Manner;
 
 /// Folders that scenarios may stand in: areas of the contract, and `reentry`, the matrix of its section 17.8.
 pub(crate) const FOLDERS: &[&str] = &[
-    "rust", "life", "read", "write", "flow", "eof", "close", "buf", "dgram", "pipe", "proc", "info", "loop", "thread", "reentry",
+    "rust", "life", "read", "write", "flow", "eof", "close", "buf", "dgram", "pipe", "proc", "info", "loop", "thread", "tls",
+    "reentry",
 ];
 
-/// Kinds of endpoints that there are, and those that there will be.
-pub(crate) const KINDS: &[&str] = &["tcp", "unix", "read-pipe", "write-pipe", "process", "udp", "unix-datagram"];
-pub(crate) const KINDS_NOT_YET: &[&str] = &["tls"];
+/// Kinds of endpoints.
+pub(crate) const KINDS: &[&str] = &["tcp", "unix", "read-pipe", "write-pipe", "process", "udp", "unix-datagram", "tls"];
 
 /// What a pipe may be made of (`link.through`), and what cannot be one.
 pub(crate) const THROUGH: &[(&str, Through)] = &[
@@ -61,6 +62,9 @@ pub(crate) const WHO: [(&str, Who); 4] =
 
 /// What may lie at the path of a server (`link.lies`).
 pub(crate) const LIES: [(&str, Lies); 2] = [("socket", Lies::Socket), ("file", Lies::File)];
+/// What the other end of a secure connection may be like (`link.tls.peer`).
+pub(crate) const MANNERS: &[(&str, Manner)] =
+    &[("polite", Manner::Polite), ("mute", Manner::Mute), ("plain", Manner::Plain), ("stranger", Manner::Stranger)];
 
 /// What an argument of a verb may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,6 +133,8 @@ const WRITTEN: &[&str] = &["Accepted", "Paused", "Discarded", "WriteAfterEof", "
 const SENT: &[&str] = &["Accepted", "Paused", "Discarded", "NotConnected", "AddressMismatch"];
 /// What sending a signal answers.
 const SIGNALLED: &[&str] = &["Done", "ProcessGone", "InvalidInput"];
+/// What making a connection secure answers.
+const UPGRADED: &[&str] = &["Done", "Closed", "Busy", "InvalidInput", "Unsupported"];
 use Place::{Anywhere, Callback, Steps, Turns};
 
 /// What the application does with a connection.
@@ -151,6 +157,7 @@ pub(crate) const APP: &[Verb] = &[
         "sets the marks",
     ),
     verb("set_protocol", &[Shape::Protocol], Anywhere, &[], "hands the connection to another protocol"),
+    verb("start_tls", &[Shape::Payload], Anywhere, UPGRADED, "makes the connection secure; this it has received already"),
     verb("kill", &[], Anywhere, SIGNALLED, "kills the child"),
     verb("terminate", &[], Anywhere, SIGNALLED, "asks the child to end"),
     verb("signal", &[Shape::Count], Anywhere, SIGNALLED, "sends the child this signal"),
@@ -175,6 +182,8 @@ pub(crate) const PEER: &[Verb] = &[
     verb("drain-until", &[Shape::Count], Steps, &[], "receives until the application's transport holds at most so many bytes"),
     verb("eof", &[], Steps, &[], "finishes its sending half"),
     verb("close", &[], Steps, &[], "closes"),
+    verb("start_tls", &[], Steps, &[], "speaks TLS from now on"),
+    verb("truncate", &[], Steps, &[], "finishes without a closing word"),
     verb("reset", &[], Steps, &[], "resets the connection (needs `reset`)"),
     verb("go", &[], Steps, &[], "a child that does `await` goes on"),
 ];
@@ -245,11 +254,17 @@ pub(crate) const PROBES: &[&str] = &[
     "pid",
     "returncode",
     "pipes",
+    "tls",
+    "alpn",
+    "server_name",
+    "cipher",
+    "peer_certificate",
 ];
 pub(crate) const SERVER_PROBES: &[&str] = &["serving", "sockets", "file"];
 
 /// The callbacks of a protocol.
-pub(crate) const CALLBACKS: &[&str] = &["cm", "data", "gb", "bu", "eof", "dgram", "err", "pause", "resume", "exited", "lost"];
+pub(crate) const CALLBACKS: &[&str] =
+    &["cm", "data", "gb", "bu", "eof", "dgram", "err", "pause", "resume", "tls", "exited", "lost"];
 
 /// What may stand in the lanes: the event, and the shape of what follows its name.
 pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
@@ -261,6 +276,7 @@ pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
     ("resume", EventShape::Alone),
     ("dgram", EventShape::Datagram),
     ("err", EventShape::Class),
+    ("tls", EventShape::Alone),
     ("exited", EventShape::Any),
     ("lost", EventShape::Class),
     ("attempt", EventShape::Class),
@@ -275,6 +291,8 @@ pub(crate) const PEER_EVENTS: &[(&str, EventShape)] = &[
     ("eof", EventShape::Alone),
     ("reset", EventShape::Alone),
     ("refused", EventShape::Alone),
+    ("truncated", EventShape::Alone),
+    ("failed", EventShape::Alone),
 ];
 pub(crate) const SERVER_EVENTS: &[(&str, EventShape)] = &[
     ("listening", EventShape::Class),
@@ -336,11 +354,14 @@ pub(crate) const CLASSES: &[&str] = &[
     "unsupported",
     "host-not-found",
     "lookup-failed",
+    "tls",
+    "truncated",
     "other",
 ];
 
 /// Classes of reports in the lane `hook`.
-pub(crate) const REPORTS: &[&str] = &["failed", "application", "discarded", "dropped", "accept", "skipped", "option", "other"];
+pub(crate) const REPORTS: &[&str] =
+    &["failed", "application", "discarded", "dropped", "accept", "skipped", "option", "handshake", "half-close", "other"];
 
 /// The steps of a child, and what they take.
 pub(crate) const CHILD: &[(&str, &str)] = &[

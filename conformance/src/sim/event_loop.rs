@@ -359,20 +359,25 @@ impl<S> SimLoop<S> {
     /// If that takes more than 100 000 iterations.
     pub fn settle(&mut self) {
         for _ in 0..100_000 {
-            let now = self.now();
-            let soon = now.saturating_add(Duration::from_millis(100));
-            let network = self.sim.net().clock.next_at().filter(|at| *at <= soon);
-            let events = self.log.borrow().events;
-            let calls = self.sim.net().seam.deeds();
-            let limit = network.map_or(Duration::ZERO, |at| at.saturating_since(now));
-            self.run_once(Some(limit));
-            let quiet = events == self.log.borrow().events && calls == self.sim.net().seam.deeds() && self.events.is_empty();
-            let busy = self.timeout();
-            if quiet && network.is_none() && busy.is_none_or(|at| at > self.now()) {
+            if !self.run_under_way() {
                 return;
             }
         }
         panic!("it never settles");
+    }
+
+    /// One iteration that lets no more time pass than it takes until something arrives that is under way. `false`: there was nothing, and nothing of the loop's now.
+    pub fn run_under_way(&mut self) -> bool {
+        let now = self.now();
+        let soon = now.saturating_add(Duration::from_millis(100));
+        let network = self.sim.net().clock.next_at().filter(|at| *at <= soon);
+        let events = self.log.borrow().events;
+        let calls = self.sim.net().seam.deeds();
+        let limit = network.map_or(Duration::ZERO, |at| at.saturating_since(now));
+        self.run_once(Some(limit));
+        let quiet = events == self.log.borrow().events && calls == self.sim.net().seam.deeds() && self.events.is_empty();
+        let busy = self.timeout();
+        !quiet || network.is_some() || busy.is_some_and(|at| at <= self.now())
     }
 
     /// Lets so much time pass, and everything happen that happens in it.

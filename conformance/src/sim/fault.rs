@@ -260,6 +260,8 @@ pub(crate) const ERRORS: &[(ErrorKind, &str)] = &[
     (ErrorKind::Unsupported, "unsupported"),
     (ErrorKind::HostNotFound, "host-not-found"),
     (ErrorKind::LookupFailed, "lookup-failed"),
+    (ErrorKind::TlsError, "tls"),
+    (ErrorKind::TlsTruncated, "truncated"),
     (ErrorKind::Other, "other"),
 ];
 

@@ -168,6 +168,19 @@ impl<S> Hub<S> {
         id
     }
 
+    /// As [`listen_on`](Self::listen_on), and makes each connection secure, as [`Listen::tls`] does (contract LOOP-14).
+    pub fn listen_on_tls(
+        &mut self,
+        socket: Resource,
+        tls: &Tls,
+        make: impl FnMut(&mut S, Addr) -> Option<Box<dyn Protocol<S>>> + 'static,
+        done: impl FnOnce(&mut Self, &mut S, Result<ServerId, ListenError>) + 'static,
+    ) -> ServerId {
+        let id = self.new_server(Box::new(make), &Listen::nowhere().tls(tls.clone()), Some(Box::new(done)));
+        self.ops.push_back(Op::AdoptListener(id, socket));
+        id
+    }
+
     pub(crate) fn new_server(&mut self, make: Factory<S>, listen: &Listen, done: Option<Listening<S>>) -> ServerId {
         let server = Server {
             make: Some(make),

@@ -4,6 +4,7 @@ mod after;
 mod datagrams;
 mod open;
 mod peer;
+mod secure;
 
 use super::host::{Host, Mailbox, PeerEnd, make};
 use super::lane::{Arg, Event, Record, pattern};
@@ -117,6 +118,10 @@ pub(in crate::scenario) struct Play {
     most_turns: u32,
     /// How long a step may take.
     patience: Duration,
+    /// There is TLS in it.
+    secure: bool,
+    /// How much had happened when time could last pass.
+    seen: usize,
 }
 
 impl Play {
@@ -125,7 +130,22 @@ impl Play {
         let mailboxes = scenario.connections.iter().map(|_| None).collect();
         let (threads, broken) = (Vec::new(), Vec::new());
         let (most_turns, patience) = (u32::MAX, deadline());
-        Self { host, simulated, scenario, peers, mailboxes, address: None, threads, broken, closed: false, most_turns, patience }
+        let secure = scenario.has_tls();
+        Self {
+            host,
+            simulated,
+            scenario,
+            peers,
+            mailboxes,
+            address: None,
+            threads,
+            broken,
+            closed: false,
+            most_turns,
+            patience,
+            secure,
+            seen: 0,
+        }
     }
 
     /// A step may take so many iterations at most: for those who expect that it gets stuck while the loop stays busy.
@@ -200,7 +220,7 @@ impl Play {
     }
 
     fn turn(&mut self, patience: Duration) -> bool {
-        let more = self.host.turn(patience);
+        let more = if self.secure { self.turn_securely(patience) } else { self.host.turn(patience) };
         self.note_reports();
         self.broken.extend(self.host.violations());
         more
@@ -385,6 +405,9 @@ impl Play {
     /// Turns until nothing happens any more. What it can miss is a failure that it does not see; nothing that passes hangs on it.
     fn settle(&mut self) {
         if self.host.settle() {
+            while self.pump() {
+                self.host.settle();
+            }
             self.turn(Duration::ZERO);
             return;
         }
@@ -438,6 +461,8 @@ fn class_of(report: &Report) -> &'static str {
         Report::AcceptFailed { .. } => "accept",
         Report::AddressSkipped { .. } => "skipped",
         Report::OptionFailed { .. } => "option",
+        Report::HandshakeFailed { .. } => "handshake",
+        Report::NoHalfClose { .. } => "half-close",
         _ => "other",
     }
 }

@@ -25,7 +25,11 @@ impl Play {
                     There::Nobody => self.host.nobody(),
                     There::Silent => self.host.silent(),
                 };
-                self.stage().target = Some(with_options(Connect::to(at.map_err(|error| error.to_string())?), &link));
+                let connect = with_options(Connect::to(at.map_err(|error| error.to_string())?), &link);
+                self.stage().target = Some(match self.security()? {
+                    Some(tls) => connect.tls(tls),
+                    None => connect,
+                });
             }
             Way::Accept if link.is_process() => {
                 let (command, files) = self.host.command(&self.scenario.clone()).map_err(|error| error.to_string())?;
@@ -88,9 +92,15 @@ impl Play {
         let server = if link.is_sized() {
             let (socket, at) = self.host.listener(&link).map_err(|error| error.to_string())?;
             self.address = Some(at);
-            self.host.hub().0.listen_on(socket, make, done)
+            match self.security()? {
+                Some(tls) => self.host.hub().0.listen_on_tls(socket, &tls, make, done),
+                None => self.host.hub().0.listen_on(socket, make, done),
+            }
         } else {
-            let listen = self.listen_at(&link)?;
+            let mut listen = self.listen_at(&link)?;
+            if let Some(tls) = self.security()? {
+                listen = listen.tls(tls);
+            }
             self.host.hub().0.listen_with(listen, make, done)
         };
         self.stage().server = Some(server);
@@ -155,7 +165,7 @@ impl Play {
 
     fn has_peer(&mut self, index: usize, peer: Box<dyn crate::scenario::host::PeerEnd>) {
         self.stage().connections[index].ends = peer.ends().map(|(own, other)| (other, own));
-        self.peers[index] = Some(peer);
+        self.peers[index] = Some(self.secured(peer));
     }
 
     /// Has the application connect, or gives it a socket.
@@ -170,8 +180,9 @@ impl Play {
             if let Some(peer) = peer {
                 self.has_peer(index, peer);
             }
+            let Ok(tls) = self.security() else { return Err(Stuck) };
             let (hub, stage) = self.host.hub();
-            stage.adopt(hub, index, socket);
+            stage.adopt(hub, index, socket, tls.as_ref());
             self.turn(Duration::ZERO);
         } else {
             let (hub, stage) = self.host.hub();

@@ -12,7 +12,11 @@ impl Play {
     }
 
     pub(super) fn peer(&mut self, index: usize, act: &Act) -> Result<(), Stuck> {
+        if matches!(act, Act::Send(_) | Act::Recv(_) | Act::RecvEof | Act::Eof | Act::Close | Act::Truncate) {
+            self.shakes_hands(index)?;
+        }
         match act {
+            Act::StartTls(_) => self.upgrade(index),
             Act::Connect => self.connect_peer(index)?,
             Act::Send(payload) => {
                 let bytes = payload.bytes();
@@ -48,7 +52,16 @@ impl Play {
                     peer.eof();
                 }
             }
-            Act::Close => self.peers[index] = None,
+            Act::Truncate => {
+                if let Some(peer) = &mut self.peers[index] {
+                    peer.truncate();
+                }
+            }
+            Act::Close => {
+                if let Some(peer) = self.peers[index].take() {
+                    peer.close();
+                }
+            }
             Act::Reset => {
                 if let Some(peer) = self.peers[index].take() {
                     peer.reset();
@@ -76,6 +89,14 @@ impl Play {
             }
             Seen::Eof => {
                 self.note_peer(index, Event::new("eof"));
+                None
+            }
+            Seen::Truncated => {
+                self.note_peer(index, Event::new("truncated"));
+                None
+            }
+            Seen::Failed => {
+                self.note_peer(index, Event::new("failed"));
                 None
             }
             Seen::Reset => {
