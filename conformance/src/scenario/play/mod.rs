@@ -37,6 +37,9 @@ const FLOODERS: usize = 4;
 /// The most that a peer reads in one go.
 const GULP: usize = 16 * 1024;
 
+/// So often before the loop has its turn: a full buffer of a real kernel.
+const GULPS: u32 = 4;
+
 /// How long a step may take before it counts as stuck, if nobody says otherwise.
 #[must_use]
 pub fn deadline() -> Duration {
@@ -440,14 +443,17 @@ impl Play {
         (self.stage().record.volume(), sizes)
     }
 
-    /// Whether bytes that a peer sent have not been received: they may be on their way, or kept back.
+    /// Whether bytes that a peer sent have not been received by an application that reads: they may be on their way, or kept back.
     fn is_under_way(&mut self) -> bool {
         let scenario = self.scenario.clone();
+        let (hub, stage) = self.host.hub();
+        // Who does not read is told of nothing that comes.
+        let reads: Vec<bool> = stage.connections.iter().map(|of| of.id.is_some_and(|id| hub.is_reading(id))).collect();
         let record = &self.stage().record;
         scenario.connections.iter().enumerate().any(|(index, connection)| {
             let lane = record.lane(&scenario.lane_of(Actor::App(index)));
             let received: usize = lane.iter().filter_map(Event::bytes).map(<[u8]>::len).sum();
-            record.streams.get(&connection.name).is_some_and(|streams| received < streams.sent.len())
+            reads[index] && record.streams.get(&connection.name).is_some_and(|streams| received < streams.sent.len())
         })
     }
 }

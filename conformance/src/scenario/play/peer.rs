@@ -1,6 +1,6 @@
 //! What the other ends do.
 
-use super::{GLANCE, GULP, Play, Stuck};
+use super::{GLANCE, GULP, GULPS, Play, Stuck};
 use crate::scenario::host::Seen;
 use crate::scenario::lane::{Arg, Event};
 use crate::scenario::model::{Act, Actor};
@@ -43,10 +43,11 @@ impl Play {
                 }
                 true
             })?,
-            Act::DrainUntil(size) => self.until(GLANCE, |play| {
-                let held = play.held(index);
-                held <= *size || play.read(index, GULP).is_none()
-            })?,
+            Act::DrainUntil(size) => {
+                // A real kernel tells a writer of room when a good part of a buffer is free, and until then the loop waits.
+                let gulps = if self.simulated { 1 } else { GULPS };
+                self.until(GLANCE, |play| play.held(index) <= *size || play.gulp(index, gulps))?;
+            }
             Act::Eof => {
                 if let Some(peer) = &mut self.peers[index] {
                     peer.eof();
@@ -75,6 +76,18 @@ impl Play {
     pub(super) fn held(&mut self, index: usize) -> usize {
         let (hub, stage) = self.host.hub();
         stage.connections[index].id.map_or(0, |id| hub.write_buffer_size(id))
+    }
+
+    /// Reads so often, as long as there is something; whether it met the end.
+    fn gulp(&mut self, index: usize, times: u32) -> bool {
+        for _ in 0..times {
+            match self.read(index, GULP) {
+                None => return true,
+                Some(0) => return false,
+                Some(_) => {}
+            }
+        }
+        false
     }
 
     /// Reads once, and notes what it saw: how many bytes, or `None` at the end.
