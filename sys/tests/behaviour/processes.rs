@@ -428,7 +428,8 @@ fn closing_or_pausing_one_pipe_affects_that_one_only() {
     rig.state().log.clear();
     let id = spawn(
         &mut rig,
-        Command::shell("read line; echo x || exit 9; exit 8"),
+        // A child that another test is just starting may have our end for a moment: one writes until nobody reads.
+        Command::shell("read line; while echo x; do sleep 0.01; done; exit 9"),
         child().on("made", |cx| {
             let stdout = cx.pipe(PipeFd::Stdout).unwrap();
             cx.hub.close(stdout);
@@ -438,9 +439,9 @@ fn closing_or_pausing_one_pipe_affects_that_one_only() {
     rig.until_saw("child plost(1, None)");
     let stdin = rig.event_loop.hub().pipe(id, PipeFd::Stdin).unwrap();
     rig.event_loop.hub().write(stdin, "go\n");
-    rig.until_saw("child lost(None)");
     // By a signal or an error, as the shell has it: it could not write.
-    assert!(!rig.state().saw("child exited(8)"));
+    rig.until_saw("child lost(None)");
+    assert!(!rig.state().saw("child exited(0)"));
 }
 
 #[test]
