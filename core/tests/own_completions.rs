@@ -1,12 +1,15 @@
 //! The driver of completions over a kernel that is played by hand: what comes back when it suits it.
 #![allow(clippy::std_instead_of_core, reason = "tests have std anyway")]
 
+#[macro_use]
+mod quiet;
+
 use bytes::BytesMut;
 use core::num::NonZeroUsize;
-use plimsoll_core::driver::{Attached, Completion, CompletionDriver, CompletionIo, Sockets};
+use plimsoll_core::driver::{Completion, CompletionDriver, CompletionIo};
 use plimsoll_core::{
-    Addr, Attempt, Buffered, BufferedProtocol, Call, CloseReason, Context, Data, Ends, Engine, Error, ErrorKind, InFlight,
-    Instant, Key, Listen, Protocol, Report, Resource, Role, SocketOption, StreamId, WriteLimits,
+    Attempt, Buffered, BufferedProtocol, Call, CloseReason, Context, Data, Ends, Engine, Error, ErrorKind, InFlight, Instant,
+    Key, Protocol, Report, Resource, Role, SocketOption, StreamId, WriteLimits,
 };
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,18 +28,7 @@ fn none<T>() -> Result<T, Error> {
     Err(Error::new(Call::Socket, ErrorKind::Other))
 }
 
-impl Sockets for Ring {
-    type Source = ();
-
-    fn bind(&mut self, _: &Addr, _: &Listen) -> Result<((), Addr), Error> {
-        none()
-    }
-    fn listen(&mut self, (): &mut (), _: u32) -> Result<(), Error> {
-        none()
-    }
-    fn adopt(&mut self, _: Resource, _: Role) -> Result<((), Ends), Error> {
-        Ok(((), Ends::default()))
-    }
+quiet_sockets!(options Ring {
     fn watch(&mut self, _: Resource) -> Result<(), Error> {
         Ok(())
     }
@@ -44,15 +36,10 @@ impl Sockets for Ring {
         self.options.push(option);
         Ok(())
     }
-    fn visit(&mut self, (): &(), _: Resource) {}
     fn finish_file(&mut self, _: Resource, position: u64) {
         self.positions.push(position);
     }
-    fn attach(&mut self, (): &mut (), _: Key) -> Result<Attached, Error> {
-        Ok(Attached::Stream)
-    }
-    fn close(&mut self, (): (), _: Key) {}
-}
+});
 
 impl CompletionIo for Ring {
     fn recv(&mut self, (): &mut (), key: Key, memory: BytesMut) {

@@ -1,10 +1,12 @@
 //! The driver of readiness over a poller that is played by hand: what is said one word at a time, or to nobody.
 
+#[macro_use]
+mod quiet;
+
 use core::iter;
-use plimsoll_core::driver::{Attached, Interest, ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
+use plimsoll_core::driver::{Interest, ReadinessDriver, ReadinessIo, Ready, Trigger};
 use plimsoll_core::{
-    Addr, Attempt, Call, CloseReason, Context, Data, Ends, Engine, Error, ErrorKind, Instant, Key, Listen, Protocol, Resource,
-    Role, SocketOption, StreamId,
+    Attempt, Call, CloseReason, Context, Data, Ends, Engine, Error, ErrorKind, Instant, Key, Protocol, Resource, Role, StreamId,
 };
 
 /// What the kernel has for us and takes from us, whoever asks.
@@ -20,30 +22,11 @@ fn none<T>() -> Result<T, Error> {
     Err(Error::new(Call::Socket, ErrorKind::Other))
 }
 
-impl Sockets for Poll {
-    type Source = ();
-
-    fn bind(&mut self, _: &Addr, _: &Listen) -> Result<((), Addr), Error> {
-        none()
-    }
-    fn listen(&mut self, (): &mut (), _: u32) -> Result<(), Error> {
-        none()
-    }
-    fn adopt(&mut self, _: Resource, _: Role) -> Result<((), Ends), Error> {
-        Ok(((), Ends::default()))
-    }
+quiet_sockets!(Poll {
     fn watch(&mut self, _: Resource) -> Result<(), Error> {
         Ok(())
     }
-    fn set_option(&mut self, (): &(), _: SocketOption) -> Result<(), Error> {
-        Ok(())
-    }
-    fn visit(&mut self, (): &(), _: Resource) {}
-    fn attach(&mut self, (): &mut (), _: Key) -> Result<Attached, Error> {
-        Ok(Attached::Stream)
-    }
-    fn close(&mut self, (): (), _: Key) {}
-}
+});
 
 impl ReadinessIo for Poll {
     fn trigger(&self) -> Trigger {

@@ -1,8 +1,18 @@
 //! What sockets do on which only bytes matter: whatever else is asked of them is done at once, and nothing comes of it.
 
-/// Implements [`Sockets`](plimsoll_core::driver::Sockets) for a type whose sources are nothing; what else it does follows.
+/// Implements [`Sockets`](plimsoll_core::driver::Sockets) for a type whose sources are nothing; what else it does follows. `options` in front: what it does with
+/// options follows too.
 macro_rules! quiet_sockets {
     ($io:ty { $($more:tt)* }) => {
+        quiet_sockets!(options $io {
+            fn set_option(&mut self, (): &(), _: plimsoll_core::SocketOption) -> Result<(), Error> {
+                Ok(())
+            }
+
+            $($more)*
+        });
+    };
+    (options $io:ty { $($more:tt)* }) => {
         impl plimsoll_core::driver::Sockets for $io {
             type Source = ();
 
@@ -16,10 +26,6 @@ macro_rules! quiet_sockets {
 
             fn adopt(&mut self, _: plimsoll_core::Resource, _: plimsoll_core::Role) -> Result<((), Ends), Error> {
                 Ok(((), Ends::default()))
-            }
-
-            fn set_option(&mut self, (): &(), _: plimsoll_core::SocketOption) -> Result<(), Error> {
-                Ok(())
             }
 
             fn visit(&mut self, (): &(), _: plimsoll_core::Resource) {}
