@@ -1,5 +1,5 @@
 //! Judges a mutant that the models let pass: the behaviour tests that need no sockets, in one program.
-#![allow(clippy::duplicate_mod, reason = "two of the core's tests are quiet in the same way")]
+#![allow(clippy::duplicate_mod, reason = "some of the core's tests are quiet in the same way")]
 
 #[path = "../../tests/bad_input_machine.rs"]
 mod bad_input_machine;
