@@ -21,8 +21,9 @@ use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::panic::catch_unwind;
 
-/// A loop that does not come to rest in so many iterations never will.
-const ROUNDS: usize = 10_000;
+/// A loop that does not come to rest in so many iterations never will: a small block needs many of them for much data, and a second or two is soon enough to
+/// give a real one up.
+const ROUNDS: usize = 1_000_000;
 
 /// The production engine and driver on sockets that are queues of bytes: see the [module](crate::testing).
 ///
@@ -286,5 +287,31 @@ impl<S> Harness<S> {
 impl<S> core::fmt::Debug for Harness<S> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Harness").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Context;
+    use crate::flow::data::Data;
+
+    struct Count;
+
+    impl Protocol<usize> for Count {
+        fn data_received(&mut self, cx: &mut Context<'_, usize>, data: Data<'_>) {
+            *cx.state += data.len();
+        }
+    }
+
+    #[test]
+    fn much_data_a_byte_at_a_time_comes_to_rest() {
+        //= READ-1
+        const MUCH: usize = 200_000;
+        let mut harness = Harness::with_block_size(0, 1);
+        let id = harness.connect(Count);
+        harness.feed(id, &[7; MUCH]);
+        harness.run();
+        assert_eq!(*harness.state(), MUCH);
     }
 }
