@@ -1,4 +1,4 @@
-//! The generated tests by name: what the fuzzers run, what their corpora are replayed with, and what `simulate` of a machine means.
+//! The generated tests by name: what the fuzzers run, and what their corpora are replayed with.
 
 use crate::harness::{self, Case, Run, Violation};
 use crate::machines::engine::{self, Shape};

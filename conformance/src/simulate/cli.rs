@@ -55,9 +55,6 @@ pub fn run(mut args: impl Iterator<Item = String>) -> Result<bool, String> {
     if let Some(connections) = connections {
         return Ok(hosts.into_iter().all(|host| one_loop(host, connections)));
     }
-    let ends = Instant::now() + Duration::from_secs(60 * minutes);
-    let mut all = Figures::default();
-    let mut seed = first;
     if traced || limits != Limits::default() {
         return Ok(hosts.into_iter().all(|host| match trace(first, host, limits, traced) {
             Ok(()) => true,
@@ -67,13 +64,13 @@ pub fn run(mut args: impl Iterator<Item = String>) -> Result<bool, String> {
             }
         }));
     }
+    let ends = Instant::now() + Duration::from_secs(60 * minutes);
+    let last = first.saturating_add(count);
+    let (mut all, mut seed) = (Figures::default(), first);
     let mut of_host = vec![Figures::default(); hosts.len()];
-    while seed < first.saturating_add(count) || Instant::now() < ends || all.lifetimes < lifetimes {
-        let next = seed.saturating_add(SLICE).min(if seed < first.saturating_add(count) {
-            first.saturating_add(count)
-        } else {
-            u64::MAX
-        });
+    while seed < last || Instant::now() < ends || all.lifetimes < lifetimes {
+        let next = seed.saturating_add(SLICE);
+        let next = if seed < last { next.min(last) } else { next };
         for (host, figures) in hosts.iter().zip(&mut of_host) {
             match seeds(seed..next, &[*host]) {
                 Ok(more) => {
