@@ -61,7 +61,8 @@
 //! # Features
 //!
 //! - `std` (default): conversions to `std::io::Error`, and the inbox (`Remote`).
-//! - `rustls`: secure connections over rustls, see [`tls`]. It brings `std`, and atomics with compare-and-swap, as rustls does.
+//! - `rustls`: secure connections over rustls, see [`tls`]. It brings `std`, which rustls needs to read a client's first words, and
+//!   atomics with compare-and-swap.
 //! - `testing`: the `testing` module, with which protocols are tested.
 //! - `proptest`, `arbitrary`: what peers do, drawn by these.
 //! - `portable-atomic`: for targets without compare-and-swap.

@@ -24,7 +24,7 @@
 //! ```
 //!
 //! and with `aws_lc_rs` in the place of `ring` over aws-lc-rs, which needs a compiler for C. A configuration is made with the provider
-//! (`ClientConfig::builder_with_provider`), or with the one that the process has installed. All tests of secure connections run with either:
+//! (`ClientConfig::builder_with_provider`), or with the one that the process has installed. The core's tests of secure connections run with either:
 //!
 //! ```text
 //! cargo test -p plimsoll-core --all-features --test tls
