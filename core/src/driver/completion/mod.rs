@@ -1,96 +1,24 @@
 //! The driver of kernel interfaces that carry operations out and say when they are done.
 
-use super::{Drive, FileError, Phase, Sockets, Table, concerns_one_connection};
-use crate::addr::{Addr, Ends};
+mod datagrams;
+mod io;
+
+pub use io::{Completion, CompletionIo};
+
+use super::{Drive, FileError, Phase, Table, concerns_one_connection};
+use crate::addr::Addr;
 use crate::engine::Engine;
 use crate::error::{Call, Error, ErrorKind};
 use crate::flow::data::Data;
-use crate::flow::queue::InFlight;
 use crate::hub::ListenError;
 use crate::key::{Key, ServerId};
 use crate::open::{Attempt, Listen, Resource};
-use crate::process::ExitStatus;
 use crate::protocol::Protocol;
 use crate::status::Wants;
 use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use bytes::{Buf, Bytes, BytesMut};
-
-/// An operation that has come to its end.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Completion<Source> {
-    /// A receive: the memory that it was given, and how much of it was filled (0: the end).
-    Received(BytesMut, Result<usize, Error>),
-    /// A send: how many bytes were taken, at least one.
-    Sent(Result<usize, Error>),
-    /// A send of a file from that offset on: the file, and how many bytes were taken, zero at its end.
-    FileSent(Resource, u64, Result<u64, FileError>),
-    /// A shutdown.
-    ShutDown(Result<(), Error>),
-    /// A connect.
-    Connected(Result<Ends, Error>),
-    /// An accept.
-    Accepted(Result<(Source, Ends), Error>),
-    /// The peer receives no more.
-    HungUp,
-    /// A receive of a datagram: the memory that it was given, how much of it was filled, and from whom.
-    DatagramReceived(BytesMut, Result<(usize, Addr), Error>),
-    /// A send of a datagram: it was taken, or refused.
-    DatagramSent(Result<(), Error>),
-    /// A child has ended, and was reaped; or how it ended will never be known.
-    Exited(Result<ExitStatus, Error>),
-}
-
-/// Operations that own their memory: each is begun here and comes back as one [`Completion`] under the key that it was begun with, also when
-/// its socket was closed meanwhile. At most one receive and one send (or shutdown) of a socket are under way at a time.
-pub trait CompletionIo: Sockets {
-    /// Receives into `memory`, at most its length.
-    fn recv(&mut self, source: &mut Self::Source, key: Key, memory: BytesMut);
-
-    /// Sends the foremost bytes.
-    fn send(&mut self, source: &mut Self::Source, key: Key, bytes: InFlight);
-
-    /// Sends bytes of a file from `offset` on, at most `most` of them. In the place of a send: none is under way meanwhile.
-    ///
-    /// # Errors
-    /// The file, from a backend that sends none: nothing comes back.
-    #[allow(unused_variables, reason = "the names document the default body")]
-    fn send_file(&mut self, source: &mut Self::Source, key: Key, file: Resource, offset: u64, most: u64) -> Result<(), Resource> {
-        Err(file)
-    }
-
-    /// Finishes the sending half.
-    fn shutdown_write(&mut self, source: &mut Self::Source, key: Key);
-
-    /// Connects.
-    ///
-    /// # Errors
-    /// If it cannot even begin; then nothing comes back.
-    fn connect(&mut self, key: Key, to: &Attempt) -> Result<Self::Source, Error>;
-
-    /// Accepts one connection.
-    fn accept(&mut self, source: &mut Self::Source, key: Key);
-
-    /// Receives one datagram into `memory`; what does not fit into its length is cut off. Begun for datagram sockets only, so a backend without them
-    /// leaves it as it is.
-    #[allow(unused_variables, reason = "the names document the default body")]
-    fn recv_from(&mut self, source: &mut Self::Source, key: Key, memory: BytesMut) {}
-
-    /// Sends one datagram, to that address or to the peer that the socket is connected to. Likewise.
-    #[allow(unused_variables, reason = "the names document the default body")]
-    fn send_to(&mut self, source: &mut Self::Source, key: Key, payload: Bytes, to: Option<Addr>) {}
-
-    /// Waits until the peer receives no more: begun once for each writing end of a pipe. A backend that takes no pipes over leaves
-    /// it as it is.
-    #[allow(unused_variables, reason = "the names document the default body")]
-    fn watch_hang_up(&mut self, source: &mut Self::Source, key: Key) {}
-
-    /// Waits until a child has ended, and reaps it: begun once for each.
-    #[allow(unused_variables, reason = "the names document the default body")]
-    fn wait_child(&mut self, child: &mut Self::Source, key: Key) {}
-}
+use bytes::{Buf, BytesMut};
 
 const RECEIVING: u8 = 1;
 const SENDING: u8 = 1 << 1;
@@ -234,15 +162,7 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
                 self.engine.connected(key, result);
             }
             Completion::DatagramReceived(memory, result) => self.datagram_received(key, memory, result),
-            Completion::DatagramSent(result) => {
-                let Some(conn) = self.conns.get_mut(key) else { return };
-                conn.flags &= !SENDING;
-                match result {
-                    Ok(()) => self.engine.datagrams_sent(key, 1),
-                    Err(error) => self.engine.datagram_send_failed(key, error),
-                }
-                self.flush(key);
-            }
+            Completion::DatagramSent(result) => self.datagram_sent(key, result),
             Completion::Exited(result) => {
                 if self.conns.get_mut(key).is_none() {
                     return;
@@ -379,46 +299,6 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
             Err(FileError::Socket(error)) => self.engine.send_failed(key, error),
         }
         self.flush(key);
-    }
-
-    fn flush_datagrams(&mut self, key: Key) {
-        let Some(transport) = self.engine.datagrams(key).filter(|transport| transport.wants_send()) else { return };
-        let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.flags & SENDING == 0) else { return };
-        if let Some((payload, to)) = transport.in_flight() {
-            conn.flags |= SENDING;
-            self.io.send_to(&mut conn.source, key, payload, to);
-        }
-    }
-
-    /// Begins to receive a datagram, if that is wanted and nothing is held.
-    fn receive_datagram(&mut self, key: Key) {
-        if !self.engine.datagrams(key).is_some_and(|transport| transport.wants_receive()) {
-            return;
-        }
-        if let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.flags & RECEIVING == 0) {
-            conn.flags |= RECEIVING;
-            let memory = self.engine.datagram_pool().take_block();
-            self.io.recv_from(&mut conn.source, key, memory);
-        }
-    }
-
-    fn datagram_received(&mut self, key: Key, mut memory: BytesMut, result: Result<(usize, Addr), Error>) {
-        if let Some(conn) = self.conns.get_mut(key) {
-            conn.flags &= !RECEIVING;
-            self.delivering = Some(key);
-            match result {
-                Ok((n, from)) => {
-                    if !self.engine.datagram_received(key, Data::new(&mut memory, n), &from) {
-                        self.engine.hold_datagram(key, &memory[..n.min(memory.len())], from);
-                    }
-                }
-                Err(error) => self.engine.datagram_receive_failed(key, error),
-            }
-            self.delivering = None;
-            self.flush(key);
-        }
-        self.engine.datagram_pool().give_block(memory);
-        self.receive_datagram(key);
     }
 
     /// The reader of a write pipe has gone: a send that is under way is answered first, and knows more.
