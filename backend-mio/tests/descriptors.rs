@@ -14,3 +14,15 @@ mod kit;
 
 #[path = "../../sys/tests/behaviour/descriptors.rs"]
 mod descriptors;
+
+#[path = "../../core/tests/tls/certs.rs"]
+mod certs;
+
+#[path = "../../sys/tests/behaviour/missing.rs"]
+mod missing;
+
+#[path = "../../sys/tests/behaviour/tool.rs"]
+mod tool;
+
+#[path = "../../sys/tests/behaviour/vanishing.rs"]
+mod vanishing;

@@ -8,6 +8,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+#[path = "../../sys/tests/behaviour/missing.rs"]
+mod missing;
+use missing::missing;
+
 fn scenarios() -> Vec<Scenario> {
     load(&own_folder()).expect("the suite can be read").iter().flat_map(Scenario::variants).collect()
 }
@@ -72,9 +76,9 @@ fn a_trace_that_was_tampered_with_is_found_out() {
 
 #[test]
 fn the_matrix_is_what_its_generator_writes() {
-    let Ok(python) = oracle::python("asyncio") else {
-        println!("skipped: no Python");
-        return;
+    let python = match oracle::python("asyncio") {
+        Ok(python) => python,
+        Err(why) => return missing("Python", why),
     };
     let matrix = own_folder().join("reentry");
     let fresh = std::env::temp_dir().join(format!("plimsoll-reentry-{}", std::process::id()));
@@ -94,8 +98,7 @@ fn the_matrix_is_what_its_generator_writes() {
 #[test]
 fn python_plays_them_again() {
     if let Err(why) = oracle::python("asyncio") {
-        println!("skipped: {why}");
-        return;
+        return missing("Python", why);
     }
     let scenarios = scenarios();
     let mut files: Vec<_> = scenarios.iter().map(|scenario| scenario.path.clone()).collect();

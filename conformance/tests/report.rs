@@ -10,6 +10,10 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Instant;
 
+#[path = "../../sys/tests/behaviour/missing.rs"]
+mod missing;
+use missing::missing;
+
 /// A folder of this test's own, gone when it ends.
 struct Folder(PathBuf);
 
@@ -229,8 +233,7 @@ fn a_run_that_broke_is_drawn_as_far_as_it_got() {
 #[test]
 fn a_departure_is_told_with_its_reason_and_its_trace() {
     if let Err(why) = oracle::python("asyncio") {
-        println!("SKIPPED: {why}");
-        return;
+        return missing("Python", why);
     }
     let folder = Folder::new("departs");
     let (output, html) = report(&folder, &["--host", "asyncio", "--id", "eof/once"]);

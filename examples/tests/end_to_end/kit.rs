@@ -3,12 +3,15 @@
 mod identity;
 mod kernel;
 mod lines;
+#[path = "../../../sys/tests/behaviour/missing.rs"]
+mod missing;
 mod pattern;
 mod program;
 
 pub(crate) use identity::{Identity, printed_by};
 pub(crate) use kernel::kept_between;
 pub(crate) use lines::Lines;
+pub(crate) use missing::missing;
 pub(crate) use pattern::Pattern;
 pub(crate) use program::Program;
 

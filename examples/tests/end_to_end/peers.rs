@@ -1,6 +1,6 @@
 //! Peers that are not ours, where this machine has them.
 
-use crate::kit::{Pattern, Program, on_both};
+use crate::kit::{Pattern, Program, missing, on_both};
 use core::net::SocketAddr;
 use std::io::Write;
 use std::thread;
@@ -68,8 +68,7 @@ fn nc_gets_everything_back() {
         // To finish its half when there is nothing more to send has to be asked for, and not of every nc.
         let Some(help) = Program::tool("nc", &["-h"]) else { return };
         if !(help.err.all().iter().chain(&help.out.all())).any(|line| line.contains("-N")) {
-            println!("SKIPPED: this nc cannot finish its half");
-            return;
+            return missing("nc", "that which is here cannot finish its half");
         }
         if let Some(nc) = Program::tool("nc", &["-N", "127.0.0.1", &addr.port().to_string()]) {
             gets_everything_back(nc);

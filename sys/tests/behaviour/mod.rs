@@ -7,6 +7,7 @@ mod datagrams;
 mod info;
 mod iteration;
 mod kit;
+mod missing;
 mod names;
 #[cfg(not(polling_test_poll_backend))]
 mod nested;
@@ -21,6 +22,7 @@ mod signals;
 mod threads;
 mod tls;
 mod tls_peers;
+mod tool;
 mod unix;
 mod watching;
 

@@ -1,6 +1,7 @@
 //! Peers that are not ours, where this machine has them.
 
 use super::kit::{Family, Rig, Rigged, Tap, Tcp, Unix, pattern, socket_path};
+use super::missing::missing;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,7 +13,7 @@ fn python(script: &str, argument: &str) -> Option<Child> {
     match child {
         Ok(child) => Some(child),
         Err(error) => {
-            println!("skipped: python3: {error}");
+            missing("python3", error);
             None
         }
     }
@@ -32,7 +33,7 @@ fn tool(name: &str, arguments: &[&str]) -> Option<Child> {
     match Command::new(name).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() {
         Ok(child) => Some(child),
         Err(error) => {
-            println!("skipped: {name}: {error}");
+            missing(name, error);
             None
         }
     }

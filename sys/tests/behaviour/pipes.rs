@@ -2,6 +2,7 @@
 
 use crate::backend::{ErrorKind, HubExt, PipeKind, Refusal, WriteLimits, WriteStatus};
 use crate::behaviour::kit::{PATIENCE, Rig, Tap, pattern};
+use crate::behaviour::missing::missing;
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -299,7 +300,7 @@ fn program(name: &str, arguments: &[&str]) -> Option<Child> {
     match Command::new(name).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn() {
         Ok(child) => Some(child),
         Err(error) => {
-            println!("skipped: {name}: {error}");
+            missing(name, error);
             None
         }
     }

@@ -8,7 +8,7 @@ use plimsoll_sys::{TlsExt, platform_client_config};
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) fn serve<F: Family>(rig: &mut Rigged<F>, tls: Tls, mut make: impl FnMut() -> Tap + 'static) -> (Server, F::Place) {
     let listen: Listen = F::anywhere().into();
@@ -107,6 +107,19 @@ fn limits_run_on_the_loops_clock() {
     rig.event_loop.hub().connect(to, Tap::new("client"));
     rig.until_saw("client refused");
     assert_eq!(rig.state().refusals[0].error().kind(), ErrorKind::TimedOut);
+
+    // Who reads nothing does not answer a closing word either.
+    let (_server, place) = serve(&mut rig, tls_server(certs::VERSIONS[1]).shutdown_limit(limit), || Tap::new("server"));
+    let deaf = Tap::new("deaf client").on("made", |cx| cx.pause_reading());
+    rig.event_loop.hub().connect(Connect::to(place).tls(tls_client(certs::VERSIONS[1])), deaf);
+    rig.until(|state| state.saw("server made") && state.saw("deaf client made"));
+    let id = rig.state().id("server");
+    let begun = Instant::now();
+    rig.event_loop.hub().close(id);
+    rig.until_saw("server lost(TimedOut)");
+    assert!(begun.elapsed() >= limit);
+    let error = rig.state().reasons[0].error().unwrap();
+    assert_eq!((error.call(), error.kind()), (Call::Shutdown, ErrorKind::TimedOut));
 }
 
 #[test]

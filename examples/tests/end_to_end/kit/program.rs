@@ -1,6 +1,6 @@
 //! Processes: the examples, and peers that are not ours.
 
-use super::{Lines, PATIENCE, until};
+use super::{Lines, PATIENCE, missing, until};
 use core::net::SocketAddr;
 use core::time::Duration;
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
@@ -56,13 +56,13 @@ impl Program {
         (server, addr)
     }
 
-    /// Starts a tool of the system's; none, and a line that says so, if it is not there.
+    /// Starts a tool of the system's; none, if it is [`missing`].
     pub(crate) fn tool(name: &str, arguments: &[&str]) -> Option<Self> {
         let mut command = Command::new(name);
         command.args(arguments);
         let tool = Self::start(command);
         if tool.is_none() {
-            println!("SKIPPED: there is no {name} here");
+            missing(name, "no such program");
         }
         tool
     }
