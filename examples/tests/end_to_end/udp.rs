@@ -49,8 +49,10 @@ fn a_peer_that_has_gone_takes_nobody_with_it() {
         }
         let stays = peer();
         stays.send_to(b"hello", addr).unwrap();
+        // It may have the port of one that has gone, whose echo is still to come.
         let mut room = [0; 10];
-        assert_eq!(stays.recv(&mut room).unwrap(), 5);
+        let echo = core::iter::repeat_with(|| stays.recv(&mut room).unwrap()).find(|len| *len != 10);
+        assert_eq!(echo, Some(5));
     });
 }
 
