@@ -48,6 +48,8 @@ mod core_bad_input;
 mod core_bare_backend;
 #[path = "../../../core/tests/buffered.rs"]
 mod core_buffered;
+#[path = "../../../core/tests/calls.rs"]
+mod core_calls;
 #[path = "../../../core/tests/cost.rs"]
 mod core_cost;
 #[path = "../../../core/tests/datagram_cost.rs"]

@@ -217,7 +217,7 @@ impl<S> Engine<S> {
     pub(crate) fn after_sent(&mut self, key: Key) {
         let size = self.hub.stream_at(key).map_or(0, |stream| stream.transport.write_buffer_size());
         self.hub.observe(key, &Event::Sent { size });
-        self.hub.touch(key);
+        self.hub.touch_sent(key);
     }
 
     #[inline]

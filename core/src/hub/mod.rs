@@ -318,7 +318,14 @@ impl<S> Hub<S> {
     /// Something of the transport changed: whatever is due because of it is put where it will be found. To be called after every
     /// command and fact but the hot ones, which know what they changed.
     pub(crate) fn touch(&mut self, key: Key) {
-        let current = self.is_current(key);
+        if !self.is_current(key) && self.parts(key).is_some_and(|(machine, ..)| machine.has_to_send()) {
+            self.look_at(key);
+        }
+        self.touch_sent(key);
+    }
+
+    /// As [`touch`](Self::touch), but whoever sends goes on with it by itself, or when the poller says so: others may come first.
+    pub(crate) fn touch_sent(&mut self, key: Key) {
         let Some((machine, common, _)) = self.parts(key) else { return };
         if machine.is_over() && !common.has(LOSS_QUEUED) {
             // Given up before `connection_made`: nobody is told.
@@ -326,8 +333,7 @@ impl<S> Hub<S> {
             drop(self.remove(key));
             return;
         }
-        let sends = machine.has_to_send();
-        if (sends && !current || machine.has_to_tell()) && common.set(IN_DIRTY) {
+        if machine.has_to_tell() && common.set(IN_DIRTY) {
             self.dirty.push_back(key);
         }
         let Some((machine, common, _)) = self.parts(key) else { return };

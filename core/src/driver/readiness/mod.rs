@@ -135,7 +135,8 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
             flags |= READ_CLOSED;
         }
         if flags & (BLOCKED | CONNECTING) != 0 && (writable || write_closed || error) {
-            flags = flags & !BLOCKED | FLUSH;
+            flags &= !BLOCKED;
+            flags |= FLUSH;
         }
         if write_closed || error {
             flags |= HUNG_UP;

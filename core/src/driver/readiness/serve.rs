@@ -325,7 +325,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
         }
         if let Some(conn) = self.conns.get_mut(key) {
             // Whatever a poller says from now on is news.
-            conn.flags = BLOCKED | conn.flags & QUEUED;
+            conn.flags = BLOCKED;
         }
         let readable = Interest { readable: self.engine.wants_readable(key), ..Interest::default() };
         if self.is_ready(key, readable) {
