@@ -1,12 +1,12 @@
 //! Which calls the driver of readiness makes: every one is noted, and there is none that need not be.
 
+use core::net::{Ipv4Addr, SocketAddr};
 use core::num::NonZeroUsize;
-use plimsoll_core::driver::{Attached, Interest, ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
+use plimsoll_core::driver::{Attached, FileError, Interest, ReadinessDriver, ReadinessIo, Ready, Sockets, Trigger};
 use plimsoll_core::{
     Addr, Attempt, Buffered, BufferedProtocol, Call, Cause, CloseReason, Context, Data, Ends, Engine, Error, ErrorKind, Instant,
     Key, Listen, Protocol, ReadResult, Resource, Role, SocketOption, StreamId, WatchId, WriteLimits,
 };
-use std::net::{Ipv4Addr, SocketAddr};
 
 /// A kernel that has what it is given, and notes what it is asked.
 struct Kernel {
@@ -97,6 +97,14 @@ impl ReadinessIo for Kernel {
         self.note(format!("send {n} of {offered}"));
         self.room -= n;
         Ok((n > 0).then_some(n))
+    }
+    fn send_pipe(&mut self, (): &mut (), bufs: &[&[u8]]) -> ReadResult {
+        self.note("a pipe");
+        self.send(&mut (), bufs)
+    }
+    fn send_file(&mut self, (): &mut (), _: &mut Resource, offset: u64, most: u64) -> Result<Option<u64>, FileError> {
+        self.note(format!("send a file from {offset}, {most}"));
+        Ok(Some(most.min(10)))
     }
     fn is_hung_up(&mut self, (): &mut ()) -> bool {
         self.note("hung up?");
@@ -240,6 +248,8 @@ fn a_long_queue_is_sent_in_several_goes_even_if_the_kernel_is_full_before_one() 
     assert_eq!(sends(&mut driver), 4, "it has room again");
     (0..4).for_each(|_| drop(turn(&mut driver, id, NOTHING)));
     assert_eq!((driver.engine().hub().write_buffer_size(id), driver.timeout()), (0, None));
+    driver.engine().hub().resume_reading(id);
+    assert_eq!(turn(&mut driver, id, NOTHING), ["receive 0"], "what was said of the other direction is remembered");
 }
 
 #[test]
@@ -248,13 +258,25 @@ fn a_pipe_is_asked_once_whether_its_reader_has_gone_and_whenever_that_is_said() 
     let (mut driver, id, _) = adopted(edge(), Role::WritePipe, Mute);
     assert_eq!(turn(&mut driver, id, WRITE_CLOSED), ["hung up?"]);
     driver.engine().hub().write(id, "xyz");
-    assert_eq!(turn(&mut driver, id, NOTHING), ["send 3 of 3"]);
+    assert_eq!(turn(&mut driver, id, NOTHING), ["a pipe", "send 3 of 3"]);
     driver.io().room = 0;
     driver.engine().hub().write(id, "xyz");
-    assert_eq!(turn(&mut driver, id, NOTHING), ["send 0 of 3"]);
+    assert_eq!(turn(&mut driver, id, NOTHING), ["a pipe", "send 0 of 3"]);
     driver.io().room = 3;
-    assert_eq!(turn(&mut driver, id, WRITABLE), ["send 3 of 3"]);
+    assert_eq!(turn(&mut driver, id, WRITABLE), ["a pipe", "send 3 of 3"]);
     assert_eq!(turn(&mut driver, id, WRITE_CLOSED), ["hung up?"]);
+}
+
+#[test]
+fn a_file_is_sent_in_several_goes() {
+    //= LOOP-28, READ-3
+    let (mut driver, id, _) = adopted(edge(), Role::Client, Mute);
+    driver.engine().hub().send_resource(id, Resource::new(()), 5..60).unwrap();
+    driver.prepare(Instant::ZERO);
+    let pieces = [(5, 55), (15, 45), (25, 35), (35, 25)].map(|(from, most)| format!("send a file from {from}, {most}"));
+    assert_eq!(core::mem::take(&mut driver.io().calls), pieces);
+    assert_eq!(turn(&mut driver, id, NOTHING), ["send a file from 45, 15", "send a file from 55, 5"]);
+    assert_eq!((turn(&mut driver, id, NOTHING), driver.timeout()), (Vec::new(), None));
 }
 
 #[test]
@@ -299,7 +321,7 @@ fn a_poller_of_levels_is_asked_for_the_end_of_a_pipe_until_it_has_told_of_it() {
 
 #[test]
 fn a_source_that_nobody_tells_of_is_read_to_its_end_all_the_same() {
-    //= PIPE-9
+    //= PIPE-1
     let kernel = Kernel { attached: Attached::AlwaysReady, input: b"contents".to_vec(), ..edge() };
     let (driver, _, calls) = adopted(kernel, Role::ReadPipe, Mute);
     assert_eq!(calls, ["receive 8", "receive 0"]);
@@ -308,7 +330,7 @@ fn a_source_that_nobody_tells_of_is_read_to_its_end_all_the_same() {
 
 #[test]
 fn a_listener_that_does_not_accept_is_not_waited_for() {
-    //= LOOP-17, LOOP-23
+    //= LOOP-16, LOOP-23
     for (starts, expected) in [(false, &[][..]), (true, &["accept"])] {
         let mut driver = ReadinessDriver::new(Engine::new(Vec::new()), level());
         let listen = Listen::on(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));

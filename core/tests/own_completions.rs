@@ -5,13 +5,14 @@
 mod quiet;
 
 use bytes::BytesMut;
+use core::net::{Ipv4Addr, SocketAddr};
 use core::num::NonZeroUsize;
 use plimsoll_core::driver::{Completion, CompletionDriver, CompletionIo};
 use plimsoll_core::{
     Attempt, Buffered, BufferedProtocol, Call, CloseReason, Context, Data, Ends, Engine, Error, ErrorKind, InFlight, Instant,
-    Key, Protocol, Report, Resource, Role, SocketOption, StreamId, WriteLimits,
+    Key, Listen, Protocol, Report, Resource, Role, SocketOption, StreamId, WriteLimits,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What is under way, and where files stand at last.
@@ -22,6 +23,7 @@ struct Ring {
     files: Vec<(Resource, u64)>,
     positions: Vec<u64>,
     options: Vec<SocketOption>,
+    accepts: BTreeSet<Key>,
 }
 
 fn none<T>() -> Result<T, Error> {
@@ -56,7 +58,9 @@ impl CompletionIo for Ring {
     fn connect(&mut self, _: Key, _: &Attempt) -> Result<(), Error> {
         none()
     }
-    fn accept(&mut self, (): &mut (), _: Key) {}
+    fn accept(&mut self, (): &mut (), key: Key) {
+        assert!(self.accepts.insert(key), "one at a time");
+    }
 }
 
 type Log = Vec<String>;
@@ -181,4 +185,60 @@ fn no_descriptor_can_be_watched_where_nothing_is_said_of_readiness() {
     turn(&mut driver);
     assert!(matches!(driver.engine().poll_report(), Some(Report::WatchFailed { id: told, .. }) if told == id));
     assert!(!driver.engine().hub().is_watching(id));
+}
+
+/// Lets it be looked at whether more is to be received.
+fn pause_and_resume(driver: &mut Driver, id: StreamId) {
+    driver.engine().hub().pause_reading(id);
+    turn(driver);
+    driver.engine().hub().resume_reading(id);
+    turn(driver);
+}
+
+#[test]
+fn a_receive_that_is_under_way_is_not_begun_again_whatever_is_sent() {
+    //= LOOP-28, READ-5
+    let mut driver = driver();
+    let id = adopted(&mut driver, Role::Client, Plain);
+    pause_and_resume(&mut driver, id);
+    driver.engine().hub().write(id, "xyz");
+    turn(&mut driver);
+    pause_and_resume(&mut driver, id);
+    driver.complete(id.key(), Completion::Sent(Ok(3)));
+    turn(&mut driver);
+    pause_and_resume(&mut driver, id);
+    driver.engine().hub().send_resource(id, Resource::new(1_u8), 5..8).unwrap();
+    turn(&mut driver);
+    let (file, offset) = driver.io().files.pop().unwrap();
+    driver.complete(id.key(), Completion::FileSent(file, offset, Ok(3)));
+    (0..2).for_each(|_| turn(&mut driver));
+    pause_and_resume(&mut driver, id);
+    driver.engine().hub().write_eof(id).unwrap();
+    turn(&mut driver);
+    driver.complete(id.key(), Completion::ShutDown(Ok(())));
+    turn(&mut driver);
+    pause_and_resume(&mut driver, id);
+    let memory = driver.io().receives.remove(&id.key()).unwrap();
+    driver.complete(id.key(), Completion::Received(memory, Ok(1)));
+    turn(&mut driver);
+    assert!(driver.io().receives.contains_key(&id.key()) && driver.io().sends == 1);
+}
+
+#[test]
+fn a_server_that_rested_begins_to_accept_where_it_does_not_do_so_already() {
+    //= LOOP-22, LOOP-23
+    let mut driver = driver();
+    let addrs = [1, 2].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let listen = Listen::on(addrs[0]).and(addrs[1]);
+    driver.listen(&listen, |_, _| Some(Box::new(Plain) as Box<dyn Protocol<Log>>)).unwrap();
+    turn(&mut driver);
+    let all = driver.io().accepts.clone();
+    assert_eq!(all.len(), 2);
+    let first = driver.io().accepts.pop_first().unwrap();
+    driver.complete(first, Completion::Accepted(Err(Error::new(Call::Accept, ErrorKind::OutOfMemory))));
+    turn(&mut driver);
+    assert_eq!(driver.io().accepts.len(), 1, "it rests");
+    let later = driver.timeout().unwrap();
+    driver.process(later);
+    assert_eq!(driver.io().accepts, all);
 }

@@ -3,10 +3,12 @@
 use crate::certs::{VERSIONS, server, tls_client};
 use crate::kit::{ECHO, State, to};
 use crate::peer::Peer;
+use core::cell::Cell;
 use plimsoll_core::driver::{Interest, ReadinessDriver, ReadinessIo, Ready, Trigger};
-use plimsoll_core::{Attempt, Ends, Engine, Error, Instant, Key, ReadResult};
+use plimsoll_core::{Attempt, EndpointId, Ends, Engine, Error, Event, Instant, Key, Observer, ReadResult, StreamId};
 use rustls::{Connection, ServerConnection, SupportedProtocolVersion};
 use std::io::{Read, Write};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// A socket that brings what it is given and keeps what is sent.
@@ -14,6 +16,8 @@ use std::sync::Arc;
 struct Wire {
     incoming: Vec<u8>,
     sent: Vec<u8>,
+    receives: usize,
+    sends: usize,
 }
 
 quiet_sockets!(Wire {});
@@ -24,6 +28,7 @@ impl ReadinessIo for Wire {
     }
 
     fn recv(&mut self, (): &mut (), buf: &mut [u8]) -> ReadResult {
+        self.receives += 1;
         let n = self.incoming.len().min(buf.len());
         buf[..n].copy_from_slice(&self.incoming[..n]);
         self.incoming.drain(..n);
@@ -31,6 +36,7 @@ impl ReadinessIo for Wire {
     }
 
     fn send(&mut self, (): &mut (), bufs: &[&[u8]]) -> ReadResult {
+        self.sends += 1;
         bufs.iter().for_each(|buf| self.sent.extend_from_slice(buf));
         Ok(Some(bufs.iter().map(|buf| buf.len()).sum()))
     }
@@ -68,23 +74,32 @@ fn messages(peer: &mut Peer, size: usize) -> Vec<Vec<u8>> {
     (0..MESSAGES).map(encrypt).collect()
 }
 
-/// Allocations for a hundred echoes of ours, once everything has found its place.
-fn ours(version: &'static SupportedProtocolVersion, size: usize) -> u64 {
+type Driver = ReadinessDriver<State, Wire>;
+
+fn turn(driver: &mut Driver, id: StreamId) {
+    driver.prepare(Instant::ZERO);
+    driver.mark(id.key().index(), Ready { readable: true, writable: true, ..Ready::default() });
+    driver.process(Instant::ZERO);
+}
+
+/// A secure connection that echoes, and its peer.
+fn connected(version: &'static SupportedProtocolVersion) -> (Driver, StreamId, Peer) {
     let mut driver = ReadinessDriver::new(Engine::new(State::default()), Wire::default());
     let id = driver.engine().hub().connect(to().tls(tls_client(version)), ECHO);
     let mut peer = Peer::server(version);
-    fn turn(driver: &mut ReadinessDriver<State, Wire>, slot: usize) {
-        driver.prepare(Instant::ZERO);
-        driver.mark(slot, Ready { readable: true, writable: true, ..Ready::default() });
-        driver.process(Instant::ZERO);
-    }
     for _ in 0..8 {
-        turn(&mut driver, id.key().index());
+        turn(&mut driver, id);
         let wire = core::mem::take(&mut driver.io().sent);
         peer.input(&wire);
         driver.io().incoming.extend(peer.output());
     }
     assert!(!peer.tls.is_handshaking());
+    (driver, id, peer)
+}
+
+/// Allocations for a hundred echoes of ours, once everything has found its place.
+fn ours(version: &'static SupportedProtocolVersion, size: usize) -> u64 {
+    let (mut driver, id, mut peer) = connected(version);
     let mut count = 0;
     for _ in 0..2 {
         let messages = messages(&mut peer, size);
@@ -92,7 +107,7 @@ fn ours(version: &'static SupportedProtocolVersion, size: usize) -> u64 {
         driver.io().sent.reserve(MESSAGES * (size + 1024));
         let echo = |message: &Vec<u8>| {
             driver.io().incoming.extend_from_slice(message);
-            turn(&mut driver, id.key().index());
+            turn(&mut driver, id);
         };
         count = allocation_counter::measure(|| messages.iter().for_each(echo)).count_total;
         let wire = core::mem::take(&mut driver.io().sent);
@@ -152,4 +167,40 @@ fn an_echoed_message_is_allocated_for_by_rustls_alone() {
             assert!(ours <= by_hand, "{size} bytes: {ours} allocations for {MESSAGES} echoes, and {by_hand} by hand");
         }
     }
+}
+
+#[test]
+fn an_echoed_message_is_one_receive_and_one_send() {
+    //= READ-3, WRITE-2, TLS-15
+    for version in VERSIONS {
+        let (mut driver, id, mut peer) = connected(version);
+        let before = (driver.io().receives, driver.io().sends);
+        for message in messages(&mut peer, 1000) {
+            driver.io().incoming.extend(message);
+            turn(&mut driver, id);
+        }
+        let after = (driver.io().receives, driver.io().sends);
+        assert_eq!((after.0 - before.0, after.1 - before.1), (MESSAGES, MESSAGES));
+    }
+}
+
+/// Counts what is sent, as it is told.
+struct Sends(Rc<Cell<usize>>);
+
+impl Observer for Sends {
+    fn event(&mut self, _: Instant, _: EndpointId, event: &Event<'_>) {
+        self.0.set(self.0.get() + usize::from(matches!(event, Event::Sent { size: 0 })));
+    }
+}
+
+#[test]
+fn who_observes_a_secure_connection_is_told_of_every_answer() {
+    let (mut driver, id, mut peer) = connected(VERSIONS[1]);
+    let sends = Rc::new(Cell::new(0));
+    driver.engine().set_observer(Box::new(Sends(Rc::clone(&sends))));
+    for message in messages(&mut peer, 64) {
+        driver.io().incoming.extend(message);
+        turn(&mut driver, id);
+    }
+    assert_eq!(sends.get(), MESSAGES);
 }

@@ -26,8 +26,6 @@ const ACCEPTING: u8 = 1 << 2;
 const WATCHING: u8 = 1 << 3;
 /// The peer receives no more, and that has not been told yet: nobody is told before `connection_made`.
 const HUNG_UP: u8 = 1 << 4;
-/// It is an attempt to connect: what comes back under its key of an earlier one is not meant.
-const CONNECTING: u8 = 1 << 5;
 
 struct Conn<Y> {
     source: Y,
@@ -157,8 +155,6 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
                 self.engine.shut_down(key, result);
             }
             Completion::Connected(result) => {
-                let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.flags & CONNECTING != 0) else { return };
-                conn.flags &= !CONNECTING;
                 self.engine.connected(key, result);
             }
             Completion::DatagramReceived(memory, result) => self.datagram_received(key, memory, result),
@@ -322,7 +318,7 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
         self.io.watch_hang_up(&mut conn.source, key);
     }
 
-    fn keep(&mut self, key: Key, mut source: Y::Source, flags: u8) -> Result<(), Error> {
+    fn keep(&mut self, key: Key, mut source: Y::Source) -> Result<(), Error> {
         if let Some((gone, conn)) = self.conns.evict(key) {
             self.io.close(conn.source, gone);
         }
@@ -330,7 +326,7 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
             self.io.discard(source);
             return Err(error);
         }
-        self.conns.insert(key, Conn { source, flags, held: None });
+        self.conns.insert(key, Conn { source, flags: 0, held: None });
         Ok(())
     }
 }
@@ -385,7 +381,7 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
 
     fn begin_connect(&mut self, key: Key, to: &Attempt) -> Result<(), Error> {
         let source = self.io.connect(key, to)?;
-        self.keep(key, source, CONNECTING)
+        self.keep(key, source)
     }
 
     fn rekey(&mut self, from: Key, to: Key) -> Result<(), Error> {
@@ -399,19 +395,19 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
     }
 
     fn keep_stream(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
-        self.keep(key, source, 0)
+        self.keep(key, source)
     }
 
     fn keep_datagram(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
-        self.keep(key, source, 0)
+        self.keep(key, source)
     }
 
     fn keep_listener(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
-        self.keep(key, source, 0)
+        self.keep(key, source)
     }
 
     fn keep_child(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
-        self.keep(key, source, 0)?;
+        self.keep(key, source)?;
         if let Some(conn) = self.conns.get_mut(key) {
             self.io.wait_child(&mut conn.source, key);
         }
