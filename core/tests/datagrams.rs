@@ -409,3 +409,84 @@ fn a_loop_that_is_closed_drops_its_datagram_endpoints_with_a_report_each() {
     assert!(matches!(reports[..], [Report::ConnectionDropped { id }] if id == c.into()));
     assert!(t.is_closed(c));
 }
+
+/// An endpoint of which datagrams come together.
+fn in_runs() -> Datagram {
+    Datagram::on(at(9)).receive_offload(true)
+}
+
+#[test]
+fn what_comes_together_is_told_one_by_one_and_answered_in_place() {
+    //= DGRAM-1, DGRAM-2, DGRAM-3, DGRAM-11
+    let mut t = Harness::new(());
+    let (c, plain) = (t.datagram(in_runs(), echo()), t.datagram(at(10), echo()));
+    for round in 0..5_usize {
+        let sizes = [3, 3, 2, 0, 0, 5_000, 5_000, 1, 70, 70, 70 + round, 40_000, 40_000, 1200];
+        let all: Vec<Vec<u8>> = sizes.iter().enumerate().map(|(n, size)| vec![(round + n) as u8; *size]).collect();
+        for id in [c, plain] {
+            t.feed_all_from(id, all.iter().map(|datagram| &datagram[..]), at(5));
+            t.feed_all_from(id, [&b"other"[..], b"peers"], at(6));
+        }
+        let mut expected: Vec<_> = all.into_iter().map(|datagram| (datagram, Some(at(5)))).collect();
+        expected.extend([(b"other".to_vec(), Some(at(6))), (b"peers".to_vec(), Some(at(6)))]);
+        assert!(t.sent_datagrams(c) == expected && t.sent_datagrams(plain) == expected);
+    }
+    // Nobody can tell the difference.
+    assert!(t.trace(c) == t.trace(plain));
+    t.hub().close(c);
+    t.hub().close(plain);
+    t.run();
+}
+
+#[test]
+fn a_run_ends_where_it_is_closed_or_paused_or_a_callback_panics() {
+    //= DGRAM-15, DGRAM-16, RUST-8
+    let five = || [&b"1"[..], b"2", b"3", b"4", b"5"];
+    let mut t = Harness::new(());
+    let c = t.datagram(
+        in_runs(),
+        script(|cx, data, _| {
+            if data == b"2" {
+                cx.close()
+            }
+        }),
+    );
+    t.feed_all_from(c, five(), at(5));
+    assert_eq!(t.trace(c), "cm dgram(1,127.0.0.1:5) dgram(2,127.0.0.1:5) lost(None)");
+
+    let c = t.datagram(
+        in_runs(),
+        script(|cx, data, _| {
+            if data != b"4" {
+                cx.pause_reading()
+            }
+        }),
+    );
+    t.feed_all_from(c, five(), at(5));
+    for told in 1..=4 {
+        assert_eq!(t.trace(c).matches("dgram").count(), if told == 4 { 5 } else { told });
+        t.hub().resume_reading(c);
+        t.run();
+    }
+    assert_eq!(
+        t.trace(c),
+        "cm dgram(1,127.0.0.1:5) dgram(2,127.0.0.1:5) dgram(3,127.0.0.1:5) dgram(4,127.0.0.1:5) dgram(5,127.0.0.1:5)"
+    );
+    t.hub().abort(c);
+    t.run();
+
+    // What another endpoint does for which nothing comes together is not disturbed by what stood in the area.
+    let other = t.datagram(at(11), echo());
+    let c = t.datagram(in_runs(), script(|_, data, _| assert!(data != b"3", "as asked for")));
+    t.feed_all_from(c, five(), at(5));
+    t.feed_all_from(other, five(), at(5));
+    assert_eq!(t.sent_datagrams(other).len(), 5);
+    assert_eq!(t.trace(c), "cm dgram(1,127.0.0.1:5) dgram(2,127.0.0.1:5) dgram(3,127.0.0.1:5) lost(callback failed)");
+    let again = t.datagram(in_runs(), echo());
+    t.feed_all_from(again, five(), at(5));
+    assert_eq!(t.sent_datagrams(again).len(), 5);
+    for id in [other, again] {
+        t.hub().abort(id);
+    }
+    t.run();
+}

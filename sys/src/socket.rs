@@ -19,7 +19,7 @@ use crate::view::{PipeView, ProcessView, SocketView};
 pub(crate) use child::Children;
 use core::net::SocketAddr;
 use core::time::Duration;
-use plimsoll_core::driver::{Attached, FileError, Incoming, Interest, ReadinessIo, Sockets, Spawned, Trigger};
+use plimsoll_core::driver::{Attached, FileError, Incoming, IncomingRun, Interest, ReadinessIo, Sockets, Spawned, Trigger};
 use plimsoll_core::{
     Addr, Attempt, BytesMut, Call, Command, Datagram, Ends, Error, ExitStatus, Key, Listen, MAX_PIECES, Name, Outgoing, QueryId,
     ReadResult, Resource, Role, SocketOption, Wake,
@@ -48,10 +48,8 @@ enum Kind {
     Socket,
     /// A Unix stream socket: a receive of it ends where descriptors were passed along, whatever is left behind.
     Unix,
-    /// A datagram socket of IPv4.
-    Datagrams4,
-    /// A datagram socket of IPv6.
-    Datagrams6,
+    /// A datagram socket of IPv4 or IPv6.
+    Datagrams(datagram::Offload),
     /// A Unix datagram socket.
     UnixDatagrams,
     /// A socket with boundaries in its bytes, used as a pipe.
@@ -89,7 +87,7 @@ impl Source {
 
     #[cfg_attr(any(not(target_os = "linux"), plimsoll_one_datagram_a_call), allow(dead_code, reason = "others need not know"))]
     const fn is_inet_datagrams(&self) -> bool {
-        matches!(self.kind, Kind::Datagrams4 | Kind::Datagrams6)
+        matches!(self.kind, Kind::Datagrams(_))
     }
 
     const fn is_socket(&self) -> bool {
@@ -320,6 +318,15 @@ impl<P: Selector> ReadinessIo for Sys<P> {
     #[inline]
     fn send_to<'a>(&mut self, source: &mut Source, datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone) -> ReadResult {
         self.datagrams.send(source, datagrams)
+    }
+
+    #[inline]
+    fn receives_runs(&self, source: &Source) -> bool {
+        matches!(source.kind, Kind::Datagrams(offload) if offload.puts_together)
+    }
+
+    fn recv_runs(&mut self, source: &mut Source, blocks: &mut [BytesMut], came: &mut [IncomingRun]) -> ReadResult {
+        self.datagrams.receive_runs(source, blocks, came)
     }
 
     fn send_file(&mut self, source: &mut Source, file: &mut Resource, offset: u64, most: u64) -> Result<Option<u64>, FileError> {

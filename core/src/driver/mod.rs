@@ -16,7 +16,7 @@ mod sockets;
 mod table;
 
 pub use completion::{Completion, CompletionDriver, CompletionIo};
-pub use readiness::{BATCH, Incoming, Interest, ReadinessDriver, ReadinessIo, Ready, Trigger};
+pub use readiness::{BATCH, Incoming, IncomingRun, Interest, ReadinessDriver, ReadinessIo, Ready, Trigger};
 pub use sockets::{Attached, FileError, Sockets, Spawned};
 
 use drive::{Drive, Phase, concerns_one_connection};

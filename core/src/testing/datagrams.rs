@@ -3,7 +3,7 @@
 use super::harness::Harness;
 use super::memory::{Memory, Number, addr};
 use crate::addr::{Addr, Ends};
-use crate::driver::Incoming;
+use crate::driver::{Incoming, IncomingRun};
 use crate::engine::ReadResult;
 use crate::error::{Call, Error, ErrorKind};
 use crate::flow::datagrams::Outgoing;
@@ -73,7 +73,9 @@ impl Memory {
     pub(super) fn open(&mut self, open: &Datagram) -> (Number, Ends) {
         let local = open.local().cloned().unwrap_or_else(|| addr(2));
         let ends = Ends::new(Some(local), open.remote().filter(|_| open.connects()).cloned());
-        (Number(self.socket(ends.clone())), ends)
+        let number = self.socket(ends.clone());
+        self.sockets[number].in_runs = open.is_receive_offload();
+        (Number(number), ends)
     }
 
     pub(super) fn receive(&mut self, source: &Number, blocks: &mut [BytesMut], came: &mut [Incoming]) -> ReadResult {
@@ -86,6 +88,33 @@ impl Memory {
             came.len = datagram.len().min(block.len());
             block[..came.len].copy_from_slice(&datagram[..came.len]);
             came.from = from;
+        }
+        Ok((count > 0).then_some(count))
+    }
+
+    /// Puts together what arrived from one sender in a row, of one size but for the last, as far as it fits into a block.
+    pub(super) fn receive_runs(&mut self, source: &Number, blocks: &mut [BytesMut], came: &mut [IncomingRun]) -> ReadResult {
+        let socket = &mut self.sockets[source.0];
+        if let Some(kind) = socket.error.take() {
+            return Err(Error::new(Call::Receive, kind));
+        }
+        let mut count = 0;
+        for (block, came) in blocks.iter_mut().zip(came) {
+            let Some((first, from)) = socket.arrived.pop_front() else { break };
+            let size = first.len();
+            let mut last = size;
+            block[..size].copy_from_slice(&first);
+            let mut len = size;
+            while let Some((next, _)) = socket.arrived.front().filter(|(next, sender)| {
+                *sender == from && (1..=last).contains(&next.len()) && last == size && len + next.len() <= block.len()
+            }) {
+                last = next.len();
+                block[len..len + last].copy_from_slice(next);
+                len += last;
+                socket.arrived.pop_front();
+            }
+            *came = IncomingRun { len, size, from };
+            count += 1;
         }
         Ok((count > 0).then_some(count))
     }

@@ -1,7 +1,7 @@
 //! Sockets that are queues of bytes.
 
 use crate::addr::{Addr, Ends};
-use crate::driver::{Attached, FileError, Incoming, Interest, ReadinessIo, Ready, Sockets, Trigger};
+use crate::driver::{Attached, FileError, Incoming, IncomingRun, Interest, ReadinessIo, Ready, Sockets, Trigger};
 use crate::engine::ReadResult;
 use crate::error::{Call, Error, ErrorKind};
 use crate::flow::datagrams::Outgoing;
@@ -41,6 +41,8 @@ pub(super) struct Socket {
     /// What the next sends of datagrams fail with.
     pub(super) send_errors: VecDeque<ErrorKind>,
     refused: bool,
+    /// Datagrams of one sender come together.
+    pub(super) in_runs: bool,
 }
 
 /// The calls: none ever blocks, none fails unless the test said so.
@@ -206,6 +208,14 @@ impl ReadinessIo for Memory {
 
     fn recv_from(&mut self, source: &mut Number, blocks: &mut [BytesMut], came: &mut [Incoming]) -> ReadResult {
         self.receive(source, blocks, came)
+    }
+
+    fn receives_runs(&self, source: &Number) -> bool {
+        self.sockets[source.0].in_runs
+    }
+
+    fn recv_runs(&mut self, source: &mut Number, blocks: &mut [BytesMut], came: &mut [IncomingRun]) -> ReadResult {
+        self.receive_runs(source, blocks, came)
     }
 
     fn send_to<'a>(&mut self, source: &mut Number, datagrams: impl ExactSizeIterator<Item = Outgoing<'a>> + Clone) -> ReadResult {

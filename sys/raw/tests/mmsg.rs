@@ -144,3 +144,26 @@ fn what_is_no_socket_is_an_error() {
     assert_eq!(errno(receive(&mut Receiver::new(), &file, 1, 1).map(|came| came.len())), Some(libc::ENOTSOCK));
     assert_eq!(errno(Sender::new().send(&file, [(&b"a"[..], None)])), Some(libc::ENOTSOCK));
 }
+
+#[test]
+fn a_batch_begins_alike_if_the_first_two_are_of_one_flow_and_one_size() {
+    let [one, other]: [SocketAddr; 2] = ["127.0.0.1:1", "127.0.0.1:2"].map(|addr| addr.parse().unwrap());
+    let six: [SocketAddr; 2] = ["[::1]:1", "[::2]:1"].map(|addr| addr.parse().unwrap());
+    let mut sender = Sender::new();
+    let mut alike = |datagrams: &[(usize, Option<&SocketAddr>)]| {
+        let mut batch = sender.batch();
+        for (len, to) in datagrams {
+            batch.push(&[0; 9][..*len], *to);
+        }
+        batch.begins_alike()
+    };
+    // One after the other in one room: what stands there of the one before does not count.
+    assert!(!alike(&[(5, Some(&six[0])), (5, Some(&six[1]))]));
+    assert!(alike(&[(5, Some(&one)), (5, Some(&one)), (6, Some(&other))]));
+    assert!(!alike(&[(5, Some(&one)), (5, Some(&other))]));
+    assert!(alike(&[(5, None), (5, None)]));
+    assert!(!alike(&[(5, None), (5, Some(&one))]));
+    assert!(!alike(&[(5, Some(&one)), (6, Some(&one))]));
+    assert!(!alike(&[(5, Some(&one))]) && !alike(&[]));
+    assert!(alike(&[(0, Some(&six[1])), (0, Some(&six[1]))]));
+}

@@ -12,19 +12,19 @@ use std::os::unix::net::UnixDatagram;
 use std::rc::Rc;
 use std::time::Duration;
 
-type Cx<'a> = Context<'a, super::kit::State, DatagramId>;
+pub(super) type Cx<'a> = Context<'a, super::kit::State, DatagramId>;
 
-type Act = fn(&mut Cx<'_>);
+pub(super) type Act = fn(&mut Cx<'_>);
 
 /// What came, in words; shared with the test.
-type Log = Rc<RefCell<Vec<String>>>;
+pub(super) type Log = Rc<RefCell<Vec<String>>>;
 
 /// An endpoint that writes down what it is called with.
 #[derive(Default)]
-struct Ear {
-    log: Log,
-    echo: bool,
-    act: Option<Act>,
+pub(super) struct Ear {
+    pub(super) log: Log,
+    pub(super) echo: bool,
+    pub(super) act: Option<Act>,
 }
 
 impl Ear {
@@ -65,7 +65,7 @@ impl DatagramProtocol<super::kit::State> for Ear {
 
 impl Rig {
     /// An endpoint that is made, its address, and what it writes down from then on.
-    fn datagram(&mut self, open: impl Into<Datagram>, ear: Ear) -> (DatagramId, Addr, Log) {
+    pub(super) fn datagram(&mut self, open: impl Into<Datagram>, ear: Ear) -> (DatagramId, Addr, Log) {
         let log = ear.log.clone();
         let id = self.event_loop.hub().open_datagram(open, ear);
         self.heard(&log, "made");
@@ -75,7 +75,7 @@ impl Rig {
     }
 
     #[track_caller]
-    fn heard(&mut self, log: &Log, what: &str) {
+    pub(super) fn heard(&mut self, log: &Log, what: &str) {
         self.until(|_| log.borrow().iter().any(|heard| heard == what));
     }
 }
@@ -84,16 +84,16 @@ fn echo() -> Ear {
     Ear { echo: true, ..Ear::default() }
 }
 
-fn udp() -> UdpSocket {
+pub(super) fn udp() -> UdpSocket {
     patient(UdpSocket::bind(any_port()).unwrap())
 }
 
-fn patient(socket: UdpSocket) -> UdpSocket {
+pub(super) fn patient(socket: UdpSocket) -> UdpSocket {
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }
 
-fn inet(addr: &Addr) -> SocketAddr {
+pub(super) fn inet(addr: &Addr) -> SocketAddr {
     addr.inet().unwrap()
 }
 

@@ -18,6 +18,7 @@ mod pipes;
 mod ports;
 mod processes;
 mod resets;
+mod runs;
 mod signals;
 mod threads;
 mod tls;

@@ -1,19 +1,22 @@
 //! Datagrams: many in one call, and each told as if it had come alone.
 
 use super::drive::SENDS;
+use super::runs::Runs;
 use super::{BLOCKED, FLUSH, READ_CLOSED, READABLE, ReadinessDriver, ReadinessIo};
 use crate::addr::{Addr, UnixAddr};
 use crate::driver::Drive;
+use crate::error::Error;
 use crate::flow::pool::BufPool;
 use crate::key::Key;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::BytesMut;
 
 /// How many datagrams one call receives, or sends, at most.
 pub const BATCH: usize = 32;
 
-/// How many batches of one endpoint are received in one go (contract READ-3).
-const BATCHES: usize = 8;
+/// How many datagrams of one endpoint are received in one go before others have their turn (contract READ-3); what the last call brings is told whole.
+const MOST: usize = 8 * BATCH;
 
 /// So many at first: less than asked for says that none is left, and one is what there mostly is.
 const FEW: usize = 2;
@@ -31,13 +34,23 @@ pub struct Incoming {
 /// What datagrams are received into, for all endpoints, and what is left to be delivered of the last call.
 #[derive(Debug, Default)]
 pub(super) struct Area {
-    blocks: Vec<BytesMut>,
+    pub(super) blocks: Vec<BytesMut>,
     /// What came into the block of the same index.
-    came: Vec<Incoming>,
+    pub(super) came: Vec<Incoming>,
     /// A block was claimed, and there must be another one in its place.
-    claimed: bool,
+    pub(super) claimed: bool,
     /// Whose, and how many there are; the engine knows how many it has told.
-    left: Option<(Key, usize)>,
+    pub(super) left: Option<(Key, usize)>,
+    /// For sockets of which datagrams may come together; none before there is one.
+    pub(super) runs: Option<Box<Runs>>,
+}
+
+/// What one call brought.
+pub(super) struct Came {
+    /// How many datagrams.
+    pub(super) count: usize,
+    /// There was no room for more.
+    pub(super) full: bool,
 }
 
 impl Area {
@@ -59,6 +72,15 @@ impl Area {
         self.came.push(Incoming { len: 0, from: Addr::Unix(UnixAddr::UNNAMED) });
     }
 
+    /// Receives one batch, one datagram into each block.
+    #[inline(always)]
+    fn receive<Y: ReadinessIo>(&mut self, io: &mut Y, source: &mut Y::Source, pool: &mut BufPool) -> Result<Option<Came>, Error> {
+        let (blocks, came) = self.prepare(pool);
+        let asked = blocks.len();
+        let count = io.recv_from(source, blocks, came)?;
+        Ok(count.map(|count| Came { count: count.min(asked), full: count >= asked }))
+    }
+
     /// All blocks were filled: the next call has twice as many.
     fn grow(&mut self, pool: &mut BufPool) {
         for _ in 0..self.blocks.len().min(BATCH - self.blocks.len()) {
@@ -70,46 +92,48 @@ impl Area {
 impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     /// Receives and delivers, one batch after the other, while they come back full. Nothing at all if it is not a datagram endpoint.
     pub(super) fn receive_datagrams(&mut self, key: Key) {
-        for _ in 0..BATCHES {
-            if !self.receive_batch(key) {
-                return;
-            }
+        let mut left = MOST;
+        while left > 0 {
+            let Some(count) = self.receive_batch(key) else { return };
+            left = left.saturating_sub(count);
         }
         // Others first; what is left is received in the next iteration.
         self.queue(key);
     }
 
-    /// One batch; whether there may be more.
-    fn receive_batch(&mut self, key: Key) -> bool {
+    /// One batch; how many that were if there may be more.
+    fn receive_batch(&mut self, key: Key) -> Option<usize> {
         if !self.engine.datagrams(key).is_some_and(|transport| transport.wants_receive()) {
-            return false;
+            return None;
         }
-        let Some(conn) = self.conns.get_mut(key) else { return false };
-        let (blocks, came) = self.area.prepare(self.engine.datagram_pool());
-        let asked = blocks.len();
-        match self.io.recv_from(&mut conn.source, blocks, came) {
-            Ok(Some(count)) => {
-                let full = count >= asked;
+        let conn = self.conns.get_mut(key)?;
+        let (io, source, pool) = (&mut self.io, &mut conn.source, self.engine.datagram_pool());
+        let in_runs = io.receives_runs(source);
+        let came = if in_runs { self.area.receive_runs(io, source, pool) } else { self.area.receive(io, source, pool) };
+        match came {
+            Ok(Some(Came { count, full })) => {
                 // An error that waits comes behind the datagrams, and is not told again.
                 let more = full || conn.flags & READ_CLOSED != 0;
                 if !more {
                     conn.flags &= !READABLE;
                 }
-                self.area.left = Some((key, count.min(asked)));
+                self.area.left = Some((key, count));
                 self.engine.begin_datagrams();
                 self.deliver_datagrams();
-                if full {
+                if in_runs {
+                    self.area.put_back();
+                } else if full {
                     self.area.grow(self.engine.datagram_pool());
                 }
-                more
+                more.then_some(count)
             }
             Ok(None) => {
                 conn.flags &= !(READABLE | READ_CLOSED);
-                false
+                None
             }
             Err(error) => {
                 self.engine.datagram_receive_failed(key, error);
-                false
+                None
             }
         }
     }
@@ -140,6 +164,7 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
                 self.engine.hold_datagram(key, &block[..came.len.min(block.len())], came.from.clone());
             }
         }
+        self.area.put_back();
     }
 
     /// Sends what a datagram endpoint has to send, as long as the kernel takes it. What it does not take stands in no block afterwards.

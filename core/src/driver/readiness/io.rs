@@ -1,6 +1,7 @@
 //! What a backend supplies: a poller's words, and calls that never block.
 
 use super::datagrams::Incoming;
+use super::runs::IncomingRun;
 use crate::addr::Ends;
 use crate::driver::{FileError, Sockets};
 use crate::engine::ReadResult;
@@ -103,6 +104,22 @@ pub trait ReadinessIo: Sockets {
     /// The system's.
     #[allow(unused_variables, reason = "the names document the default body")]
     fn recv_from(&mut self, source: &mut Self::Source, blocks: &mut [BytesMut], came: &mut [Incoming]) -> ReadResult {
+        Err(Error::new(Call::Receive, ErrorKind::Unsupported))
+    }
+
+    /// Whether datagrams of this socket may come together: then they are received by [`recv_runs`](Self::recv_runs). Asked of datagram sockets
+    /// only, before each receive.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn receives_runs(&self, source: &Self::Source) -> bool {
+        false
+    }
+
+    /// As [`recv_from`](Self::recv_from), several datagrams of one sender into each block, one behind the other, if they came like that.
+    ///
+    /// # Errors
+    /// The system's.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn recv_runs(&mut self, source: &mut Self::Source, blocks: &mut [BytesMut], came: &mut [IncomingRun]) -> ReadResult {
         Err(Error::new(Call::Receive, ErrorKind::Unsupported))
     }
 

@@ -4,10 +4,12 @@ mod datagrams;
 mod drive;
 mod file;
 mod io;
+mod runs;
 mod serve;
 
 pub use datagrams::{BATCH, Incoming};
 pub use io::{Interest, ReadinessIo, Ready, Trigger};
+pub use runs::IncomingRun;
 
 use super::{Drive, Phase, Table};
 use crate::engine::Engine;

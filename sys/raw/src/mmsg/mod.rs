@@ -1,4 +1,4 @@
-//! `recvmmsg(2)` and `sendmmsg(2)`: many datagrams in one call.
+//! `recvmmsg(2)` and `sendmmsg(2)`: many datagrams in one call; and in one message, if they are of one flow.
 //!
 //! What the kernel wants to be told of a datagram is a header that points to a piece of memory and to a name. Headers, pieces and names are made once, pointing to
 //! each other, and kept: a call writes into them what differs from the last one, and nothing else.
@@ -11,13 +11,18 @@
 //! - Everything that the kernel writes to is plain data of C, initialised, and good whatever stands in it. What it says of lengths is held against the room that
 //!   it was given.
 
+mod control;
 mod name;
 mod receive;
+mod run;
+mod segments;
 mod send;
 
 pub use receive::{Message, Messages, Receiver};
+pub use segments::{RunReceiver, RunSender, Runs, can_cut, put_together};
 pub use send::{Batch, Sender};
 
+use control::Control;
 use core::fmt;
 use core::mem::zeroed;
 use core::ptr::NonNull;
@@ -28,12 +33,14 @@ use std::boxed::Box;
 /// The most datagrams that one call takes.
 pub const BATCH: usize = 32;
 
-/// What a call works in. The header of an index points to the piece and to the name of the same index.
+/// What a call works in. The header of an index points to the name and to the control message of the same index; and to the piece of that index, unless
+/// it [points](Owner::point) elsewhere.
 struct Room {
-    /// Zero but for the pointers, and for what a call writes: no flags, no control messages.
+    /// Zero but for the pointers, and for what a call writes: no flags, and no control messages but of [`RunSender`] and [`RunReceiver`].
     headers: [mmsghdr; BATCH],
     pieces: [iovec; BATCH],
     names: [Name; BATCH],
+    controls: [Control; BATCH],
 }
 
 /// Owns a [`Room`], and is the only way to it.
@@ -41,7 +48,7 @@ struct Owner(NonNull<Room>);
 
 impl Owner {
     fn new() -> Self {
-        // SAFETY: headers, pieces and names are made of numbers and of pointers that may be null, so they may be zero.
+        // SAFETY: headers, pieces, names and control messages are made of numbers and of pointers that may be null, so they may be zero.
         let room: Box<Room> = Box::new(unsafe { zeroed() });
         let room = Box::into_raw(room);
         for n in 0..BATCH {
@@ -52,6 +59,8 @@ impl Owner {
                 (*header).msg_name = (&raw mut (*room).names[n]).cast();
                 (*header).msg_iov = &raw mut (*room).pieces[n];
                 (*header).msg_iovlen = 1;
+                // Of no length: none.
+                (*header).msg_control = (&raw mut (*room).controls[n]).cast();
             }
         }
         // SAFETY: it comes from a box.
@@ -68,6 +77,15 @@ impl Owner {
     const fn room_mut(&mut self) -> &mut Room {
         // SAFETY: as above, and nobody else can look at it meanwhile.
         unsafe { self.0.as_mut() }
+    }
+
+    /// Lets a header point to the pieces from that one on.
+    fn point(&mut self, header: usize, piece: usize) {
+        assert!(piece < BATCH, "there is such a piece");
+        let room = self.0.as_ptr();
+        // SAFETY: the room is there, and nobody else can look at it meanwhile. The pointer is made of the one to the room, as `new` does it, and of the whole
+        // array, since it stands for all pieces behind it too; there is one at that place.
+        unsafe { (*room).headers[header].msg_hdr.msg_iov = (&raw mut (*room).pieces).cast::<iovec>().add(piece) };
     }
 
     /// What the calls take.

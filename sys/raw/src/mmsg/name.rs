@@ -51,6 +51,12 @@ impl Name {
         }
     }
 
+    /// What was written; behind that stands what was written before.
+    #[inline]
+    pub(super) fn written(&self, len: socklen_t) -> &[u8] {
+        self.0.get(..len as usize).unwrap_or(&self.0)
+    }
+
     /// The IPv4 address that the kernel wrote, and said to be so long; none if it wrote another one, or nothing.
     #[inline(always)]
     pub(super) fn read_four(&self, len: socklen_t) -> Option<SocketAddrV4> {

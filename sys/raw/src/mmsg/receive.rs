@@ -25,7 +25,7 @@ use std::os::fd::{AsFd, AsRawFd};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Receiver(Owner);
+pub struct Receiver(pub(super) Owner);
 
 impl Receiver {
     /// One for all sockets.
@@ -72,8 +72,8 @@ impl Default for Receiver {
 /// A datagram that was received into the buffer of the same place.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    header: &'a mmsghdr,
-    name: &'a Name,
+    pub(super) header: &'a mmsghdr,
+    pub(super) name: &'a Name,
 }
 
 impl Message<'_> {

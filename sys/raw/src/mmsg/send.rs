@@ -89,6 +89,18 @@ impl<'a> Batch<'_, 'a> {
         self.asked == 0
     }
 
+    /// Whether the two foremost go to one address and are equally large.
+    #[inline]
+    #[must_use]
+    pub fn begins_alike(&self) -> bool {
+        let room = self.owner.room();
+        let [first, second] = [0, 1].map(|n| {
+            let named = room.headers[n].msg_hdr.msg_namelen;
+            (room.pieces[n].iov_len, room.names[n].written(named))
+        });
+        self.asked >= 2 && first == second
+    }
+
     /// Sends them without waiting, as [`Sender::send`] does.
     ///
     /// # Errors

@@ -2,8 +2,9 @@
 
 use super::one;
 use crate::socket::Source;
-use plimsoll_core::driver::Incoming;
-use plimsoll_core::{BytesMut, Outgoing, ReadResult};
+use plimsoll_core::driver::{Incoming, IncomingRun};
+use plimsoll_core::{BytesMut, Call, Error, ErrorKind, Outgoing, ReadResult};
+use std::os::fd::AsFd;
 
 #[derive(Debug, Default)]
 pub(in crate::socket) struct Calls;
@@ -15,11 +16,23 @@ impl Calls {
     }
 
     #[allow(clippy::unused_self, reason = "others work in themselves")]
+    pub(in crate::socket) fn receive_runs(&mut self, _: &Source, _: &mut [BytesMut], _: &mut [IncomingRun]) -> ReadResult {
+        // Never: nothing is put together here.
+        Err(Error::new(Call::Receive, ErrorKind::Unsupported))
+    }
+
+    #[allow(clippy::unused_self, reason = "others work in themselves")]
     pub(in crate::socket) fn send<'a>(
         &mut self,
-        source: &Source,
+        source: &mut Source,
         datagrams: impl ExactSizeIterator<Item = Outgoing<'a>>,
     ) -> ReadResult {
         one::send_each(source, datagrams)
     }
 }
+
+/// Nothing is put together here.
+pub(super) const fn put_together(_: &mut Source) {}
+
+/// Nothing is put together here.
+pub(super) fn keep_apart(_: impl AsFd) {}

@@ -3,14 +3,15 @@
 /// `recvmmsg` and `sendmmsg` where there are such. The other file can be had everywhere, so that it is tested.
 #[cfg_attr(not(all(any(target_os = "android", target_os = "linux"), not(plimsoll_one_datagram_a_call))), path = "each.rs")]
 mod many;
+mod offload;
 mod one;
 
 pub(super) use many::Calls;
+pub(super) use offload::Offload;
 
 use super::open::{FLAGS, bind_to};
 use super::{Kind, Source, addr, option, path};
 use crate::error::{error, refused};
-use core::net::SocketAddr;
 use plimsoll_core::{Addr, Call, Datagram, Ends, Error, ErrorKind, Family, Resource, SocketOption, UnixAddr};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketType, getpeername, sockopt};
@@ -19,14 +20,14 @@ use std::os::fd::OwnedFd;
 /// A socket, bound, connected and with its options as it says.
 pub(super) fn open(open: &Datagram) -> Result<(Source, Ends), Error> {
     let (family, kind) = match (open.get_family(), open.local().or(open.remote())) {
-        (Some(Family::V4), _) => (AddressFamily::INET, Kind::Datagrams4),
-        (Some(Family::V6), _) => (AddressFamily::INET6, Kind::Datagrams6),
+        (Some(Family::V4), _) => (AddressFamily::INET, Kind::Datagrams(Offload::default())),
+        (Some(Family::V6), _) => (AddressFamily::INET6, Kind::Datagrams(Offload::default())),
         (None, Some(Addr::Unix(_))) => (AddressFamily::UNIX, Kind::UnixDatagrams),
         _ => return Err(Error::new(Call::Socket, ErrorKind::Unsupported)),
     };
     let descriptor =
         rustix::net::socket_with(family, SocketType::DGRAM, FLAGS, None).map_err(|errno| error(Call::Socket, errno))?;
-    let source = Source { descriptor, kind };
+    let mut source = Source { descriptor, kind };
     let of_group = |option: &SocketOption| matches!(option, SocketOption::JoinGroup(_) | SocketOption::LeaveGroup(_));
     if open.is_broadcast() {
         option::set(&source, SocketOption::Broadcast(true))?;
@@ -57,6 +58,9 @@ pub(super) fn open(open: &Datagram) -> Result<(Source, Ends), Error> {
         };
         connected.map_err(|errno| error(Call::Connect, errno))?;
     }
+    if open.is_receive_offload() {
+        many::put_together(&mut source);
+    }
     let ends = Ends::new(addr::local(&source), addr::peer(&source));
     Ok((source, ends))
 }
@@ -69,8 +73,7 @@ pub(super) fn adopt(resource: Resource) -> Result<(Source, Ends), Error> {
     }
     let local = addr::local(&descriptor);
     let kind = match &local {
-        Some(Addr::Inet(SocketAddr::V4(_))) => Kind::Datagrams4,
-        Some(Addr::Inet(SocketAddr::V6(_))) => Kind::Datagrams6,
+        Some(Addr::Inet(_)) => Kind::Datagrams(Offload::default()),
         Some(Addr::Unix(_)) => Kind::UnixDatagrams,
         _ => return Err(Error::new(Call::Adopt, ErrorKind::Unsupported)),
     };
@@ -81,5 +84,6 @@ pub(super) fn adopt(resource: Resource) -> Result<(Source, Ends), Error> {
         Err(errno) => return Err(error(Call::Adopt, errno)),
     };
     ioctl_fionbio(&descriptor, true).map_err(|errno| error(Call::Adopt, errno))?;
+    many::keep_apart(&descriptor);
     Ok((Source { descriptor, kind }, Ends::new(local, peer)))
 }
