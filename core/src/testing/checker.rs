@@ -383,3 +383,6 @@ fn problem_of_loss(lane: &Lane, reason: &CloseReason) -> Option<&'static str> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;
