@@ -354,11 +354,13 @@ pub(super) trait Drive<S> {
         make: impl FnMut(&mut S, Addr) -> Option<Box<dyn Protocol<S>>> + 'static,
     ) -> Result<ServerId, ListenError> {
         let server = self.engine().new_server(listen, make);
-        let lookups = Lookups::begin(listen.targets(), listen.only_family(), |_, name| {
-            let found = self.io().resolve_now(&name);
-            crate::hub::answer(name, found)
+        let result = crate::hub::check_tls(listen.get_tls()).and_then(|()| {
+            let lookups = Lookups::begin(listen.targets(), listen.only_family(), |_, name| {
+                let found = self.io().resolve_now(&name);
+                crate::hub::answer(name, found)
+            });
+            lookups.to_listen(listen.clone()).and_then(|listen| self.bind_all(server, &listen))
         });
-        let result = lookups.to_listen(listen.clone()).and_then(|listen| self.bind_all(server, &listen));
         self.listened(server, result)
     }
 

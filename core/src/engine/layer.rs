@@ -101,16 +101,16 @@ impl<S> Engine<S> {
             return;
         }
         self.hub.observe(key, &Event::StartTlsDone);
+        self.layer_told(key);
         self.call::<Stream<S>, _>(key, |protocol, cx| protocol.start_tls_done(cx));
         self.hub.touch(key);
-        self.layer_told(key);
+        self.hub.look_at(key);
     }
 
-    /// The protocol knows that the connection is secure: what the peer sends may come.
+    /// The protocol is being told that the connection is secure: what the peer sends may come next, and it may go on to another layer at once.
     pub(super) fn layer_told(&mut self, key: Key) {
         if let Some((layer, _)) = self.hub.stream_at(key).and_then(|stream| stream.layered()) {
             layer.told();
-            self.hub.look_at(key);
         }
     }
 

@@ -162,10 +162,10 @@ impl<S> Engine<S> {
         }
         // A pause owed since before is due from here on, before anything that the callback makes due.
         self.hub.touch_edges(key);
+        self.layer_told(key);
         self.call_back(key, Callback::Made);
         self.hub.touch(key);
         self.hub.unpark_timers_of(key);
-        self.layer_told(key);
         // Reading begins now (contract LIFE-7).
         self.hub.look_at(key);
     }

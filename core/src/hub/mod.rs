@@ -21,7 +21,7 @@ pub(crate) use lookup::{Lookups, answer};
 pub use schedule::Job;
 pub(crate) use schedule::Work;
 pub use server::ListenError;
-pub(crate) use server::{Factory, Listening, Server, Serving};
+pub(crate) use server::{Factory, Listening, Server, Serving, check_tls};
 pub(crate) use watch::{Seat, Watch, Watcher};
 
 use crate::addr::Ends;

@@ -103,6 +103,11 @@ impl fmt::Display for ListenError {
 
 impl core::error::Error for ListenError {}
 
+/// Refuses a server whose connections could not be made secure, there and then and not at the first of them (contract TLS-5).
+pub(crate) fn check_tls(tls: Option<&Tls>) -> Result<(), ListenError> {
+    tls.map_or(Ok(()), Tls::check).map_err(|error| ListenError::new(None, error.error()))
+}
+
 #[cfg(feature = "std")]
 impl From<ListenError> for std::io::Error {
     fn from(error: ListenError) -> Self {
@@ -131,6 +136,10 @@ impl<S> Hub<S> {
     ) -> ServerId {
         let at = at.into();
         let id = self.new_server(Box::new(make), &at, Some(Box::new(done)));
+        if let Err(error) = check_tls(at.get_tls()) {
+            self.server_listening(id, Err(error));
+            return id;
+        }
         let lookups = self.look_up(at.targets(), at.only_family(), Asker::Server(id.key));
         if let Some(server) = self.servers.get_mut(id.key) {
             server.lookups = Some(Box::new((at, lookups)));
@@ -177,7 +186,10 @@ impl<S> Hub<S> {
         done: impl FnOnce(&mut Self, &mut S, Result<ServerId, ListenError>) + 'static,
     ) -> ServerId {
         let id = self.new_server(Box::new(make), &Listen::nowhere().tls(tls.clone()), Some(Box::new(done)));
-        self.ops.push_back(Op::AdoptListener(id, socket));
+        match check_tls(Some(tls)) {
+            Ok(()) => self.ops.push_back(Op::AdoptListener(id, socket)),
+            Err(error) => self.server_listening(id, Err(error)),
+        }
         id
     }
 

@@ -41,8 +41,8 @@ impl<S> Hub<S> {
     /// aborting.
     ///
     /// # Errors
-    /// `Closed` once closing, finished or lost, or if the peer has finished; `NotConnected` before `connection_made`; `Unsupported` on a pipe; `Busy` during a
-    /// handshake and while a file is sent; `InvalidInput` for a leftover that is refused, and for a configuration that is none. The connection is unaffected.
+    /// `Closed` once closing, finished or lost, or if the peer has finished; `NotConnected` before `connection_made`; `Unsupported` on a pipe; `Busy` from
+    /// `start_tls` until `start_tls_done`, and while a file is sent; `InvalidInput` for a leftover that is refused, and for a configuration that is none. The connection is unaffected.
     pub fn start_tls(&mut self, id: StreamId, tls: &Tls, leftover: &[u8]) -> Result<(), TlsError> {
         let stream = self.stream_mut(id).ok_or(refused(ErrorKind::Closed))?;
         if !(stream.transport.can_read() && stream.transport.can_write()) {
@@ -56,15 +56,17 @@ impl<S> Hub<S> {
         if stream.layer().is_some_and(Layer::is_shaking_hands) {
             return Err(refused(ErrorKind::Busy));
         }
-        let mut layer = tls.layer()?;
-        if let Some(below) = stream.common.cold.as_mut().and_then(|cold| cold.layer.take()) {
-            layer = layer.on(*below);
-        }
+        let layer = tls.layer()?;
+        let below = stream.common.cold.as_mut().and_then(|cold| cold.layer.take());
+        let (layer, received) = match below {
+            None => (layer, leftover),
+            Some(below) => (layer.on(*below, leftover), &[][..]),
+        };
         self.install_layer(id.key, layer);
         self.observe(id.key, &Event::StartTls);
         self.layer_fact(id.key, Fact::Connected);
-        if !leftover.is_empty() {
-            self.layer_fact(id.key, Fact::Received(&mut Vec::from(leftover)));
+        if !received.is_empty() {
+            self.layer_fact(id.key, Fact::Received(&mut Vec::from(received)));
         }
         Ok(())
     }
@@ -140,7 +142,8 @@ impl<S> Hub<S> {
         match about.server {
             None => self.open_failed(key, OpenError::of_tls(peer, &error)),
             Some(server) => {
-                if error.error().kind() != ErrorKind::ConnectionReset {
+                // That peers leave is not worth a report, however they do it (contract TLS-2).
+                if !matches!(error.error().kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) {
                     let server = self.server_id(server);
                     self.reports.push(crate::report::Report::HandshakeFailed { server, peer, error });
                 }

@@ -148,7 +148,8 @@ impl Listen {
     }
 
     /// Makes each connection secure (contract LOOP-14). Its protocol is made when it is accepted and called when the handshake is done; a handshake that fails is
-    /// reported, and nothing else comes of it (contract TLS-2).
+    /// reported, and nothing else comes of it (contract TLS-2). A limit of zero, and a configuration that no connection can be made of, fails the listening with
+    /// `InvalidInput` (contract TLS-5).
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);

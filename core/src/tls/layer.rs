@@ -120,8 +120,8 @@ impl Layer {
         if let Some(status) = stream.refuses_layered_write() {
             return status;
         }
-        if self.end_is_failure() {
-            // It has failed, and what came before that is being told still: there is nobody to say it to.
+        if self.end_is_failure() || self.state == State::Over {
+            // It has failed, and that is not told yet, nor perhaps what came before it: there is nobody to say it to.
             return WriteStatus::Discarded;
         }
         if !(data.is_empty() || self.can_encrypt() && self.encrypt(data, stream, pool)) {
@@ -132,7 +132,7 @@ impl Layer {
 
     /// Encrypts a piece of a file, while the application cannot write. `false`: that is not possible any more.
     pub(crate) fn write_file(&mut self, piece: &[u8], stream: &mut StreamTransport, pool: &mut BufPool) -> bool {
-        !self.end_is_failure() && self.encrypt(piece, stream, pool)
+        !self.end_is_failure() && self.state != State::Over && self.encrypt(piece, stream, pool)
     }
 
     /// `false`: that failed, and so has the connection.
@@ -184,10 +184,14 @@ impl Layer {
         self.end.is_some()
     }
 
-    /// The same on top of another one, which is open: its session encrypts what this one's has encrypted, and what it has decrypted comes to this one first.
+    /// The same on top of another one, which is open: its session encrypts what this one's has encrypted. What came through that one is for this one: first
+    /// what the protocol has given back, then what it has not seen, and then the end, if that has come.
     #[must_use]
-    pub(crate) fn on(mut self, below: Self) -> Self {
-        self.session = Hidden(Box::new(Nested::new(below.session.0, self.session.0, below.plain)));
+    pub(crate) fn on(mut self, below: Self, given_back: &[u8]) -> Self {
+        let mut between = BytesMut::from(given_back);
+        between.unsplit(below.plain);
+        self.session = Hidden(Box::new(Nested::new(below.session.0, self.session.0, between)));
+        self.end = below.end;
         self
     }
 
@@ -215,7 +219,7 @@ impl Layer {
         }
         let result = stream.answer_below(pool, |out| self.session.0.receive(wire, &mut self.plain, out));
         if let Err(error) = result {
-            self.note_end(End::Failed(Cause::ReadFailed, error));
+            self.note_error(error);
         }
     }
 
@@ -243,9 +247,17 @@ impl Layer {
         }
         mem::swap(memory, &mut self.plain);
         if let Err(error) = result {
-            self.note_end(End::Failed(Cause::ReadFailed, error));
+            self.note_error(error);
         }
         false
+    }
+
+    /// Why nothing more can be received.
+    fn note_error(&mut self, error: TlsError) {
+        self.note_end(match error.error().kind() {
+            ErrorKind::TlsTruncated => End::Finished,
+            _ => End::Failed(Cause::ReadFailed, error),
+        });
     }
 
     /// The first end counts.

@@ -31,6 +31,8 @@
 //! RUSTFLAGS="--cfg plimsoll_aws_lc_rs" CARGO_TARGET_DIR=target/aws cargo test -p plimsoll-core --all-features --test tls
 //! ```
 
+#[cfg(feature = "rustls")]
+mod heads;
 mod layer;
 mod nested;
 #[cfg(feature = "rustls")]
@@ -116,6 +118,11 @@ impl Tls {
     /// Whether bytes that came early are refused.
     pub(crate) fn refuses_early(&self) -> bool {
         self.sessions.is_server() && !self.allow_early
+    }
+
+    /// Whether connections can be made secure so at all (contract TLS-5).
+    pub(crate) fn check(&self) -> Result<(), TlsError> {
+        self.layer().map(drop)
     }
 
     /// A session for a connection, and its layer.

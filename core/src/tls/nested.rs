@@ -47,6 +47,7 @@ impl Session for Nested {
         above?;
         below?;
         if self.lower.is_closed_by_peer() && !self.upper.is_closed_by_peer() {
+            // To the upper one that is no more than an end of the connection (contract TLS-9).
             return Err(Error::new(Call::Receive, ErrorKind::TlsTruncated).into());
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! Records through rustls' unbuffered connections, which keep no bytes: what is sent is encrypted into the queue, what came is taken as it lies.
 
+use super::heads::Head;
 use crate::flow::queue::SendQueue;
 use ::rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use ::rustls::server::{ServerConnectionData, UnbufferedServerConnection};
@@ -72,7 +73,9 @@ pub(super) fn receive(
                     return (used, closed);
                 }
             }
-            Ok(ConnectionState::EncodeTlsData(data)) => encode(data, out),
+            Ok(ConnectionState::EncodeTlsData(data)) => {
+                encode(data, out);
+            }
             Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
             Ok(ConnectionState::PeerClosed) => closed = true,
             Ok(_) => return (used, closed),
@@ -104,11 +107,11 @@ pub(super) fn encrypt(records: &mut impl Records, kept: &mut [u8], plain: &[u8],
     }
 }
 
-/// Says the closing word, if a word can be said.
-pub(super) fn close(records: &mut impl Records, kept: &mut [u8], out: &mut SendQueue) {
+/// Says the closing word, if a word can be said: the head of its record.
+pub(super) fn close(records: &mut impl Records, kept: &mut [u8], out: &mut SendQueue) -> Option<Head> {
     // Without memory for it, it is left to be sent.
     let _ = when_ready(records, kept, out, |traffic, _| traffic.queue_close_notify(&mut []));
-    send_rest(records, out);
+    send_rest(records, out)
 }
 
 /// Calls `f` when data can be sent; `None` if it cannot.
@@ -122,27 +125,38 @@ fn when_ready<C: Records, R>(
     loop {
         match records.look(kept).state? {
             ConnectionState::WriteTraffic(mut traffic) => return Ok(Some(f(&mut traffic, out))),
-            ConnectionState::EncodeTlsData(data) => encode(data, out),
+            ConnectionState::EncodeTlsData(data) => {
+                encode(data, out);
+            }
             ConnectionState::TransmitTlsData(data) => data.done(),
             _ => return Ok(None),
         }
     }
 }
 
-/// Sends what waits for that, an alert mostly.
-fn send_rest(records: &mut impl Records, out: &mut SendQueue) {
+/// Sends what waits for that, an alert mostly: the head of the last record.
+fn send_rest(records: &mut impl Records, out: &mut SendQueue) -> Option<Head> {
+    let mut last = None;
     while records.state().wants_write() {
         match records.look(&mut []).state {
-            Ok(ConnectionState::EncodeTlsData(data)) => encode(data, out),
+            Ok(ConnectionState::EncodeTlsData(data)) => last = encode(data, out).or(last),
             Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-            Ok(_) | Err(_) => return,
+            Ok(_) | Err(_) => break,
         }
     }
+    last
 }
 
-fn encode<Side>(mut data: EncodeTlsData<'_, Side>, out: &mut SendQueue) {
+/// Sends one record, and answers with its head.
+fn encode<Side>(mut data: EncodeTlsData<'_, Side>, out: &mut SendQueue) -> Option<Head> {
+    let mut head = None;
     if let Err(EncodeError::InsufficientSize(size)) = data.encode(&mut []) {
         // It fits, as it has just said.
-        let _ = out.fill(size.required_size, |memory| data.encode(memory));
+        let _ = out.fill(size.required_size, |memory| {
+            let written = data.encode(memory);
+            head = memory.first_chunk().copied();
+            written
+        });
     }
+    head
 }

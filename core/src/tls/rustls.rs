@@ -1,12 +1,13 @@
 //! A session over rustls.
 
+use super::heads::{Head, Heads};
 use super::{MakeSession, Session, Tls, TlsError, TlsInfo, records};
 use crate::error::{Call, Error, ErrorKind};
 use crate::flow::queue::SendQueue;
 use ::rustls::client::UnbufferedClientConnection;
 use ::rustls::pki_types::ServerName;
 use ::rustls::server::{Acceptor, UnbufferedServerConnection};
-use ::rustls::{ClientConfig, CommonState, Error as RustlsError, HandshakeKind, ProtocolVersion, ServerConfig};
+use ::rustls::{AlertDescription, ClientConfig, CommonState, Error as RustlsError, HandshakeKind, ProtocolVersion, ServerConfig};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -79,9 +80,26 @@ pub struct RustlsSession {
     hello: Hello,
     /// The beginning of a record, or of a message of the handshake.
     kept: Vec<u8>,
-    closed_by_peer: bool,
-    /// It cannot go on.
-    failed: bool,
+    /// Where the peer's records stand.
+    heads: Heads,
+    hearing: Hearing,
+    /// Our closing word is said, or it cannot go on.
+    silent: bool,
+}
+
+/// What is made of what the peer says.
+///
+/// A connection of rustls' takes for granted that a peer is told only once that it ends, and why: with debug assertions it panics where it finds another reason
+/// afterwards, as a record behind our own closing word that cannot be decrypted. So from a last word on it is not asked any more.
+#[derive(Clone, Copy)]
+enum Hearing {
+    Everything,
+    /// Our closing word is said, and its record had this head.
+    Answer(Head),
+    /// Nothing: the peer has said its closing word.
+    Closed,
+    /// Nothing: it cannot go on.
+    Failed,
 }
 
 enum Side {
@@ -102,7 +120,7 @@ const MOST_KEPT: usize = 0xffff;
 impl RustlsSession {
     fn new(side: Side, name: Option<String>) -> Self {
         let hello = if matches!(side, Side::Server(_)) { Hello::Awaited } else { Hello::Over };
-        Self { side, name, hello, kept: Vec::new(), closed_by_peer: false, failed: false }
+        Self { side, name, hello, kept: Vec::new(), heads: Heads::default(), hearing: Hearing::Everything, silent: false }
     }
 
     /// What rustls knows of the connection.
@@ -149,35 +167,74 @@ impl RustlsSession {
         })
     }
 
-    /// What comes of what was received, if that is not all of it, and data.
+    /// What comes of what was received, if that is not all of it, and data. `parts`: the peer has said in the clear that it goes.
     #[cold]
-    fn keep(&mut self, rest: Vec<u8>, closed: bool, error: Option<RustlsError>) -> Result<(), TlsError> {
-        self.closed_by_peer |= closed;
+    fn keep(&mut self, rest: Vec<u8>, closed: bool, parts: bool, error: Option<RustlsError>) -> Result<(), TlsError> {
         self.kept = rest;
         let result = match error {
+            Some(RustlsError::AlertReceived(AlertDescription::CloseNotify)) if self.is_handshaking() => Err(parted()),
             Some(error) => {
                 let call = if self.is_handshaking() { Call::Handshake } else { Call::Receive };
                 Err(failed(call, &error))
             }
-            None if self.kept.len() > MOST_KEPT && !self.closed_by_peer => {
-                Err(TlsError::new(Error::new(Call::Receive, ErrorKind::TlsError), "a message is too long"))
+            None if closed => {
+                self.hearing = Hearing::Closed;
+                Ok(())
             }
+            // rustls overlooks that, and would wait.
+            None if parts && self.is_handshaking() => Err(parted()),
+            None if self.kept.len() > MOST_KEPT => Err(wrong("a message is too long")),
             None => Ok(()),
         };
-        self.failed |= result.is_err();
-        if self.closed_by_peer || self.failed {
+        if result.is_err() {
+            self.fail();
+        }
+        if !matches!(self.hearing, Hearing::Everything) {
             // What comes behind a closing word, or a wrong one, is ignored.
             self.kept = Vec::new();
         }
         result
     }
+
+    fn fail(&mut self) {
+        self.hearing = Hearing::Failed;
+        self.silent = true;
+    }
+
+    /// Follows the records of the peer's: whether it says in the clear that it goes.
+    #[cold]
+    fn follow(&mut self, wire: &[u8]) -> bool {
+        let mut parts = false;
+        self.heads.follow(wire, |record| parts |= record.is_clear_close_notify());
+        parts
+    }
+
+    /// Behind a last word. What the peer says is not decrypted then, and nobody would be told of it: only its own closing word is waited for, and that is a record
+    /// with the head that ours had.
+    #[cold]
+    fn await_answer(&mut self, wire: &[u8]) -> Result<(), TlsError> {
+        let Hearing::Answer(word) = self.hearing else { return Ok(()) };
+        let (mut answered, mut possible) = (false, true);
+        self.heads.follow(wire, |record| {
+            possible &= record.is_possible();
+            answered |= possible && record.head() == word;
+        });
+        if answered {
+            self.hearing = Hearing::Closed;
+        } else if !possible || !self.heads.is_possible() {
+            self.fail();
+            return Err(wrong("no record"));
+        }
+        Ok(())
+    }
 }
 
 impl Session for RustlsSession {
     fn receive(&mut self, wire: &mut [u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError> {
-        if self.failed || self.closed_by_peer {
-            return Ok(());
+        if !matches!(self.hearing, Hearing::Everything) {
+            return self.await_answer(wire);
         }
+        let parts = !self.heads.is_one_of_data(wire) && self.follow(wire);
         let first = self.kept.is_empty() && matches!(self.hello, Hello::Over);
         let mut joined = if first { None } else { self.with_kept(wire) };
         let bytes = joined.as_deref_mut().unwrap_or(&mut *wire);
@@ -186,7 +243,7 @@ impl Session for RustlsSession {
             Side::Client(client) => records::receive(client, bytes, plain, out, &mut error),
             Side::Server(server) => records::receive(server, bytes, plain, out, &mut error),
         };
-        if used == bytes.len() && !closed && error.is_none() {
+        if used == bytes.len() && !closed && !parts && error.is_none() {
             return Ok(());
         }
         let rest = match joined {
@@ -196,27 +253,35 @@ impl Session for RustlsSession {
             }
             None => wire[used..].to_vec(),
         };
-        self.keep(rest, closed, error)
+        self.keep(rest, closed, parts, error)
     }
 
     fn encrypt(&mut self, plain: &[u8], out: &mut SendQueue) -> Result<(), TlsError> {
-        if self.failed {
+        if self.silent {
             return Err(Error::new(Call::Send, ErrorKind::TlsError).into());
         }
         let result = match &mut self.side {
             Side::Client(client) => records::encrypt(client, &mut self.kept, plain, out),
             Side::Server(server) => records::encrypt(server, &mut self.kept, plain, out),
         };
-        result.map_err(|error| failed(Call::Send, &error))
+        result.map_err(|error| {
+            self.fail();
+            failed(Call::Send, &error)
+        })
     }
 
     fn close(&mut self, out: &mut SendQueue) {
-        if self.failed {
+        if self.silent {
             return;
         }
-        match &mut self.side {
+        self.silent = true;
+        let head = match &mut self.side {
             Side::Client(client) => records::close(client, &mut self.kept, out),
             Side::Server(server) => records::close(server, &mut self.kept, out),
+        };
+        self.kept = Vec::new();
+        if matches!(self.hearing, Hearing::Everything) {
+            self.hearing = head.map_or(Hearing::Failed, Hearing::Answer);
         }
     }
 
@@ -225,7 +290,7 @@ impl Session for RustlsSession {
     }
 
     fn is_closed_by_peer(&self) -> bool {
-        self.closed_by_peer
+        matches!(self.hearing, Hearing::Closed)
     }
 
     fn info(&self) -> TlsInfo {
@@ -260,6 +325,16 @@ fn failed(call: Call, error: &RustlsError) -> TlsError {
         _ => 0,
     };
     TlsError::new(Error::from_code(call, ErrorKind::TlsError, code), error.to_string())
+}
+
+/// The peer breaks the rules.
+fn wrong(why: &str) -> TlsError {
+    TlsError::new(Error::new(Call::Receive, ErrorKind::TlsError), why)
+}
+
+/// A closing word before there was anything to close.
+fn parted() -> TlsError {
+    TlsError::new(Error::new(Call::Handshake, ErrorKind::TlsTruncated), "close_notify during the handshake")
 }
 
 /// A configuration that no connection can be made of.

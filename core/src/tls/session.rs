@@ -17,7 +17,8 @@ pub trait Session: AsAny {
     /// the alert that says what is wrong. Without any bytes it begins the handshake. It may decrypt in place: what stands in `wire` afterwards means nothing.
     ///
     /// # Errors
-    /// Why the connection cannot go on. What was decrypted before is good.
+    /// Why the connection cannot go on. What was decrypted before is good. [`TlsTruncated`](crate::ErrorKind::TlsTruncated) stands for an end of the connection
+    /// that only the session has seen: the peer says nothing any more, and has not said its closing word.
     fn receive(&mut self, wire: &mut [u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError>;
 
     /// Encrypts, once the handshake is done.

@@ -232,3 +232,92 @@ fn an_abort_says_nothing_and_waits_for_nobody() {
         b""
     );
 }
+
+/// One bit of the last byte is another one.
+fn spoilt(mut wire: Vec<u8>) -> Vec<u8> {
+    *wire.last_mut().unwrap() ^= 1;
+    wire
+}
+
+#[test]
+fn behind_our_closing_word_a_record_that_cannot_be_decrypted_is_thrown_away_like_any_other() {
+    //= TLS-11, TLS-13, RUST-6
+    for version in VERSIONS {
+        for piece in [1, 7, usize::MAX] {
+            let (mut t, id, mut peer) = connected(version, QUIET);
+            t.hub().close(id);
+            t.run();
+            peer.write(b"nobody asks");
+            let wire = spoilt(peer.output());
+            wire.chunks(piece).for_each(|piece| t.feed(id, piece));
+            assert_eq!(t.trace(id), "cm");
+            peer.close();
+            peer.output().chunks(piece).for_each(|piece| t.feed(id, piece));
+            assert_eq!(t.trace(id), "cm lost(None)");
+            assert!(t.reports().is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_answer_to_our_closing_word_may_be_spoilt_and_is_one_all_the_same() {
+    //= TLS-11, RUST-6
+    for version in VERSIONS {
+        let (mut t, id, mut peer) = connected(version, QUIET);
+        // The beginning of a record is there already, and its end comes behind our word.
+        peer.write(b"half");
+        let half = peer.output();
+        t.feed(id, &half[..9]);
+        t.hub().close(id);
+        t.run();
+        t.feed(id, &half[9..]);
+        assert_eq!(t.trace(id), "cm");
+        peer.close();
+        t.feed(id, &spoilt(peer.output()));
+        assert_eq!(t.trace(id), "cm lost(None)");
+    }
+}
+
+#[test]
+fn what_is_no_record_behind_our_closing_word_is_an_error() {
+    //= TLS-10, RUST-6
+    for wire in [&b"HTTP/1.1 200 OK"[..], &[23, 3, 3, 0xff, 0xff], &[0; 5]] {
+        let (mut t, id, mut peer) = connected(VERSIONS[1], QUIET);
+        t.hub().close(id);
+        t.run();
+        let word = t.sent(id);
+        peer.input(&word);
+        t.feed(id, wire);
+        assert_eq!(t.trace(id), "cm lost(TLS error)");
+        assert!(t.sent(id).is_empty(), "nothing follows a closing word");
+    }
+}
+
+#[test]
+fn what_was_agreed_upon_is_known_until_the_connection_is_lost() {
+    //= INFO-5, INFO-2
+    let ends: [fn(&mut Harness<State>, StreamId, &mut Peer); 5] = [
+        |t, id, _| t.reset(id),
+        |t, id, _| t.eof(id),
+        |t, id, _| t.hub().abort(id),
+        |t, id, peer| {
+            peer.close();
+            t.feed(id, &peer.output());
+        },
+        |t, id, _| t.feed(id, b"this is no record at all"),
+    ];
+    for version in VERSIONS {
+        for end in ends {
+            let (mut t, id, mut peer) = connected(version, QUIET);
+            let before = t.hub().tls_info(id).unwrap();
+            end(&mut t, id, &mut peer);
+            t.run();
+            let [(info, resumed)] = &t.state().infos[..] else { panic!("{:?}", t.state().infos) };
+            assert_eq!(info.as_ref(), Some(&before));
+            assert_eq!((before.peer_certificates.len(), before.server_name.as_deref()), (1, Some("localhost")));
+            assert!(before.cipher.is_some() && before.version.is_some() && before.alpn.as_deref() == Some(b"echo"));
+            assert_eq!(*resumed, Some(false), "the session itself");
+            assert_eq!(t.hub().tls_info(id), None);
+        }
+    }
+}

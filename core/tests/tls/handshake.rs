@@ -5,9 +5,11 @@ use crate::kit::{App, ECHO, QUIET, connected, harness, talk, to};
 use crate::peer::Peer;
 use core::time::Duration;
 use plimsoll_core::tls::Tls;
-use plimsoll_core::{Call, ErrorKind, WriteStatus};
+use plimsoll_core::{Call, ErrorKind, Listen, ListenError, Resource, WriteStatus};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConnection, ServerConnection};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 #[test]
@@ -295,4 +297,78 @@ fn keys_are_changed_at_the_wish_of_the_peer_and_data_goes_on() {
         assert_eq!(received, b"new keys");
     }
     assert!(peer.error.is_none());
+}
+
+#[test]
+fn a_server_whose_connections_could_not_be_made_secure_does_not_listen() {
+    //= TLS-5
+    let mut early = certs::server(VERSIONS[1]);
+    early.max_early_data_size = 1;
+    let at = core::net::SocketAddr::from(([127, 0, 0, 1], 4433));
+    for tls in [
+        tls_server(VERSIONS[1]).handshake_limit(Duration::ZERO),
+        tls_server(VERSIONS[1]).shutdown_limit(Duration::ZERO),
+        Tls::server(early),
+    ] {
+        let mut t = harness();
+        let error = t.listen(Listen::on(at).tls(tls.clone()), |_, _| QUIET).unwrap_err();
+        assert_eq!(error.error().kind(), ErrorKind::InvalidInput);
+        assert_eq!(t.accept(at), None);
+        // The same from within the loop, and on a socket that is there already.
+        let told = Rc::new(Cell::new(0));
+        for socket in [None, Some(Resource::new(0_usize))] {
+            let told = told.clone();
+            let done = move |_: &mut _, _: &mut _, result: Result<_, ListenError>| {
+                assert_eq!(result.map_err(|error| error.error().kind()), Err(ErrorKind::InvalidInput));
+                told.set(told.get() + 1);
+            };
+            match socket {
+                None => t.hub().listen(Listen::on(at).tls(tls.clone()), |_, _| QUIET, done),
+                Some(socket) => t.hub().listen_on_tls(socket, &tls, |_, _| Some(Box::new(QUIET)), done),
+            };
+        }
+        t.run();
+        assert_eq!((told.get(), t.accept(at), t.reports().len()), (2, None, 0));
+    }
+}
+
+#[test]
+fn a_peer_that_takes_leave_during_the_handshake_has_gone() {
+    //= TLS-2, TLS-3
+    const CLOSE_NOTIFY: [u8; 7] = [21, 3, 3, 0, 2, 1, 0];
+    for version in VERSIONS {
+        for server in [false, true] {
+            for piece in [1, usize::MAX] {
+                let mut t = harness();
+                let id = t.open(to().tls(if server { tls_server(version) } else { tls_client(version) }), QUIET);
+                t.run();
+                CLOSE_NOTIFY.chunks(piece).for_each(|piece| t.feed(id, piece));
+                assert_eq!(t.trace(id), "failed", "at once");
+                let error = t.state().failed.pop().unwrap().error();
+                assert_eq!((error.call(), error.kind()), (Call::Handshake, ErrorKind::ConnectionReset));
+            }
+        }
+        // Behind the first flights too.
+        let mut t = harness();
+        let id = t.open(to().tls(tls_server(version)), QUIET);
+        t.run();
+        t.feed(id, &Peer::client(version).output());
+        t.feed(id, &CLOSE_NOTIFY);
+        assert_eq!(t.trace(id), "failed");
+        assert_eq!(t.state().failed.pop().unwrap().error().kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+#[test]
+fn what_is_written_between_the_failure_of_a_handshake_and_its_word_is_discarded() {
+    //= RUST-7, TLS-2
+    let mut t = harness();
+    let id = t.open(to().tls(tls_client(VERSIONS[1])), QUIET);
+    t.run();
+    let answer = Rc::new(Cell::new(None));
+    let told = answer.clone();
+    // A timer that is due is called behind what is read, and before the turn in which the failure is told.
+    t.hub().call_later(Duration::ZERO, move |hub, _| told.set(Some(hub.write(id, "too late")))).unwrap();
+    t.feed(id, b"HTTP/1.1 400 Bad Request\r\n");
+    assert_eq!((answer.get(), t.trace(id).as_str()), (Some(WriteStatus::Discarded), "failed"));
 }

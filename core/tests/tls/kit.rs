@@ -4,8 +4,9 @@ use crate::certs::tls_client;
 use crate::peer::Peer;
 use core::net::SocketAddr;
 use plimsoll_core::testing::Harness;
+use plimsoll_core::tls::{RustlsSession, TlsInfo};
 use plimsoll_core::{CloseReason, Connect, Context, Data, OpenError, Protocol, StreamId};
-use rustls::SupportedProtocolVersion;
+use rustls::{HandshakeKind, SupportedProtocolVersion};
 
 /// Lets both ends talk until neither has anything to say.
 #[track_caller]
@@ -27,6 +28,10 @@ pub(crate) fn talk(t: &mut Harness<State>, id: StreamId, peer: &mut Peer) {
 pub(crate) struct State {
     pub(crate) failed: Vec<OpenError>,
     pub(crate) reasons: Vec<CloseReason>,
+    /// It went on to another TLS.
+    pub(crate) upgraded: bool,
+    /// What `connection_lost` could find out of the connection, and of its session whether it was resumed.
+    pub(crate) infos: Vec<(Option<TlsInfo>, Option<bool>)>,
 }
 
 type Act = fn(&mut Context<'_, State>, &[u8]);
@@ -71,6 +76,9 @@ impl Protocol<State> for App {
 
     fn connection_lost(self: Box<Self>, cx: &mut Context<'_, State>, reason: CloseReason) {
         cx.state.reasons.push(reason);
+        let session = cx.hub.tls_session::<RustlsSession>(cx.id);
+        let resumed = session.map(|session| session.state().handshake_kind() == Some(HandshakeKind::Resumed));
+        cx.state.infos.push((cx.hub.tls_info(cx.id), resumed));
     }
 }
 

@@ -10,6 +10,7 @@ mod closing;
 mod cost;
 mod handshake;
 mod kit;
+mod nested;
 mod peer;
 mod reading;
 mod sendfile;

@@ -1,7 +1,7 @@
 //! `start_tls` on live connections.
 
 use crate::certs::{VERSIONS, tls_client, tls_server};
-use crate::kit::{App, QUIET, State, connected, harness, talk, to};
+use crate::kit::{App, QUIET, State, harness, talk, to};
 use crate::peer::Peer;
 use core::num::NonZeroUsize;
 use core::time::Duration;
@@ -195,45 +195,6 @@ fn what_the_loop_still_holds_goes_to_the_handshake() {
     peer.input(&t.sent(id));
     t.feed(id, &peer.output());
     assert_eq!(t.trace(id), "cm gb bu(S\\n) tls");
-}
-
-#[test]
-fn tls_goes_inside_tls() {
-    //= TLS-18
-    let app = App {
-        data: |cx, data| {
-            if data == b"inner" {
-                cx.hub.start_tls(cx.id, &tls_server(VERSIONS[1]), b"").unwrap();
-            } else {
-                cx.write(data);
-            }
-        },
-        ..QUIET
-    };
-    let (mut t, id, mut outer) = connected(VERSIONS[1], app);
-    outer.write(b"inner");
-    talk(&mut t, id, &mut outer);
-    let mut inner = Peer::client(VERSIONS[1]);
-    let exchange = |t: &mut Harness<State>, outer: &mut Peer, inner: &mut Peer| loop {
-        let wire = inner.output();
-        outer.write(&wire);
-        talk(t, id, outer);
-        let back = outer.received();
-        inner.input(&back);
-        if wire.is_empty() && back.is_empty() {
-            break;
-        }
-    };
-    exchange(&mut t, &mut outer, &mut inner);
-    assert_eq!(t.trace(id), "cm data(inner) tls");
-    inner.write(b"twice encrypted");
-    exchange(&mut t, &mut outer, &mut inner);
-    assert_eq!(inner.received(), b"twice encrypted");
-    assert!(t.hub().tls_session::<plimsoll_core::tls::RustlsSession>(id).is_some());
-    inner.close();
-    exchange(&mut t, &mut outer, &mut inner);
-    assert!(inner.closed && outer.closed);
-    assert_eq!(t.trace(id), "cm data(inner) tls data(twice encrypted) eof lost(None)");
 }
 
 #[test]
