@@ -152,12 +152,15 @@ impl fmt::Display for Report {
 pub(crate) struct Reports {
     queue: VecDeque<Report>,
     suppressed: u64,
+    /// A callback has panicked, and nobody has said yet how.
+    panicked: bool,
 }
 
 impl Reports {
     const MOST: usize = 1024;
 
     pub(crate) fn push(&mut self, report: Report) {
+        self.panicked |= matches!(report, Report::Panicked { .. });
         if self.queue.len() < Self::MOST {
             self.queue.push_back(report);
         } else {
@@ -175,11 +178,12 @@ impl Reports {
         }
     }
 
-    /// The panic last reported, for whoever caught it to add its message.
-    pub(crate) fn set_panic_message(&mut self, text: Box<str>) {
-        if let Some(Report::Panicked { message, .. }) = self.queue.back_mut() {
+    /// The panic last reported, for whoever caught it to add its message; whether there was one.
+    pub(crate) fn set_panic_message(&mut self, text: Box<str>) -> bool {
+        if let Some(Report::Panicked { message: message @ None, .. }) = self.queue.back_mut() {
             *message = Some(text);
         }
+        core::mem::take(&mut self.panicked)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -4,6 +4,7 @@ use super::lane::{Arg, Event, Record};
 use super::model::{Act, Command, Kind, Reaction, Scenario};
 use super::perform::perform;
 use super::stage_datagram::Opening;
+use crate::sim::Planted;
 use core::num::NonZeroUsize;
 use core::panic::AssertUnwindSafe;
 use plimsoll_core::tls::Tls;
@@ -207,7 +208,7 @@ pub(crate) fn opened<Id>(cx: &mut Context<'_, Stage, Id>, connection: usize) {
 
 /// Fails like a panic, without its noise.
 pub(crate) fn raise() -> ! {
-    std::panic::resume_unwind(Box::new("the scenario says so"))
+    Planted::panic("the scenario says so")
 }
 
 /// The class of an error, in the words of the files.

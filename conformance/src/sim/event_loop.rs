@@ -4,6 +4,7 @@ use super::calls::{Backend, SimIo};
 use super::fault::Syscall;
 use super::net::error;
 use super::peer::Sim;
+use super::planted::Planted;
 use super::watch::{Log, Watcher};
 use core::cell::RefCell;
 use core::fmt;
@@ -56,7 +57,7 @@ enum Driver<S> {
 
 /// An event loop in a simulated world, with the methods of the real one.
 ///
-/// A panic in a callback is caught and reported, and the iteration goes on. Every connection is held to the contract's grammar by a
+/// A [planted](Planted) panic in a callback is caught and reported, and the iteration goes on; every other one goes through. Every connection is held to the contract's grammar by a
 /// [`TraceChecker`]: what breaks it panics at the end of the iteration. Dropping the loop closes it.
 pub struct SimLoop<S> {
     sim: Sim,
@@ -320,21 +321,19 @@ impl<S> SimLoop<S> {
         }
     }
 
-    /// Runs a half of the iteration; each callback that panics is reported, and it goes on behind it.
+    /// Runs a half of the iteration; each callback that panics as it was told to is reported, and it goes on behind it.
     fn run_caught(&mut self, half: impl Fn(&mut Driver<S>, Instant)) {
         let now = self.sim.now();
         loop {
             let caught = panic::catch_unwind(AssertUnwindSafe(|| half(&mut self.driver, now)));
-            if let Err(payload) = &caught {
-                let text = payload.downcast_ref::<&str>().map(|text| String::from(*text));
-                let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-                assert!(!text.starts_with("violation: "), "{text}");
-                self.engine().set_panic_message(text.into());
+            let planted = caught.map_err(Planted::caught);
+            if let Err(text) = planted {
+                assert!(self.engine().set_panic_message(text.into()), "no callback is blamed for a panic");
             }
             while let Some(report) = self.engine().poll_report() {
                 self.reports.push(report);
             }
-            if caught.is_ok() {
+            if planted.is_ok() {
                 return;
             }
         }

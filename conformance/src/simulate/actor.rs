@@ -2,6 +2,7 @@
 
 use super::ledger::{Direction, FlowKey, Ledger};
 use super::others::Others;
+use crate::sim::Planted;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::num::NonZeroUsize;
@@ -203,7 +204,7 @@ fn act_once(hub: &mut Hub<World>, world: &mut World, id: StreamId, action: usize
             }
         }
         9 => hub.fail(id, "it does not want to"),
-        10 => std::panic::resume_unwind(Box::new("it panics")),
+        10 => Planted::panic("it panics"),
         11 | 12 => {
             // To another one, which may be gone meanwhile.
             if let Some(other) = world.other() {

@@ -120,7 +120,7 @@ impl Ledger {
     }
 }
 
-/// The contract is broken: the loop does not take this for a protocol that panics.
+/// The contract is broken: nobody has planted this panic.
 pub(crate) fn violation(what: &str) -> ! {
-    std::panic::resume_unwind(Box::new(format!("violation: {what}")))
+    std::panic::resume_unwind(Box::new(String::from(what)))
 }

@@ -28,7 +28,7 @@ mod shrink;
 pub use many::{Many, many};
 pub use shrink::{Limits, shrunk};
 
-use crate::sim::{Faults, Host, Sim, SimLoop};
+use crate::sim::{Faults, Host, Planted, Sim, SimLoop};
 use actor::{Accepted, Actor, Echo, Half, Role, World, open};
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -379,7 +379,7 @@ fn factory(world: &mut World, role: Role, refuses: u32) -> Option<Box<dyn Protoc
         if refuses == 0 {
             return None;
         }
-        panic::resume_unwind(Box::new("the factory panics"));
+        Planted::panic("the factory panics");
     }
     Some(match role {
         Role::Actor => Box::new(Accepted(Actor)),

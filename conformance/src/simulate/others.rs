@@ -2,7 +2,7 @@
 
 use super::actor::World;
 use super::ledger::violation;
-use crate::sim::{SimLoop, Step};
+use crate::sim::{Planted, SimLoop, Step};
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use plimsoll_core::{
@@ -129,7 +129,7 @@ impl Letters {
             0 => cx.close(),
             1 => cx.abort(),
             2 => cx.fail("it does not want to"),
-            3 => std::panic::resume_unwind(Box::new("it panics")),
+            3 => Planted::panic("it panics"),
             4 | 5 => {
                 cx.pause_reading();
                 let after = Duration::from_micros(cx.state.rng.u64(..20_000));
@@ -216,7 +216,7 @@ impl Child {
             1 => drop(cx.hub.kill(cx.id)),
             2 | 3 => drop(cx.hub.terminate(cx.id)),
             4 => cx.hub.fail(cx.id, "it does not want to"),
-            5 => std::panic::resume_unwind(Box::new("it panics")),
+            5 => Planted::panic("it panics"),
             6 | 7 => {
                 if let Some(stdin) = cx.hub.pipe(cx.id, PipeFd::Stdin) {
                     let _ = cx.hub.write_eof(stdin);

@@ -3,7 +3,7 @@
 
 use core::net::SocketAddr;
 use core::num::NonZeroUsize;
-use plimsoll_conformance::sim::{Host, Peer, SimLoop};
+use plimsoll_conformance::sim::{Host, Peer, Planted, SimLoop};
 use plimsoll_core::{
     Addr, Buffered, BufferedProtocol, CloseReason, Context, Data, Hub, OpenError, Protocol, Report, ServerId, StreamId, TimerId,
 };
@@ -221,5 +221,5 @@ pub fn pattern(len: usize) -> Vec<u8> {
 
 /// Fails a callback without the noise of a panic's message.
 pub fn boom() -> ! {
-    std::panic::resume_unwind(Box::new("boom"))
+    Planted::panic("boom")
 }

@@ -371,3 +371,13 @@ fn a_protocol_may_end_everything_at_once() {
         drop(peers);
     });
 }
+
+#[test]
+#[should_panic(expected = "nobody meant it")]
+fn a_panic_that_nobody_has_planted_is_no_callback_that_fails() {
+    //= RUST-6
+    on_every_host(|sim| {
+        sim.hub().call_soon(|_, _| panic!("nobody meant it"));
+        sim.settle();
+    });
+}

@@ -210,6 +210,8 @@ impl<'a> Stage<'a> {
             Some(Fault::Fin) if open => error == Some(ErrorKind::TlsTruncated),
             Some(Fault::Silence) if open || failed == 1 => error == Some(ErrorKind::TimedOut),
             Some(Fault::Reset | Fault::Fin) if open || failed == 1 => broken.contains(&error),
+            // What comes behind our closing word is not decrypted: only what is no record at all is found.
+            Some(Fault::Flip(_)) if closing => [None, Some(ErrorKind::TlsError)].contains(&error),
             // Some bits of the first records mean nothing, so nothing is changed.
             Some(Fault::Flip(_)) if open => [None, Some(ErrorKind::TlsError), Some(ErrorKind::TlsTruncated)].contains(&error),
             Some(Fault::Flip(_)) if failed == 1 => error == Some(ErrorKind::TlsError) || broken.contains(&error),

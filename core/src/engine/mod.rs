@@ -115,9 +115,9 @@ impl<S> Engine<S> {
         !self.hub.reports.is_empty()
     }
 
-    /// The message of the panic that was just caught, for its report.
-    pub fn set_panic_message(&mut self, message: Box<str>) {
-        self.hub.reports.set_panic_message(message);
+    /// The message of the panic that was just caught, for its report. `false`: no callback is to blame for it, and there is no report of it.
+    pub fn set_panic_message(&mut self, message: Box<str>) -> bool {
+        self.hub.reports.set_panic_message(message)
     }
 
     /// An endpoint that may want something: something to send, an end-of-file to be told, or to be read again.

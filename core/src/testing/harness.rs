@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
-use std::panic::catch_unwind;
+use std::panic::{catch_unwind, resume_unwind};
 
 /// A loop that does not come to rest in so many iterations never will: a small block needs many of them for much data, and a second or two is soon enough to
 /// give a real one up.
@@ -244,6 +244,9 @@ impl<S> Harness<S> {
     }
 
     /// One iteration. A callback that panics is reported and costs its connection, as in an event loop.
+    ///
+    /// # Panics
+    /// If something else does.
     pub fn run_once(&mut self) {
         let now = self.now;
         self.guarded(|driver| driver.prepare(now));
@@ -256,7 +259,10 @@ impl<S> Harness<S> {
     fn guarded(&mut self, mut drive: impl FnMut(&mut ReadinessDriver<S, Memory>)) {
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| drive(&mut self.driver))) {
             let message = panic.downcast_ref::<&str>().map_or("?", |text| *text);
-            self.driver.engine().set_panic_message(message.into());
+            if !self.driver.engine().set_panic_message(message.into()) {
+                // It is the loop's own.
+                resume_unwind(panic);
+            }
         }
     }
 
@@ -295,6 +301,7 @@ mod tests {
     use super::*;
     use crate::context::Context;
     use crate::flow::data::Data;
+    use crate::observer::{Event, Observer};
 
     struct Count;
 
@@ -302,6 +309,39 @@ mod tests {
         fn data_received(&mut self, cx: &mut Context<'_, usize>, data: Data<'_>) {
             *cx.state += data.len();
         }
+    }
+
+    struct Loud;
+
+    impl Protocol<()> for Loud {
+        fn data_received(&mut self, _: &mut Context<'_, ()>, _: Data<'_>) {
+            panic!("the protocol's own");
+        }
+    }
+
+    impl Observer for Loud {
+        fn event(&mut self, _: Instant, _: EndpointId, _: &Event<'_>) {
+            panic!("the loop's own");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_a_callback_is_reported() {
+        //= RUST-8
+        let mut harness = Harness::new(());
+        let id = harness.connect(Loud);
+        harness.feed(id, b"x");
+        assert!(harness.trace(id).ends_with("lost(callback failed)"));
+        assert!(harness.reports()[0].contains("the protocol's own"));
+    }
+
+    #[test]
+    #[should_panic(expected = "the loop's own")]
+    fn a_panic_that_no_callback_is_to_blame_for_goes_through() {
+        //= RUST-6
+        let mut harness = Harness::new(());
+        harness.driver.engine().set_observer(Box::new(Loud));
+        harness.connect(Loud);
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use crate::certs::{self, VERSIONS, suspicious_client, tls_client, tls_server};
 use crate::kit::{App, ECHO, QUIET, connected, harness, talk, to};
 use crate::peer::Peer;
+use core::cell::Cell;
 use core::time::Duration;
 use plimsoll_core::tls::Tls;
 use plimsoll_core::{Call, ErrorKind, Listen, ListenError, Resource, WriteStatus};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConnection, ServerConnection};
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 

@@ -191,10 +191,7 @@ fn the_next_one_may_begin_when_the_one_before_is_told() {
 fn what_came_with_the_last_flight_is_the_inner_ones() {
     //= TLS-19, TLS-1
     let mut t = harness();
-    let app = App {
-        made: |cx, _| cx.hub.start_tls(cx.id, &tls_server(VERSIONS[1]), b"").unwrap(),
-        ..QUIET
-    };
+    let app = App { made: |cx, _| cx.hub.start_tls(cx.id, &tls_server(VERSIONS[1]), b"").unwrap(), ..QUIET };
     let id = t.open(to().tls(tls_server(VERSIONS[1])), app);
     let mut outer = Peer::client(VERSIONS[1]);
     t.run();

@@ -7,16 +7,12 @@ use super::world::{Seen, Shared, World};
 use super::{Step, marks};
 use crate::machines::How;
 use crate::model::{Ep, Outcome, Turn};
+use crate::sim::Planted;
 use core::num::NonZeroUsize;
 use plimsoll_core::{
     Addr, Buffered, BufferedProtocol, CloseReason, Context, Data, Hub, ListenError, OpenError, Protocol, ServerId, StreamId,
     TimerId,
 };
-use std::panic::resume_unwind;
-
-/// What a scripted panic carries: nothing prints it.
-#[derive(Debug)]
-pub(super) struct Scripted;
 
 /// A protocol with a name.
 pub(super) struct Actor {
@@ -82,7 +78,7 @@ pub(super) fn end(world: &Shared, script: &Script, outcome: Outcome) {
     marks::ending(&mut world.borrow_mut(), script, outcome);
     if script.panics {
         world.borrow_mut().end(Outcome::Panicked);
-        resume_unwind(Box::new(Scripted));
+        Planted::panic("scripted");
     }
     world.borrow_mut().end(outcome);
 }

@@ -4,7 +4,7 @@ use super::acts::perform;
 use super::driver::{Driver, Watch};
 use super::io::{Io, SEND_ERROR};
 use super::net::{Arrival, Role};
-use super::protocol::{Scripted, act_all};
+use super::protocol::act_all;
 use super::ring::Kind;
 use super::script::{Act, Plan, Script, Stir, Swarm};
 use super::world::{Shared, World};
@@ -12,11 +12,12 @@ use super::{Mark, Step, marks};
 use crate::harness::{Run, Violation, ensure};
 use crate::machines::ops::{NOT_CONNECTED, RESET, SHUTDOWN};
 use crate::model::Reported;
+use crate::sim::Planted;
 use core::panic::AssertUnwindSafe;
 use plimsoll_core::driver::{CompletionDriver, ReadinessDriver, Ready};
 use plimsoll_core::testing::TraceChecker;
 use plimsoll_core::{BufPool, Engine, Instant, LoopTag, Origin, Report, Wants};
-use std::panic::{catch_unwind, resume_unwind};
+use std::panic::catch_unwind;
 use std::rc::Rc;
 
 /// In so many iterations everything must be over when nothing fails any more.
@@ -180,10 +181,8 @@ impl Loop {
     /// A phase, with panics caught as an event loop does: it goes on behind the callback that panicked.
     fn drive(&mut self, mut phase: impl FnMut(&mut Driver)) -> Result<(), Violation> {
         while let Err(payload) = catch_unwind(AssertUnwindSafe(|| phase(&mut self.driver))) {
-            if !payload.is::<Scripted>() {
-                resume_unwind(payload);
-            }
-            self.driver.engine().set_panic_message("scripted".into());
+            let text = Planted::caught(payload);
+            ensure!(self.driver.engine().set_panic_message(text.into()), "no callback is blamed for a panic");
             self.world.borrow().result()?;
         }
         self.world.borrow().result()
