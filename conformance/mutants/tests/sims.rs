@@ -9,6 +9,8 @@ mod certs;
 mod common;
 #[path = "../../tests/engine_found.rs"]
 mod engine_found;
+#[path = "../../../core/tests/tls/peer.rs"]
+mod peer;
 #[path = "../../tests/sim/connect.rs"]
 mod sim_connect;
 #[path = "../../tests/sim/datagrams/mod.rs"]

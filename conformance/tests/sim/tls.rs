@@ -2,8 +2,9 @@
 
 use crate::certs::{VERSIONS, tls_client, tls_server};
 use crate::common::{Cx, Notes, Script, Sim, echo, here, on_every_host, pattern, script, serve};
+use crate::peer as tls;
 use core::time::Duration;
-use plimsoll_conformance::sim::{Faults, Host, Peer};
+use plimsoll_conformance::sim::{Failure, Faults, Host, Syscall};
 use plimsoll_core::{Addr, Connect, Data, ErrorKind, Listen, Protocol, Report, StreamId, WriteStatus};
 
 fn secure_server(sim: &mut Sim, make: impl Fn() -> Script + 'static) -> plimsoll_core::ServerId {
@@ -125,16 +126,17 @@ fn a_server_reports_handshakes_that_fail_and_serves_on() {
             matches!(&reports[..], [Report::HandshakeFailed { peer: Some(_), error, .. }] if error.error().kind() == ErrorKind::TlsError),
             "{reports:?}"
         );
-        // Behind an end-of-file a reset is told as a broken pipe.
-        let leave: [fn(Peer); 3] = [Peer::close, Peer::reset, |peer| {
-            peer.eof();
-            peer.reset();
-        }];
-        for leave in leave {
+        for kind in [None, Some(ErrorKind::ConnectionReset), Some(ErrorKind::BrokenPipe)] {
             let leaving = sim.sim().connect_peer(here());
             sim.settle();
-            leave(leaving);
+            if let Some(kind) = kind {
+                // Whichever of the two the answer to its hello meets.
+                sim.sim().fail_nth(Syscall::Send, 1, Failure::Error(kind));
+                leaving.send(tls::Peer::client(VERSIONS[1]).output());
+            }
+            leaving.close();
             sim.settle();
+            sim.sim().fail_no_call();
             assert!(sim.take_reports().is_empty(), "that a peer leaves is not worth a report");
         }
         assert_eq!(sim.lifetimes(), (0, 0));
