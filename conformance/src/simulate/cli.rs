@@ -22,6 +22,9 @@ usage: plimsoll-conformance simulate [options]
 /// Seeds between two looks at the clock.
 const SLICE: u64 = 200;
 
+/// A run that takes longer says so often how far it is.
+const NEWS: Duration = Duration::from_secs(30);
+
 /// An echo among a thousand times as many idle connections may cost so many times as much: caches are small, but nobody walks.
 const DEAREST: u32 = 20;
 
@@ -68,6 +71,7 @@ pub fn run(mut args: impl Iterator<Item = String>) -> Result<bool, String> {
     let last = first.saturating_add(count);
     let (mut all, mut seed) = (Figures::default(), first);
     let mut of_host = vec![Figures::default(); hosts.len()];
+    let mut told = Instant::now();
     while seed < last || Instant::now() < ends || all.lifetimes < lifetimes {
         let next = seed.saturating_add(SLICE);
         let next = if seed < last { next.min(last) } else { next };
@@ -84,6 +88,10 @@ pub fn run(mut args: impl Iterator<Item = String>) -> Result<bool, String> {
             }
         }
         seed = next;
+        if told.elapsed() >= NEWS {
+            eprintln!("seeds {first} to {seed} so far: {all}");
+            told = Instant::now();
+        }
     }
     for (host, figures) in hosts.iter().zip(&of_host) {
         println!("{}: {figures}", name_of(*host));
