@@ -52,7 +52,11 @@ class Commands:
         except Exception as error:  # noqa: BLE001 - what it raises is what is recorded
             if isinstance(error, RuntimeError) and "write_eof" in str(error):
                 answer = "WriteAfterEof"
-            elif isinstance(error, RuntimeError) and "is closed" in str(error):
+            elif isinstance(error, RuntimeError) and "sendfile is in progress" in str(error):
+                answer = "Busy"
+            elif isinstance(error, RuntimeError) and "sendfile is not supported" in str(error):
+                answer = "Unsupported"
+            elif isinstance(error, RuntimeError) and ("is closed" in str(error) or "is closing" in str(error)):
                 answer = "Closed"
             elif isinstance(error, ProcessLookupError):
                 answer = "ProcessGone"
@@ -90,6 +94,8 @@ class Commands:
             return "Done"
         if verb in ("send", "send_to"):
             return self.datagrams.send(live, transport, self.payload(args[0]), args[1] if verb == "send_to" else None)
+        if verb == "sendfile":
+            return self.sendfile(live, self.payload(args[0]), args[1])
         if verb in ("write", "write_spoilt"):
             return self.write(live, transport, [self.payload(args[0])], verb)
         if verb == "writelines":
@@ -106,7 +112,8 @@ class Commands:
             transport.set_write_buffer_limits(**marks)
             return "Paused" if live.paused else "Accepted"
         if verb == "set_protocol":
-            transport.set_protocol(self.protocol(live, args[0]))
+            live.protocol = self.protocol(live, args[0])
+            transport.set_protocol(live.protocol)
             return None
         if verb == "probe":
             self.record.push(live.app, ["probe", args[0], *self.probe(live, transport, args[0])])
@@ -164,6 +171,8 @@ class Commands:
             return [named(transport.get_extra_info("sockname"), ends[0], "ours")]
         if what == "peer_addr":
             return [named(transport.get_extra_info("peername"), ends[1], "the peer's")]
+        if what == "file":
+            return [live.file.tell()]
         if what == "protocol":
             protocol = transport.get_protocol()
             return ["none" if protocol is None else protocol.name or "first"]

@@ -16,19 +16,20 @@ import races
 import secure
 from commands import Commands
 from errors import Failure, Stuck, error_class
+from files import Files
 from lanes import Record
 from opening import Opening
 from peers import Peers
 from protocols import Live
 
-CAN = {"reset", "half-close", "threads", "clock", "fd-limit"} | ({"clients", "cleanup"} if hasattr(asyncio.Server, "close_clients") else set()) | races.can()
+CAN = {"reset", "half-close", "threads", "clock", "fd-limit", "sendfile"} | ({"clients", "cleanup"} if hasattr(asyncio.Server, "close_clients") else set()) | races.can()
 # How long a step may take.
 DEADLINE = 10 * float(os.environ.get("PLIMSOLL_TIME_SCALE", "1") or 1)
 # A departure in which the loop gets stuck is not waited for so long.
 IMPATIENCE = 0.5 * float(os.environ.get("PLIMSOLL_TIME_SCALE", "1") or 1)
 
 
-class Player(Opening, Commands, Peers):
+class Player(Opening, Commands, Files, Peers):
     error_class = staticmethod(error_class)
 
     def __init__(self, scenario, kind, who, patience=DEADLINE):
@@ -60,6 +61,7 @@ class Player(Opening, Commands, Peers):
         self.kept = []
         self.threads = []
         self.spare = []
+        self.sent_files = []
         self.limit = None
         departures = scenario.get("departs", {}).get(who, [])
         departures = departures if isinstance(departures, list) else [departures]
@@ -69,7 +71,7 @@ class Player(Opening, Commands, Peers):
         self.may_crash = any("crashed" in departure["expect"].get("host", []) for departure in departures)
 
     def run(self, new_loop):
-        can = CAN - {"clients", "cleanup", "clock", "resolver", "all-errors"} if new_loop.__module__.startswith("uvloop") else CAN
+        can = CAN - {"clients", "cleanup", "clock", "resolver", "all-errors", "sendfile"} if new_loop.__module__.startswith("uvloop") else CAN
         missing = [need for need in self.scenario.get("needs", []) if need not in can]
         if missing:
             return {"status": "skipped", "why": f"it has no `{missing[0]}`"}
@@ -170,7 +172,7 @@ class Player(Opening, Commands, Peers):
         for thread in self.threads:
             thread.join()
         self.free()
-        for thing in [self.listener, *self.kept, *(self.race.kept if self.race else [])]:
+        for thing in [self.listener, *self.kept, *self.sent_files, *(self.race.kept if self.race else [])]:
             if thing:
                 thing.close()
         if self.folder:

@@ -26,6 +26,10 @@ class Live:
         self.paused = False
         self.write_eof = False
         self.opening = None
+        # The one that it was given last: the loop lends its place to another while it sends a file over TLS.
+        self.protocol = None
+        # The last that it was to send.
+        self.file = None
         self.calls = {}
 
 
@@ -56,6 +60,7 @@ class Callbacks:
 
     def connection_made(self, transport):
         self.live.transport = transport
+        self.live.protocol = self
         self.live.made = True
         self.called("cm")
 

@@ -1,6 +1,7 @@
 //! The backends as hosts, on real sockets.
 
 use super::child::Std;
+use super::disk::Folder;
 use super::host::{Files, Host, Mailbox, PeerEnd, open_descriptors};
 use super::mail_real::{self, RealMailbox};
 use super::model::{Given, Kind, Link, Scenario};
@@ -65,7 +66,8 @@ pub(crate) struct Real<P: Selector> {
 }
 
 impl<P: Selector> Real<P> {
-    pub(crate) fn new(stage: Stage) -> io::Result<Self> {
+    pub(crate) fn new(mut stage: Stage) -> io::Result<Self> {
+        stage.disk = Some(Box::<Folder>::default());
         let checker = TraceChecker::new();
         let observer = stage.record.timeline.observer(Some(checker.observer()));
         let mut event_loop = EventLoop::new(stage)?;

@@ -40,7 +40,7 @@ impl Simulated {
         Some(Self::new(host, stage, seed))
     }
 
-    fn new(host: sim::Host, stage: Stage, seed: u64) -> Self {
+    fn new(host: sim::Host, mut stage: Stage, seed: u64) -> Self {
         let mut faults = Faults::none();
         if seed > 0 {
             rough(&mut faults, &mut fastrand::Rng::with_seed(seed));
@@ -58,6 +58,7 @@ impl Simulated {
         faults.receive_space = link.rcvbuf.map_or(faults.receive_space, |bytes| bytes..=bytes);
         let world = Sim::new(seed, faults);
         world.black_hole(SILENT.ip());
+        stage.disk = Some(Box::new(world.clone()));
         let observer = stage.record.timeline.observer(None);
         let mut sim_loop = SimLoop::within(&world, host, stage);
         sim_loop.set_observer(observer);

@@ -5,6 +5,7 @@
 
 pub(crate) mod again;
 mod child;
+mod disk;
 pub mod cli;
 mod edits;
 mod explain;

@@ -418,6 +418,14 @@ impl Mark {
     }
 }
 
+/// A part of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) from: u64,
+    /// How many bytes; all that there are if none.
+    pub(crate) count: Option<u64>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     Write(Payload),
@@ -446,6 +454,7 @@ pub(crate) enum Act {
     RecvEof,
     DrainUntil(usize),
     StartTls(Payload),
+    SendFile(Payload, Part),
     Truncate,
     Eof,
     Reset,

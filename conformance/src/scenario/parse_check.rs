@@ -210,6 +210,7 @@ impl Walk<'_> {
                 self.jobs.insert(job.clone());
             }
             Act::Threadsafe(jobs) | Act::Wake(jobs) => self.jobs.extend(jobs.iter().cloned()),
+            Act::SendFile(..) => self.need(command, "sendfile")?,
             Act::SetProtocol(name) => {
                 self.protocols.insert(name.clone());
             }

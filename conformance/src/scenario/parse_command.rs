@@ -1,7 +1,7 @@
 //! Reads commands: of steps, of callbacks, of jobs.
 
 use super::Problem;
-use super::model::{Act, Actor, Command, Mark, Payload};
+use super::model::{Act, Actor, Command, Mark, Part, Payload};
 use super::node::{Node, Source, Value};
 use super::parse::Reader;
 use super::parse_datagram::target;
@@ -144,6 +144,7 @@ impl Reader<'_> {
             (_, "wait", _, [event]) => self.wait(event)?,
             (_, "turn", _, [commands]) => Act::Turn(self.turn(commands, actor)?),
             (_, "start_tls", _, [leftover]) => Act::StartTls(self.payload(leftover)?),
+            (_, "sendfile", _, [contents, part]) => Act::SendFile(self.payload(contents)?, self.part(part)?),
             (_, "fill", _, [n]) => Act::Fill(source.count(n)?),
             (_, "recv", _, [n]) => Act::Recv(source.count(n)?),
             (_, "drain-until", _, [n]) => Act::DrainUntil(source.count(n)?),
@@ -244,6 +245,14 @@ impl Reader<'_> {
             return Err(source.problem(node.line, "calls are counted from 1"));
         }
         Ok(Act::Fault(call, nth, *failure))
+    }
+
+    fn part(&self, node: &Node) -> Result<Part, Problem> {
+        let keys = self.source.keys(node, "a part of a file")?;
+        let number = |key: &str| keys.get(key).map(|node| self.source.count(node).map(|n| n as u64)).transpose();
+        let part = Part { from: number("from")?.unwrap_or(0), count: number("count")? };
+        keys.end(self.source)?;
+        Ok(part)
     }
 
     fn limits(&self, node: &Node) -> Result<Act, Problem> {

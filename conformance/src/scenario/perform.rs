@@ -15,6 +15,7 @@ pub(crate) const fn word_of(status: WriteStatus) -> &'static str {
         WriteStatus::Discarded => "Discarded",
         WriteStatus::Refused(Refusal::Unsupported) => "Unsupported",
         WriteStatus::Refused(Refusal::NotConnected) => "NotConnected",
+        WriteStatus::Refused(Refusal::Busy) => "Busy",
         WriteStatus::Refused(Refusal::AddressMismatch) => "AddressMismatch",
         _ => "WriteAfterEof",
     }
@@ -90,6 +91,15 @@ fn of_connection(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, act
             let answer = hub.start_tls(id, &tls, &leftover.bytes()).map_err(|error| error.error().kind());
             return ("start_tls", Some(answer.map_or_else(of_refusal, |()| "Done")));
         }
+        Act::SendFile(contents, part) => {
+            let bytes = contents.bytes();
+            let file = stage.disk.as_mut().ok_or(ErrorKind::Unsupported).and_then(|disk| disk.send(hub, id, &bytes, *part));
+            let answer = file.map(|file| {
+                stage.connections[connection].file = Some(file);
+                keep(stage, connection, WriteStatus::Accepted, part.of(&bytes));
+            });
+            return ("sendfile", Some(answer.map_or_else(of_refusal, |()| "Done")));
+        }
         Act::SetProtocol(name) => {
             let protocol = stage.protocol(connection, Some(name));
             hub.set_boxed_protocol(id, protocol);
@@ -104,7 +114,8 @@ const fn of_refusal(kind: ErrorKind) -> &'static str {
         ErrorKind::Closed => "Closed",
         ErrorKind::Busy => "Busy",
         ErrorKind::InvalidInput => "InvalidInput",
-        _ => "Unsupported",
+        ErrorKind::Unsupported => "Unsupported",
+        _ => "failed",
     }
 }
 
@@ -164,6 +175,7 @@ fn probe(hub: &mut Hub<Stage>, stage: &Stage, connection: usize, id: EndpointId,
         },
         "local_addr" => event.word(named(hub.local_addr(id), ends.map(|ends| &ends.0), "ours")),
         "peer_addr" => event.word(named(hub.peer_addr(id), ends.map(|ends| &ends.1), "the peer's")),
+        "file" => event.with(Arg::Int(stage.connections[connection].file.as_ref().map_or(0, |file| file.position() as i64))),
         "protocol" => match hub.protocol::<Player>(id) {
             Some(player) => event.word(player.name.clone().unwrap_or_else(|| "first".into())),
             None => event.word("none"),

@@ -178,6 +178,10 @@ fn argument(shape: Shape) -> Value {
         }
         Shape::Count => json!({ "type": "integer", "minimum": 0 }),
         Shape::Limits => closed(json!({ "low": mark, "high": mark }), &[]),
+        Shape::Range => {
+            let count = json!({ "type": "integer", "minimum": 0 });
+            closed(json!({ "from": count, "count": count }), &[])
+        }
         Shape::Probe => json!({ "enum": PROBES }),
         Shape::ServerProbe => json!({ "enum": SERVER_PROBES }),
         Shape::Event => json!({ "$ref": "#/$defs/event-to-wait-for" }),

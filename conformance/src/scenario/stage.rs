@@ -1,5 +1,6 @@
 //! The application on the stage: protocols that write down what they are called with, and do what the scenario says.
 
+use super::disk::{Disk, Sent};
 use super::lane::{Arg, Event, Record};
 use super::model::{Act, Command, Kind, Reaction, Scenario};
 use super::perform::perform;
@@ -9,7 +10,7 @@ use core::num::NonZeroUsize;
 use core::panic::AssertUnwindSafe;
 use plimsoll_core::tls::Tls;
 use plimsoll_core::{
-    Addr, Buffered, BufferedProtocol, CloseReason, Connect, Context, Data, EndpointId, ErrorKind, Hub, OpenError, ProcessId,
+    Addr, Buffered, BufferedProtocol, CloseReason, Connect, Context, Data, EndpointId, Error, ErrorKind, Hub, OpenError, ProcessId,
     Protocol, Resource, Role, ServerId, StreamId, TimerId,
 };
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ pub(crate) struct Stage {
     pub(crate) target: Option<Connect>,
     /// Where datagrams reach nobody.
     pub(crate) nobody: Option<Addr>,
+    /// Where files are that connections send.
+    pub(crate) disk: Option<Box<dyn Disk>>,
     /// What `call_later` last set, by the name of the job.
     pub(crate) timers: BTreeMap<String, TimerId>,
     /// How many connections the server has been given.
@@ -47,6 +50,8 @@ pub(crate) struct Live {
     pub(crate) opening: Option<Opening>,
     /// As its peer sees them: ours, and its own.
     pub(crate) ends: Option<(Addr, Addr)>,
+    /// The file that it was last to send.
+    pub(crate) file: Option<Box<dyn Sent>>,
     pub(crate) filled: usize,
     pub(crate) lost: bool,
 }
@@ -63,6 +68,7 @@ impl Stage {
             process: None,
             target: None,
             nobody: None,
+            disk: None,
             timers: BTreeMap::new(),
             accepted: 0,
             calls: BTreeMap::new(),
@@ -250,6 +256,15 @@ impl Player {
         opened(cx, self.connection);
     }
 
+    fn sent(&self, cx: &mut Cx<'_>, result: &Result<u64, Error>) {
+        let event = self.event("sent");
+        let event = match result {
+            Ok(bytes) => event.with(Arg::Int(*bytes as i64)),
+            Err(error) => event.word(class(Some(error.kind()))),
+        };
+        self.called(cx, "sent", event);
+    }
+
     fn eof(&self, cx: &mut Cx<'_>) -> bool {
         self.called(cx, "eof", self.event("eof"));
         cx.state.scenario.behaviour(self.connection, self.name.as_deref()).keep_open
@@ -257,7 +272,7 @@ impl Player {
 
     pub(super) fn lost<Id: Copy + Into<EndpointId>>(&self, cx: &mut Cx<'_, Id>, reason: &CloseReason) {
         cx.state.connections[self.connection].lost = true;
-        let event = self.event("lost").word(class(reason.error().map(plimsoll_core::Error::kind)));
+        let event = self.event("lost").word(class(reason.error().map(Error::kind)));
         self.called(cx, "lost", event);
     }
 
@@ -306,6 +321,10 @@ impl Protocol<Stage> for Player {
         self.called(cx, "tls", self.event("tls"));
     }
 
+    fn sendfile_done(&mut self, cx: &mut Cx<'_>, result: Result<u64, Error>) {
+        self.sent(cx, &result);
+    }
+
     fn data_received(&mut self, cx: &mut Cx<'_>, data: Data<'_>) {
         self.called(cx, "data", self.event("data").with(Arg::Bytes(data.to_vec())));
     }
@@ -320,6 +339,10 @@ impl BufferedProtocol<Stage> for Player {
 
     fn start_tls_done(&mut self, cx: &mut Cx<'_>) {
         self.called(cx, "tls", self.event("tls"));
+    }
+
+    fn sendfile_done(&mut self, cx: &mut Cx<'_>, result: Result<u64, Error>) {
+        self.sent(cx, &result);
     }
 
     fn get_buffer(&mut self, _: Option<NonZeroUsize>) -> &mut [u8] {

@@ -41,6 +41,7 @@ pub(crate) const NEEDS: &[(&str, &str)] = &[
     ("latency", "how long an address takes to answer is the runner's"),
     ("all-errors", "an opening that failed names every attempt"),
     ("cleanup", "a server removes the file of its socket, unless it is not to"),
+    ("sendfile", "files can be sent"),
     ("early-id", "a connection can be commanded from the moment at which it begins to be opened"),
 ];
 
@@ -89,6 +90,8 @@ pub(crate) enum Shape {
     Job,
     /// Names of jobs.
     Jobs,
+    /// A part of a file: `{ from = n, count = n }`; both, one or none.
+    Range,
     /// A list of commands.
     Commands,
     /// `{ call = …, error = …, nth = n }`.
@@ -128,12 +131,12 @@ const fn verb(
     Verb { name, args, place, answers, does }
 }
 
-const WRITTEN: &[&str] = &["Accepted", "Paused", "Discarded", "WriteAfterEof", "Unsupported"];
+const WRITTEN: &[&str] = &["Accepted", "Paused", "Discarded", "WriteAfterEof", "Busy", "Unsupported"];
 /// What sending a datagram answers.
 const SENT: &[&str] = &["Accepted", "Paused", "Discarded", "NotConnected", "AddressMismatch"];
 /// What sending a signal answers.
 const SIGNALLED: &[&str] = &["Done", "ProcessGone", "InvalidInput"];
-/// What making a connection secure answers.
+/// What making a connection secure answers, or having it send a file.
 const UPGRADED: &[&str] = &["Done", "Closed", "Busy", "InvalidInput", "Unsupported"];
 use Place::{Anywhere, Callback, Steps, Turns};
 
@@ -158,6 +161,7 @@ pub(crate) const APP: &[Verb] = &[
     ),
     verb("set_protocol", &[Shape::Protocol], Anywhere, &[], "hands the connection to another protocol"),
     verb("start_tls", &[Shape::Payload], Anywhere, UPGRADED, "makes the connection secure; this it has received already"),
+    verb("sendfile", &[Shape::Payload, Shape::Range], Anywhere, UPGRADED, "sends a file with these contents, or a part of it (needs `sendfile`)"),
     verb("kill", &[], Anywhere, SIGNALLED, "kills the child"),
     verb("terminate", &[], Anywhere, SIGNALLED, "asks the child to end"),
     verb("signal", &[Shape::Count], Anywhere, SIGNALLED, "sends the child this signal"),
@@ -251,6 +255,7 @@ pub(crate) const PROBES: &[&str] = &[
     "peer_addr",
     "nodelay",
     "pipe",
+    "file",
     "pid",
     "returncode",
     "pipes",
@@ -264,7 +269,7 @@ pub(crate) const SERVER_PROBES: &[&str] = &["serving", "sockets", "file"];
 
 /// The callbacks of a protocol.
 pub(crate) const CALLBACKS: &[&str] =
-    &["cm", "data", "gb", "bu", "eof", "dgram", "err", "pause", "resume", "tls", "exited", "lost"];
+    &["cm", "data", "gb", "bu", "eof", "dgram", "err", "pause", "resume", "tls", "sent", "exited", "lost"];
 
 /// What may stand in the lanes: the event, and the shape of what follows its name.
 pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
@@ -277,6 +282,7 @@ pub(crate) const APP_EVENTS: &[(&str, EventShape)] = &[
     ("dgram", EventShape::Datagram),
     ("err", EventShape::Class),
     ("tls", EventShape::Alone),
+    ("sent", EventShape::Any),
     ("exited", EventShape::Any),
     ("lost", EventShape::Class),
     ("attempt", EventShape::Class),
