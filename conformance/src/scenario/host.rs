@@ -33,8 +33,7 @@ pub fn can(name: &str, need: &str) -> bool {
     match need {
         "reset" | "half-close" | "clients" => true,
         "clock" | "fixed-kernel" | "faults" | "latency" => is_simulated(name),
-        "threads" | "close-loop" | "fd-limit" | "early-id" | "resolver" | "ipv6" | "all-errors" | "cleanup"
-        | "sendfile" => {
+        "threads" | "close-loop" | "fd-limit" | "early-id" | "resolver" | "ipv6" | "all-errors" | "cleanup" | "sendfile" => {
             NAMES.contains(&name)
         }
         _ => false,

@@ -5,8 +5,8 @@
 
 pub(crate) mod again;
 mod child;
-mod disk;
 pub mod cli;
+mod disk;
 mod edits;
 mod explain;
 #[cfg(feature = "backends")]

@@ -10,8 +10,8 @@ use core::num::NonZeroUsize;
 use core::panic::AssertUnwindSafe;
 use plimsoll_core::tls::Tls;
 use plimsoll_core::{
-    Addr, Buffered, BufferedProtocol, CloseReason, Connect, Context, Data, EndpointId, Error, ErrorKind, Hub, OpenError, ProcessId,
-    Protocol, Resource, Role, ServerId, StreamId, TimerId,
+    Addr, Buffered, BufferedProtocol, CloseReason, Connect, Context, Data, EndpointId, Error, ErrorKind, Hub, OpenError,
+    ProcessId, Protocol, Resource, Role, ServerId, StreamId, TimerId,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
