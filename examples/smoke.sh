@@ -53,6 +53,33 @@ client() {
     grep -qF "data received: Hello World!" "$dir/client" || fail "the client gets no echo"
 }
 
+# A server of pages over TLS that is not ours: CPython's.
+pages='
+import functools, http.server, ssl, sys
+folder, certificate, key = sys.argv[1:]
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(certificate, key)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print("listening on 127.0.0.1:%d" % server.server_port, flush=True)
+server.serve_forever()
+'
+have_pages=yes
+for tool in openssl python3; do
+    command -v "$tool" >/dev/null && continue
+    [ -z "${CI:-}" ] || fail "there is no $tool"
+    echo "SKIPPED: no $tool, so https_get fetches nothing"
+    have_pages=
+done
+if [ -n "$have_pages" ]; then
+    mkdir "$dir/pages" "$dir/own"
+    seq 100000 >"$dir/pages/numbers"
+    # As `examples/tls_echo_server.rs` says.
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+        -addext basicConstraints=critical,CA:FALSE -keyout "$dir/own/key.pem" -out "$dir/own/cert.pem" 2>/dev/null || fail "openssl makes no certificate"
+fi
+
 command=$(sed -n '/<!-- run -->/,/<!-- \/run -->/s/^    //p' README.md)
 [ -n "$command" ] || fail "README.md does not say how to run the server"
 cargo build --release --quiet --examples
@@ -88,6 +115,21 @@ for backend in mio polling; do
     said=$(ROOTS="$dir/starttls-$backend" "$bin/https_get" --backend "$backend" https://localhost:1/ 2>&1) && fail "https_get finds nobody, and is content"
     case $said in *"connection refused"*) ;; *) fail "https_get says: $said" ;; esac
     echo "https_get on $backend: $said"
+
+    if [ -n "$have_pages" ]; then
+        serve "pages-$backend" python3 -c "$pages" "$dir/pages" "$dir/own/cert.pem" "$dir/own/key.pem"
+        https_get() { ROOTS="$1" "$bin/https_get" --backend "$backend" "https://$2:$port/$3" 2>&1; }
+        said=$(https_get "$dir/own/cert.pem" localhost numbers) || fail "https_get fails: $(echo "$said" | tail -n 1)"
+        [ "$said" = "200 OK"$'\n'"$(cat "$dir/pages/numbers")" ] || fail "https_get prints another page, or another status"
+        echo "https_get on $backend: 200 OK, and all $(wc -c <"$dir/pages/numbers") bytes"
+        said=$(https_get "$dir/own/cert.pem" localhost nothing) && fail "https_get is content with a page that is not there"
+        case $said in "404 "*"error: the status is 404") ;; *) fail "https_get says of no page: $said" ;; esac
+        said=$(https_get "$dir/own/cert.pem" 127.0.0.1 numbers) && fail "https_get takes one name for another"
+        case $said in *"not valid for name"*) ;; *) fail "https_get says of another name: $said" ;; esac
+        said=$(https_get "$dir/tls_echo_server-$backend" localhost numbers) && fail "https_get trusts anybody"
+        case $said in *"invalid peer certificate"*) ;; *) fail "https_get says of a stranger: $said" ;; esac
+        echo "https_get on $backend: neither another name nor a stranger is trusted"
+    fi
 
     serve "unix_echo-$backend" "$bin/unix_echo" --backend "$backend" server "$dir/socket"
     said=$("$bin/unix_echo" --backend "$backend" client "$dir/socket") || fail "unix_echo fails"
