@@ -1,7 +1,21 @@
 //! Sends back what it gets, over TLS: `tls_echo_server [--backend mio|polling] [ADDR]`.
 //!
 //! The environment variables CERT and KEY name a certificate and its key, in PEM. Without them it makes a certificate for `localhost`, which is good for as long
-//! as it runs, and prints it for clients that are to trust it.
+//! as it runs, and prints it for clients that are to trust it. So a client that does trust it, here or elsewhere:
+//!
+//! ```text
+//! cargo run --example tls_echo_server | tee cert.pem
+//! ROOTS=cert.pem cargo run --example tls_client
+//! openssl s_client -quiet -no_ign_eof -connect localhost:8443 -CAfile cert.pem -verify_return_error
+//! ```
+//!
+//! A certificate that is to last, made by OpenSSL. It must not be that of an authority, as those are that are made without the last two words:
+//!
+//! ```text
+//! openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -keyout key.pem -out cert.pem \
+//!     -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE
+//! CERT=cert.pem KEY=key.pem cargo run --example tls_echo_server
+//! ```
 
 use core::net::SocketAddr;
 use plimsoll_examples::Example;
