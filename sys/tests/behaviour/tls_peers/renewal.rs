@@ -63,7 +63,7 @@ fn updates(said: &[String], direction: &str) -> usize {
 }
 
 #[test]
-fn keys_are_changed_by_a_client_as_often_as_it_likes_and_data_goes_on_both_ways() {
+fn keys_are_changed_by_a_client_and_data_goes_on_both_ways() {
     //= TLS-1, TLS-15
     let mut rig = Rig::new();
     let (_server, place) = echoes(&mut rig, VERSIONS[1].0);
@@ -85,6 +85,24 @@ fn keys_are_changed_by_a_client_as_often_as_it_likes_and_data_goes_on_both_ways(
     peer.finish();
     rig.until_saw("server lost(None)");
     peer.succeeds(&mut rig);
+}
+
+#[test]
+fn a_client_that_changes_keys_and_nothing_else_is_sent_away() {
+    //= TLS-10, RUST-6
+    let mut rig = Rig::new();
+    let (_server, place) = echoes(&mut rig, VERSIONS[1].0);
+    let Some(mut peer) = s_client(place, &["-tls1_3", "-msg"]) else { return };
+    rig.until_saw("server made");
+    // So many without a word in between are too many for rustls.
+    for n in 0..33 {
+        peer.say("K\n");
+        peer.until(&mut rig, |said| updates(said, ">>>") == n + 1);
+    }
+    rig.until_saw("server lost(TlsError)");
+    assert_eq!(rig.state().log, ["server made", "server lost(TlsError)"]);
+    lost_saying(&mut rig, "TooManyKeyUpdateRequests");
+    assert!(!peer.ends(&mut rig).success());
 }
 
 #[test]
