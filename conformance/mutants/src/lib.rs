@@ -20,7 +20,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// The least that must be caught, of a hundred that can be, of all that were tried.
+/// The least that must be caught, of a hundred that can be, of all that were tried of a group of files.
 pub const GOAL: usize = 95;
 
 /// A mutant, wherever it stands today.
@@ -237,7 +237,7 @@ pub fn merge(old: &mut Verdicts, all: &Value, outcomes: &[Value], source: impl F
     Ok(())
 }
 
-/// How a file stands, or all of them.
+/// How a file stands, a group of them, or all.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Score {
@@ -313,7 +313,29 @@ pub fn scores(verdicts: &Verdicts, survivors: &Survivors) -> BTreeMap<String, Sc
     scores
 }
 
-/// What is wrong with the two lists together.
+/// What a file belongs to: its folder, but a large machine stands for itself, and so do the parts of a secure connection, wherever they are.
+#[must_use]
+pub fn group(file: &str) -> &str {
+    let path = file.strip_prefix("core/src/").unwrap_or(file);
+    match path.rsplit_once('/') {
+        _ if path == "stream.rs" => "stream",
+        _ if path == "hub/tls.rs" => "tls",
+        Some((folder, _)) => folder,
+        None => "the rest",
+    }
+}
+
+/// How each group of files stands.
+#[must_use]
+pub fn groups(scores: &BTreeMap<String, Score>) -> BTreeMap<String, Score> {
+    let mut groups = BTreeMap::<String, Score>::new();
+    for (file, &score) in scores {
+        *groups.entry(group(file).into()).or_default() += score;
+    }
+    groups
+}
+
+/// What is wrong with the two lists together: also that too few are caught of a group, which an average would hide.
 #[must_use]
 pub fn problems(verdicts: &Verdicts, survivors: &Survivors) -> Vec<String> {
     let is_missed = |mutant: &Mutant| verdicts.get(mutant).is_some_and(|entry| entry.verdict == Verdict::Missed);
@@ -322,8 +344,7 @@ pub fn problems(verdicts: &Verdicts, survivors: &Survivors) -> Vec<String> {
         missed.filter(|mutant| !survivors.contains_key(mutant)).map(|mutant| format!("survives without a reason: {mutant}"));
     let stale = survivors.keys().filter(|mutant| !is_missed(mutant));
     let stale = stale.map(|mutant| format!("has a reason to survive and does not: {mutant}"));
-    let mut sum = Score::default();
-    scores(verdicts, survivors).into_values().for_each(|score| sum += score);
-    let low = (!sum.is_enough()).then(|| format!("too few: {sum}"));
+    let groups = groups(&scores(verdicts, survivors));
+    let low = groups.iter().filter(|(_, score)| !score.is_enough()).map(|(name, score)| format!("too few of {name}: {score}"));
     silent.chain(stale).chain(low).collect()
 }

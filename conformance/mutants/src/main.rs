@@ -1,10 +1,10 @@
-//! `plimsoll-mutants`: how every file stands. `run.sh` calls the others: `judge TREE LIST FOLDER JUDGES…` plants and judges the mutants of
+//! `plimsoll-mutants`: how every file stands, and every group of files. `run.sh` calls the others: `judge TREE LIST FOLDER JUDGES…` plants and judges the mutants of
 //! a list, `merge TREE LIST OUTCOMES…` takes over what was found of the sources in a tree.
 #![forbid(unsafe_code)]
 
 use plimsoll_mutants::judges::judge;
 use plimsoll_mutants::planted::Field;
-use plimsoll_mutants::{Score, fresh, left, list, merge, problems, scores, survivors, text, verdicts};
+use plimsoll_mutants::{Score, fresh, groups, left, list, merge, problems, scores, survivors, text, verdicts};
 use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
@@ -49,9 +49,14 @@ fn run(args: &[String]) -> Result<bool, String> {
     }
     let problems = problems(&verdicts, &survivors);
     let mut sum = Score::default();
-    for (file, score) in scores(&fresh(verdicts, source), &survivors) {
+    let scores = scores(&fresh(verdicts, source), &survivors);
+    for (file, score) in &scores {
         println!("{file}: {score}");
-        sum += score;
+        sum += *score;
+    }
+    println!();
+    for (name, score) in groups(&scores) {
+        println!("{name}: {score}");
     }
     println!("all: {sum}");
     for problem in &problems {

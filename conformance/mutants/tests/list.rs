@@ -1,7 +1,7 @@
 //! The lists of mutants: every survivor has its reason, and enough are caught.
 
 use plimsoll_mutants::prints::Prints;
-use plimsoll_mutants::{Verdict, Why, fresh, left, list, merge, problems, scores, survivors, text, verdicts};
+use plimsoll_mutants::{Verdict, Why, fresh, group, groups, left, list, merge, problems, scores, survivors, text, verdicts};
 use serde_json::json;
 use std::fs;
 
@@ -12,8 +12,23 @@ fn every_survivor_has_a_reason_and_enough_are_caught() {
     let survivors = survivors(&read("survivors.txt")).unwrap();
     assert!(verdicts.len() > 100, "{} verdicts", verdicts.len());
     assert!(text(&verdicts) == read("verdicts.txt"), "sorted, and as `run.sh` writes it");
+    for (name, score) in groups(&scores(&verdicts, &survivors)) {
+        println!("{name}: {score}");
+    }
     let problems = problems(&verdicts, &survivors);
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn a_group_is_not_helped_by_another_one() {
+    let groups =
+        ["core/src/hub/mod.rs", "core/src/hub/tls.rs", "core/src/driver/drive.rs", "core/src/driver/readiness/io.rs"].map(group);
+    assert_eq!(groups, ["hub", "tls", "driver", "driver/readiness"]);
+    assert_eq!(["core/src/stream.rs", "core/src/life.rs", "core/src/flow/data.rs"].map(group), ["stream", "the rest", "flow"]);
+    let good: String = (0..100).map(|n| format!("core/src/flow/a.rs\tmutant {n}\tcaught\n")).collect();
+    let low = verdicts(&(good + "core/src/hub/b.rs\tone\tmissed\n")).unwrap();
+    let reasons = survivors("core/src/hub/b.rs\tone\topen: no test yet\n").unwrap();
+    assert_eq!(problems(&low, &reasons), ["too few of hub: 0 of 1 viable mutants caught, 0.0 %"]);
 }
 
 #[test]
