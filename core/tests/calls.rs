@@ -409,4 +409,6 @@ fn a_poller_of_levels_tells_of_a_watched_descriptor_again_by_itself() {
     assert_eq!(driver.timeout(), None);
     driver.engine().hub().remove_reader(id);
     assert_eq!(watch_turn(&mut driver, id, NOTHING).0, ["arm w"]);
+    driver.engine().hub().remove_writer(id);
+    assert_eq!(watch_turn(&mut driver, id, NOTHING).0, ["arm "]);
 }

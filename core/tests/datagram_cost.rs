@@ -316,6 +316,21 @@ fn no_more_is_queued_than_the_low_mark_before_it_is_sent() {
     assert!(driver.io().sent == 60 && driver.io().sends >= 20);
 }
 
+#[test]
+fn who_sends_out_of_the_blue_does_not_receive() {
+    //= DGRAM-2, READ-3
+    let mut driver = ReadinessDriver::new(Engine::new(Log::default()), post(3, BATCH));
+    let id = driver.engine().hub().open_datagram(here(), Second { act: |_| {}, name: 'd' });
+    run(&mut driver, id, 0);
+    let receives = driver.io().receives;
+    driver.engine().hub().send_to(id, b"xxx", peer(0));
+    for _ in 0..3 {
+        driver.prepare(Instant::ZERO);
+        driver.process(Instant::ZERO);
+    }
+    assert_eq!((driver.io().sent, driver.io().receives - receives, driver.timeout()), (1, 0, None));
+}
+
 /// Answers in all the ways there are.
 struct Ways;
 
