@@ -4,8 +4,8 @@
 #     conformance/mutants/run.sh core/src/flow/queue.rs 'core/src/engine/*'
 #
 # All mutants are built at once (`src/planted.rs`), and each costs what its judges take to run. Judges are asked one after another, until one
-# condemns it: `machines` (the models of the machines), `units` (the tests beside the code), `tls` (the core's tests of secure connections),
-# `loops` (the engine beside its model, scenarios and whole loops on simulated kernels), `sims` (the behaviour tests that need no sockets).
+# condemns it: `machines` (the models of the machines), `units` (the tests beside the code), `tls` (the core's tests of secure connections), `quick` (its
+# other tests), `loops` (the engine beside its model, scenarios and whole loops on simulated kernels), `sims` (the behaviour tests on simulated kernels).
 # JUDGES="loops sims" asks others, or in another order.
 #
 # Mutants that cannot be built beside others stay untried; SLOW=yes has cargo-mutants build and judge them one by one.
@@ -36,7 +36,7 @@ copy() {
 slowly() ( # NAMES…: what stands in `unplanted`, one by one
     export RUSTFLAGS=--cap-lints=allow # as in the other build
     packages=(plimsoll-core plimsoll-mutants)
-    tests=(--features=plimsoll-mutants/machines,plimsoll-mutants/loops --lib --test=machines --test=loops --test=sims --test=tls)
+    tests=(--features=plimsoll-mutants/machines,plimsoll-mutants/loops --lib --test=machines --test=quick --test=loops --test=sims --test=tls)
     (cd "$tree" && nice cargo test --quiet --profile mutants --no-run "${packages[@]/#/--package=}" "${tests[@]}")
     # Seconds of processor time, not of a clock: a mutant that loops for ever is told from a machine that is busy.
     (
@@ -54,7 +54,7 @@ if [ -z "${MERGE:-}" ]; then
     cargo mutants --dir "$tree" --config "$here/mutants.toml" --package plimsoll-core --list --json "${files[@]}" >"$out/all.json"
     mkdir "$out/core" && cp -r "$tree/core/src" "$out/core/src" # as they were, for the prints
     # shellcheck disable=SC2086 # words
-    cargo run --quiet -p plimsoll-mutants -- judge "$tree" "$out/all.json" "$out" ${JUDGES:-machines units tls loops sims}
+    cargo run --quiet -p plimsoll-mutants -- judge "$tree" "$out/all.json" "$out" ${JUDGES:-machines units tls quick loops sims}
     if [ -n "${SLOW:-}" ] && [ -s "$out/unplanted" ]; then
         copy
         # Names as they are, with line and column, so that only these are tried.

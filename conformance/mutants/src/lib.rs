@@ -1,7 +1,7 @@
 //! Mutation testing of plimsoll-core: what became of every mutant, and why those survive that do.
 //!
 //! `run.sh` has cargo-mutants list the changes, one place of the core each, builds all of them at once ([`planted`]), has `tests/machines.rs`,
-//! `loops.rs`, `sims.rs` and the tests beside the code judge each ([`judges`]), and writes the verdicts down:
+//! `quick.rs`, `loops.rs`, `sims.rs` and the tests beside the code judge each ([`judges`]), and writes the verdicts down:
 //! `verdicts.txt` has a line for each mutant, `survivors.txt` a reason for each that was not caught. Both name mutants without line numbers, so
 //! that they outlive edits; where a function has several of one kind, they are numbered from its top. `tests/list.rs` checks them. With a verdict
 //! stands a [print](prints) of the function that was changed: once that reads otherwise, the verdict says nothing any more, and its mutant counts as untried.

@@ -1,5 +1,4 @@
-//! Judges a mutant that the models let pass: the behaviour tests that need no sockets, in one program.
-#![allow(clippy::duplicate_mod, reason = "some of the core's tests are quiet in the same way")]
+//! Judges a mutant that all others let pass: the behaviour tests on simulated kernels, in one program.
 
 #[path = "../../tests/bad_input_machine.rs"]
 mod bad_input_machine;
@@ -43,32 +42,3 @@ mod sim_tls;
 mod sim_torture;
 #[path = "../../tests/sim/unix.rs"]
 mod sim_unix;
-
-#[path = "../../../core/tests/bad_input.rs"]
-mod core_bad_input;
-#[path = "../../../core/tests/bare_backend.rs"]
-mod core_bare_backend;
-#[path = "../../../core/tests/buffered.rs"]
-mod core_buffered;
-#[path = "../../../core/tests/calls.rs"]
-mod core_calls;
-#[path = "../../../core/tests/cost.rs"]
-mod core_cost;
-#[path = "../../../core/tests/datagram_cost.rs"]
-mod core_datagram_cost;
-#[path = "../../../core/tests/datagrams.rs"]
-mod core_datagrams;
-#[path = "../../../core/tests/own_completions.rs"]
-mod core_own_completions;
-#[path = "../../../core/tests/own_driver.rs"]
-mod core_own_driver;
-#[path = "../../../core/tests/own_readiness.rs"]
-mod core_own_readiness;
-#[path = "../../../core/tests/processes.rs"]
-mod core_processes;
-#[path = "../../../core/tests/sendfile.rs"]
-mod core_sendfile;
-#[path = "../../../core/tests/slots.rs"]
-mod core_slots;
-#[path = "../../../core/tests/watching.rs"]
-mod core_watching;
