@@ -207,7 +207,10 @@ fn who_writes_out_of_the_blue_sends_and_does_nothing_else() {
     let (mut driver, id, calls) = adopted(edge(), Role::Client, Echo);
     assert_eq!(calls, NO_CALLS);
     driver.engine().hub().write(id, "xyz");
-    assert_eq!(turn(&mut driver, id, NOTHING), ["send 3 of 3"]);
+    driver.prepare(Instant::ZERO);
+    assert_eq!(driver.timeout(), None, "nor is it served");
+    driver.process(Instant::ZERO);
+    assert_eq!(core::mem::take(&mut driver.io().calls), ["send 3 of 3"]);
     assert_eq!((turn(&mut driver, id, NOTHING), driver.timeout()), (Vec::new(), None));
 }
 
@@ -304,6 +307,12 @@ fn a_poller_of_levels_is_asked_for_what_is_wanted_and_only_when_that_changes() {
     assert_eq!(turn(&mut driver, id, READABLE), ["arm "]);
     driver.engine().hub().resume_reading(id);
     assert_eq!(turn(&mut driver, id, NOTHING), ["receive 0", "arm r"], "what was said meanwhile is remembered");
+    driver.engine().hub().set_write_buffer_limits(id, WriteLimits::new(0, 1 << 30).unwrap());
+    for _ in 0..200 {
+        driver.engine().hub().write(id, vec![b'x'; 3000]);
+    }
+    driver.prepare(Instant::ZERO);
+    assert!(driver.io().calls.len() == 4 && driver.io().calls.iter().all(|call| call.starts_with("send")), "it is not blocked");
 }
 
 #[test]

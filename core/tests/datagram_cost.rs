@@ -326,6 +326,7 @@ fn who_sends_out_of_the_blue_does_not_receive() {
     driver.engine().hub().send_to(id, b"xxx", peer(0));
     for _ in 0..3 {
         driver.prepare(Instant::ZERO);
+        assert_eq!(driver.timeout(), None, "nor is it served");
         driver.process(Instant::ZERO);
     }
     assert_eq!((driver.io().sent, driver.io().receives - receives, driver.timeout()), (1, 0, None));

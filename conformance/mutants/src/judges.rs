@@ -11,15 +11,8 @@ use std::thread;
 use std::time::Instant;
 
 /// How they are built; which of them, stands behind it.
-const BUILD: [&str; 7] = [
-    "test",
-    "--quiet",
-    "--no-run",
-    "--package=plimsoll-core",
-    "--package=plimsoll-mutants",
-    "--features=plimsoll-mutants/machines,plimsoll-mutants/loops",
-    "--profile=mutants",
-];
+const BUILD: [&str; 6] =
+    ["test", "--quiet", "--no-run", "--package=plimsoll-core", "--package=plimsoll-mutants", "--profile=mutants"];
 
 /// Seconds of processor time that a judge may take, several times what it takes: a mutant that loops for ever is told from a machine that is busy.
 const SECONDS: u64 = 3;
@@ -107,7 +100,14 @@ pub fn judge(tree: &Path, field: &mut Field, judges: &[String], out: &Path) -> R
     let write = |name: &str, text: &str| fs::write(out.join(name), text).map_err(|error| format!("{name}: {error}"));
     let targets: Vec<_> =
         judges.iter().map(|name| if name == "units" { "--lib".into() } else { format!("--test={name}") }).collect();
-    let build: Vec<_> = BUILD.into_iter().chain(targets.iter().map(String::as_str)).collect();
+    // What only whole loops need takes longest to build.
+    let loops = judges.iter().any(|name| ["loops", "sims"].contains(&name.as_str()));
+    let features = if loops {
+        "--features=plimsoll-mutants/machines,plimsoll-mutants/loops"
+    } else {
+        "--features=plimsoll-mutants/machines"
+    };
+    let build: Vec<_> = BUILD.into_iter().chain([features]).chain(targets.iter().map(String::as_str)).collect();
     let said = field.plant(tree, &build)?;
     let programs: BTreeMap<_, _> =
         said.iter().filter_map(|line| Some((line["target"]["name"].as_str()?, line["executable"].as_str()?))).collect();
