@@ -44,8 +44,10 @@ impl Selector for Mio {
         self.poll.registry().register(&mut SourceFd(&descriptor.as_fd().as_raw_fd()), Token(index), both)
     }
 
-    fn modify(&mut self, _: Watched<'_>, _: usize, _: Interest) -> io::Result<()> {
-        Ok(()) // Told of everything, once.
+    fn modify(&mut self, descriptor: Watched<'_>, index: usize, interest: Interest) -> io::Result<()> {
+        let readable = mio::Interest::READABLE;
+        let interest = if interest.writable { readable | mio::Interest::WRITABLE } else { readable };
+        self.poll.registry().reregister(&mut SourceFd(&descriptor.as_fd().as_raw_fd()), Token(index), interest)
     }
 
     fn deregister(&mut self, descriptor: Watched<'_>, _: usize) {

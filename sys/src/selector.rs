@@ -31,15 +31,15 @@ pub trait Selector: Sized {
     /// How it tells. Asked once.
     fn trigger(&self) -> Trigger;
 
-    /// Watches a descriptor: an edge-triggered poller in both directions until [`deregister`](Self::deregister), a level-triggered one not
+    /// Watches a descriptor: an edge-triggered poller in both directions until [`deregister`](Self::deregister) or [`modify`](Self::modify), a level-triggered one not
     /// before [`modify`](Self::modify) says for what.
     ///
     /// # Errors
     /// The system's.
     fn register(&mut self, descriptor: Watched<'_>, index: usize) -> io::Result<()>;
 
-    /// Tells a level-triggered poller what to tell; nothing at all means: not even errors and hang-ups. Never called for an
-    /// edge-triggered one.
+    /// Tells a level-triggered poller what to tell; nothing at all means: not even errors and hang-ups. An edge-triggered one is told of datagram sockets alone, which can
+    /// always be read, whether it is to tell that there is room: what is so already is told then.
     ///
     /// # Errors
     /// The system's.

@@ -34,6 +34,9 @@ use std::sync::Arc;
 /// How long a child that was killed is waited for at most.
 pub(crate) const LAST_WAIT: Duration = Duration::from_secs(1);
 
+/// What an edge-triggered poller tells of a datagram socket for which nothing waits: the kernel says that there is room after each one that has left.
+const DATAGRAMS: Interest = Interest { readable: true, writable: false, hang_up: false };
+
 /// An owned descriptor, and which calls it takes: what an idle connection keeps beside its slot is this and a few flags.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -88,6 +91,10 @@ impl Source {
     #[cfg_attr(any(not(target_os = "linux"), plimsoll_one_datagram_a_call), allow(dead_code, reason = "others need not know"))]
     const fn is_inet_datagrams(&self) -> bool {
         matches!(self.kind, Kind::Datagrams(_))
+    }
+
+    const fn is_datagrams(&self) -> bool {
+        matches!(self.kind, Kind::Datagrams(_) | Kind::UnixDatagrams)
     }
 
     const fn is_socket(&self) -> bool {
@@ -269,6 +276,9 @@ impl<P: Selector> Sys<P> {
     fn register(&mut self, source: &Source, key: Key) -> io::Result<()> {
         let watched = Watched::new(source.as_fd());
         self.selector.register(watched, key.index())?;
+        if source.is_datagrams() && self.selector.trigger() == Trigger::Edge {
+            self.selector.modify(watched, key.index(), DATAGRAMS)?;
+        }
         if source.kind == Kind::Device && self.selector.trigger() == Trigger::Level {
             // Such a poller finds out that the kernel refuses a device when it is first asked to tell something of it: now.
             self.selector.modify(watched, key.index(), Interest { readable: true, ..Interest::default() })?;
@@ -327,6 +337,12 @@ impl<P: Selector> ReadinessIo for Sys<P> {
 
     fn recv_runs(&mut self, source: &mut Source, blocks: &mut [BytesMut], came: &mut [IncomingRun]) -> ReadResult {
         self.datagrams.receive_runs(source, blocks, came)
+    }
+
+    fn tell_room(&mut self, source: &Source, key: Key, yes: bool) -> Result<(), Error> {
+        self.selector
+            .modify(Watched::new(source.as_fd()), key.index(), Interest { writable: yes, ..DATAGRAMS })
+            .map_err(|reason| io_error(Call::Register, &reason))
     }
 
     fn send_file(&mut self, source: &mut Source, file: &mut Resource, offset: u64, most: u64) -> Result<Option<u64>, FileError> {

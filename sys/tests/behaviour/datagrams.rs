@@ -567,3 +567,26 @@ fn a_flood_does_not_keep_others_waiting() {
     rig.event_loop.hub().abort(flooded);
     rig.heard(&log, "lost(None)");
 }
+
+#[test]
+fn a_datagram_that_has_left_wakes_nobody() {
+    //= DGRAM-11, RUST-6
+    let mut rig = Rig::new();
+    let (inet_peer, unix_peer) = (udp(), UnixDatagram::pair().unwrap());
+    let (inet, _, _) = rig.datagram(Datagram::to(inet_peer.local_addr().unwrap()), Ear::default());
+    let log = Log::default();
+    let unix = rig.event_loop.hub().adopt_datagram(unix_peer.0, Ear { log: log.clone(), ..Ear::default() });
+    rig.heard(&log, "made");
+    rig.settle();
+    for _ in 0..3 {
+        for id in [inet, unix] {
+            assert_eq!(rig.event_loop.hub().send(id, "word"), WriteStatus::Accepted);
+            rig.event_loop.run_once(Some(Duration::ZERO)).unwrap();
+        }
+        assert_eq!((inet_peer.recv(&mut [0; 9]).unwrap(), unix_peer.1.recv(&mut [0; 9]).unwrap()), (4, 4));
+        // Nothing has to be done: the whole of it is waited.
+        let begun = std::time::Instant::now();
+        rig.event_loop.run_once(Some(Duration::from_millis(20))).unwrap();
+        assert!(begun.elapsed() >= Duration::from_millis(20), "woken after {:?}", begun.elapsed());
+    }
+}

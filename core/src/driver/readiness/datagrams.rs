@@ -172,6 +172,20 @@ impl<S, Y: ReadinessIo> ReadinessDriver<S, Y> {
     pub(super) fn flush_datagrams(&mut self, key: Key) {
         if self.send_datagrams(key) {
             self.engine.keep_answers(key, &self.area.blocks);
+            self.await_room(key);
+        }
+    }
+
+    /// An edge-triggered poller is to tell of room while a datagram waits for it.
+    fn await_room(&mut self, key: Key) {
+        let Some(conn) = self.conns.get_mut(key).filter(|_| !self.level) else { return };
+        let waits = conn.flags & BLOCKED != 0;
+        if conn.armed.writable == waits {
+            return;
+        }
+        conn.armed.writable = waits;
+        if let Err(error) = self.io.tell_room(&conn.source, key, waits) {
+            self.engine.datagram_endpoint_failed(key, error);
         }
     }
 

@@ -136,6 +136,16 @@ pub trait ReadinessIo: Sockets {
         Err(Error::new(Call::Send, ErrorKind::Unsupported))
     }
 
+    /// Lets an edge-triggered poller tell that a datagram socket has room, or no more. It may be silent about that until it is first asked: the kernel says so after each
+    /// datagram that has left, which would be an iteration for nothing. If there is room already, that is told. One that tells of everything leaves this as it is.
+    ///
+    /// # Errors
+    /// The system's: the endpoint is lost.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn tell_room(&mut self, source: &Self::Source, key: Key, yes: bool) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Whether the reader at the other end of a write pipe has gone. Asked when the poller said so. A backend that takes no pipes over leaves
     /// it as it is.
     #[allow(unused_variables, reason = "the name documents the default body")]
