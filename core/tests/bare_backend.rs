@@ -112,6 +112,8 @@ fn kinds_of_endpoints_that_it_does_not_have_are_refused() {
     let mut came = [Incoming { len: 0, from: Addr::Unix(UnixAddr::UNNAMED) }];
     assert_eq!(ReadinessIo::recv_from(&mut bare, &mut (), &mut [BytesMut::new()], &mut came), Err(refused(Call::Receive)));
     assert_eq!(ReadinessIo::send_to(&mut bare, &mut (), [].into_iter()), Err(refused(Call::Send)));
+    assert_eq!(bare.recv_runs(&mut (), &mut [BytesMut::new()], &mut []), Err(refused(Call::Receive)));
+    assert_eq!(bare.poll(&mut (), key(), true), Err(refused(Call::Watch)));
 }
 
 #[test]
@@ -135,5 +137,8 @@ fn what_can_be_done_with_other_calls_is() {
     assert_eq!(bare.sent, 1);
     assert!(!bare.is_hung_up(&mut ()));
     let both = Interest { readable: true, writable: true, hang_up: true };
-    assert_eq!(bare.is_ready(&mut (), both), Interest::default());
+    assert_eq!(ReadinessIo::is_ready(&mut bare, &mut (), both), Interest::default());
+    // What a poll of its own says is taken for true, and so is that a poller tells of everything.
+    assert!(CompletionIo::is_ready(&mut bare, &mut (), true) && CompletionIo::is_ready(&mut bare, &mut (), false));
+    assert_eq!((bare.receives_runs(&()), bare.tell_room(&(), key(), true)), (false, Ok(())));
 }

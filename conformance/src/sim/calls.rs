@@ -207,6 +207,10 @@ impl Sockets for SimIo {
         })
     }
 
+    fn watch(&mut self, resource: Resource) -> Result<SimSocket, Error> {
+        resource.downcast().map_err(|_| error(Call::Watch, ErrorKind::InvalidInput))
+    }
+
     fn visit(&mut self, source: &SimSocket, visitor: Resource) {
         let view = self.world.borrow().sockets.get(source.id).map(|socket| SocketView {
             local: socket.local.clone(),

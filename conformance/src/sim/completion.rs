@@ -31,6 +31,8 @@ impl SimIo {
             Outcome::DatagramSent(result) => Completion::DatagramSent(result.map_err(|kind| error(Call::Send, kind))),
             Outcome::FileSent(file, offset, result) => Completion::FileSent(file, offset, result),
             Outcome::HungUp => Completion::HungUp,
+            Outcome::Ready { writable: false } => Completion::Readable,
+            Outcome::Ready { writable: true } => Completion::Writable,
             Outcome::Exited(result) => Completion::Exited(result.map_err(|kind| error(Call::Wait, kind))),
             Outcome::Accepted(result) => {
                 Completion::Accepted(result.map(|(id, ends)| (self.socket(id), ends)).map_err(|kind| error(Call::Accept, kind)))
@@ -97,5 +99,14 @@ impl CompletionIo for SimIo {
 
     fn watch_hang_up(&mut self, source: &mut SimSocket, key: Key) {
         self.begin(source, key, Begin::HangUp);
+    }
+
+    fn poll(&mut self, source: &mut SimSocket, key: Key, writable: bool) -> Result<(), Error> {
+        self.begin(source, key, Begin::Poll { writable });
+        Ok(())
+    }
+
+    fn is_ready(&mut self, source: &mut SimSocket, writable: bool) -> bool {
+        self.world.borrow_mut().is_ready(source.id, writable)
     }
 }

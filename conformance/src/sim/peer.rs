@@ -184,6 +184,25 @@ impl Sim {
         (SimSocket::new(&self.world, ours), self.peer(theirs))
     }
 
+    /// An end of a pipe for a loop to watch, the application's own descriptor of that end, which reads nothing by itself, and the other end: the writing end and a
+    /// reader if it `writes`, else the reading end and a writer.
+    ///
+    /// # Panics
+    /// Never: a pipe has both.
+    #[must_use]
+    pub fn watched_pipe(&self, writes: bool) -> (SimSocket, Peer, Peer) {
+        let (reader, writer) = self.net().new_pipe(Owner::Peer, Owner::Peer);
+        let end = if writes { writer } else { reader };
+        let watched = self.net().duplicate_pipe_end(end, Owner::Process).expect("it is an end of a pipe");
+        let watched = SimSocket::new(&self.world, watched);
+        let (reader, writer) = (self.peer(reader), Peer { sim: self.clone(), id: writer });
+        if writes {
+            return (watched, writer, reader);
+        }
+        reader.stall();
+        (watched, reader, writer)
+    }
+
     /// A bound socket for a loop to adopt, which listens if `listens`.
     ///
     /// # Panics
@@ -337,6 +356,11 @@ impl Peer {
     /// Sends; there is room for everything. `false`: the connection is gone.
     pub fn send(&self, bytes: impl AsRef<[u8]>) -> bool {
         self.sim.net().peer_send(self.id, bytes.as_ref())
+    }
+
+    /// Writes into a pipe until there is no room, as the writer of a loop would find it.
+    pub fn fill(&self) {
+        while matches!(self.sim.net().write_pipe(self.id, [&[0; 1024][..]].into_iter(), usize::MAX), Ok(Some(_))) {}
     }
 
     /// Takes what it has received so far.

@@ -116,6 +116,13 @@ impl Net {
         }
     }
 
+    /// Whether it can be read, or written, without waiting: as poll(2) says it of what is watched without a transport.
+    pub(crate) fn is_ready(&mut self, id: SockId, writable: bool) -> bool {
+        let ready = self.state_of(id);
+        let over = ready.error || ready.read_closed && ready.write_closed;
+        over || if writable { ready.writable } else { ready.readable }
+    }
+
     /// Tells what happened since the last time, or still holds.
     pub(crate) fn poll(&mut self, poller: usize, out: &mut Vec<(usize, Ready)>) {
         let level = self.pollers[poller].level;

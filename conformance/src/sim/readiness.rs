@@ -60,6 +60,15 @@ impl ReadinessIo for SimIo {
         self.world.borrow_mut().is_hung_up(source.id)
     }
 
+    fn is_ready(&mut self, source: &mut SimSocket, asked: Interest) -> Interest {
+        let mut net = self.world.borrow_mut();
+        Interest {
+            readable: asked.readable && net.is_ready(source.id, false),
+            writable: asked.writable && net.is_ready(source.id, true),
+            hang_up: false,
+        }
+    }
+
     fn connect(&mut self, to: &Attempt) -> Result<SimSocket, Error> {
         self.begin_connect(to)
     }

@@ -19,6 +19,7 @@ pub(crate) enum Outcome {
     DatagramSent(Result<(), ErrorKind>),
     FileSent(Resource, u64, Result<u64, FileError>),
     HungUp,
+    Ready { writable: bool },
     Exited(Result<ExitStatus, ErrorKind>),
 }
 
@@ -35,6 +36,8 @@ pub(crate) struct Ops {
     connect: Option<Key>,
     accept: Option<Key>,
     hang_up: Option<Key>,
+    readable: Option<Key>,
+    writable: Option<Key>,
     exit: Option<Key>,
     pub(crate) closing: bool,
     /// Operations that ended because of `closing` or before: when none is left the descriptor goes.
@@ -54,6 +57,8 @@ impl Ops {
             connect: None,
             accept: None,
             hang_up: None,
+            readable: None,
+            writable: None,
             exit: None,
             closing: false,
             cancelled: false,
@@ -70,6 +75,8 @@ impl Ops {
             && self.connect.is_none()
             && self.accept.is_none()
             && self.hang_up.is_none()
+            && self.readable.is_none()
+            && self.writable.is_none()
             && self.exit.is_none()
     }
 }
@@ -93,6 +100,7 @@ pub(crate) enum Begin {
     Connect,
     Accept,
     HangUp,
+    Poll { writable: bool },
     Exit,
 }
 
@@ -112,6 +120,8 @@ impl Net {
             Begin::Connect => ops.connect.replace(key).is_some(),
             Begin::Accept => ops.accept.replace(key).is_some(),
             Begin::HangUp => ops.hang_up.replace(key).is_some(),
+            Begin::Poll { writable: false } => ops.readable.replace(key).is_some(),
+            Begin::Poll { writable: true } => ops.writable.replace(key).is_some(),
             Begin::Exit => ops.exit.replace(key).is_some(),
         };
         assert!(!busy, "two operations of one kind at a time");
@@ -150,6 +160,14 @@ impl Net {
             if self.is_hung_up(id) {
                 ops.hang_up = None;
                 self.complete(ring, key, Outcome::HungUp);
+            }
+        }
+        for writable in [false, true] {
+            let waits = if writable { &mut ops.writable } else { &mut ops.readable };
+            if waits.is_some() && self.is_ready(id, writable) {
+                if let Some(key) = waits.take() {
+                    self.complete(ring, key, Outcome::Ready { writable });
+                }
             }
         }
         if let Some(key) = ops.exit {
@@ -234,6 +252,7 @@ impl Net {
         let file = ops.file.take();
         let (shutdown, connect, accept) = (ops.shutdown.take(), ops.connect.take(), ops.accept.take());
         let (hang_up, exit) = (ops.hang_up.take(), ops.exit.take());
+        let polls = [(ops.readable.take(), false), (ops.writable.take(), true)];
         if let Some((key, memory)) = recv {
             self.complete(ring, key, Outcome::Received(memory, Err(kind)));
         }
@@ -261,6 +280,11 @@ impl Net {
         }
         if let Some(key) = hang_up {
             self.complete(ring, key, Outcome::HungUp);
+        }
+        for (key, writable) in polls {
+            if let Some(key) = key {
+                self.complete(ring, key, Outcome::Ready { writable });
+            }
         }
         if let Some(key) = exit {
             self.complete(ring, key, Outcome::Exited(Err(kind)));

@@ -22,3 +22,4 @@ mod tls;
 mod tls_faults;
 mod torture;
 mod unix;
+mod watching;

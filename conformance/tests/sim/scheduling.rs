@@ -2,7 +2,7 @@
 
 use super::common::{Notes, accepted, addr, on_every_host, script};
 use core::time::Duration;
-use plimsoll_core::{Connect, ErrorKind, Resource, TimerId};
+use plimsoll_core::{Connect, ErrorKind, TimerId};
 
 #[test]
 fn a_refused_connect_fails_once_with_its_address() {
@@ -214,18 +214,5 @@ fn a_loop_with_nothing_to_do_sleeps() {
         assert!(sim.iterations() - iterations < 50);
         assert_eq!(sim.trace(id), "made");
         drop(peer);
-    });
-}
-
-#[test]
-fn nothing_is_watched_without_a_transport_and_that_is_said() {
-    //= RUST-5
-    on_every_host(|sim| {
-        let watch = sim.hub().watch_resource(Resource::new(()));
-        sim.hub().add_reader(watch, |_, _| panic!("of what?")).unwrap();
-        sim.settle();
-        assert!(!sim.hub().is_watching(watch));
-        let reports: Vec<_> = sim.take_reports().iter().map(ToString::to_string).collect();
-        assert_eq!(reports, [format!("{watch:?}: watch: not supported")]);
     });
 }

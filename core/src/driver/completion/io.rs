@@ -2,7 +2,7 @@
 
 use crate::addr::{Addr, Ends};
 use crate::driver::{FileError, Sockets};
-use crate::error::Error;
+use crate::error::{Call, Error, ErrorKind};
 use crate::flow::queue::InFlight;
 use crate::key::Key;
 use crate::open::{Attempt, Resource};
@@ -27,6 +27,10 @@ pub enum Completion<Source> {
     Accepted(Result<(Source, Ends), Error>),
     /// The peer receives no more.
     HungUp,
+    /// What is watched can be read without waiting.
+    Readable,
+    /// What is watched can be written without waiting.
+    Writable,
     /// A receive of a datagram: the memory that it was given, how much of it was filled, and from whom.
     DatagramReceived(BytesMut, Result<(usize, Addr), Error>),
     /// A send of a datagram: it was taken, or refused.
@@ -78,6 +82,22 @@ pub trait CompletionIo: Sockets {
     /// it as it is.
     #[allow(unused_variables, reason = "the names document the default body")]
     fn watch_hang_up(&mut self, source: &mut Self::Source, key: Key) {}
+
+    /// Waits until something that is watched without a transport can be read without waiting, at its end and after an error too; or until it can be written, if
+    /// `writable`. Begun for a watch only, one of each at a time.
+    ///
+    /// # Errors
+    /// From a backend that watches nothing: nothing comes back.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn poll(&mut self, source: &mut Self::Source, key: Key, writable: bool) -> Result<(), Error> {
+        Err(Error::new(Call::Watch, ErrorKind::Unsupported))
+    }
+
+    /// Whether it still is: asked before its callback is called, since an earlier one may have undone it.
+    #[allow(unused_variables, reason = "the names document the default body")]
+    fn is_ready(&mut self, source: &mut Self::Source, writable: bool) -> bool {
+        true
+    }
 
     /// Waits until a child has ended, and reaps it: begun once for each.
     #[allow(unused_variables, reason = "the names document the default body")]

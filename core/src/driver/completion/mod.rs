@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod io;
+mod watch;
 
 pub use io::{Completion, CompletionIo};
 
@@ -174,6 +175,8 @@ impl<S, Y: CompletionIo> CompletionDriver<S, Y> {
                 conn.flags |= HUNG_UP;
                 self.hung_up(key);
             }
+            Completion::Readable => self.watch_ready(key, false),
+            Completion::Writable => self.watch_ready(key, true),
             Completion::Accepted(result) => {
                 let Some(conn) = self.conns.get_mut(key) else { return };
                 conn.flags &= !ACCEPTING;
@@ -370,6 +373,9 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
             self.receive_datagram(key);
             return;
         }
+        if self.engine.is_watch(key) {
+            return self.poll_watch(key);
+        }
         self.flush(key);
         self.advance_layer(key);
         self.hung_up(key);
@@ -414,10 +420,8 @@ impl<S, Y: CompletionIo> Drive<S> for CompletionDriver<S, Y> {
         Ok(())
     }
 
-    fn keep_watch(&mut self, _: Key, source: Y::Source) -> Result<(), Error> {
-        // Nothing is said of readiness here.
-        self.io.discard(source);
-        Err(Error::new(Call::Watch, ErrorKind::Unsupported))
+    fn keep_watch(&mut self, key: Key, source: Y::Source) -> Result<(), Error> {
+        self.keep(key, source)
     }
 
     fn accept(&mut self, key: Key) {
