@@ -1,5 +1,6 @@
 //! Protocols that do anything at any time: the application of the random runs.
 
+use super::feeds::Feeds;
 use super::ledger::{Direction, FlowKey, Ledger};
 use super::others::Others;
 use crate::sim::Planted;
@@ -41,6 +42,7 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) ledger: Ledger,
     pub(crate) others: Others,
+    pub(crate) feeds: Feeds,
     pub(crate) ends: BTreeMap<StreamId, End>,
     pub(crate) opening: Vec<StreamId>,
     weights: [u32; ACTIONS],
@@ -73,6 +75,7 @@ impl World {
             rng,
             ledger: Ledger::default(),
             others: Others::default(),
+            feeds: Feeds::default(),
             ends: BTreeMap::new(),
             opening: Vec::new(),
             weights,
@@ -88,6 +91,13 @@ impl World {
             waits: 0,
             servers_closed: 0,
         }
+    }
+
+    /// So many of the bytes that are left are written, `n` at most.
+    pub(crate) fn spend(&mut self, n: usize) -> usize {
+        let n = n.min(self.bytes);
+        self.bytes -= n;
+        n
     }
 
     fn other(&mut self) -> Option<StreamId> {
@@ -133,8 +143,7 @@ pub(crate) fn open(hub: &mut Hub<World>, world: &mut World) -> Option<StreamId> 
 fn write(hub: &mut Hub<World>, world: &mut World, id: StreamId, n: usize) -> WriteStatus {
     let Some(end) = world.ends.get(&id).filter(|end| end.free) else { return WriteStatus::Discarded };
     let tx = end.tx;
-    let n = n.min(world.bytes);
-    world.bytes -= n;
+    let n = world.spend(n);
     let bytes = world.ledger.next(tx, n);
     let status = match world.rng.u32(..4) {
         0 => hub.write(id, &bytes),

@@ -19,6 +19,7 @@
 
 mod actor;
 pub mod cli;
+mod feeds;
 mod ledger;
 mod many;
 mod others;
@@ -37,6 +38,7 @@ use core::ops::Range;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use fastrand::Rng;
+use feeds::Lines;
 use ledger::Direction;
 use outside::Outside;
 use plimsoll_core::{Addr, EndpointId, Event, Listen, Observer, Protocol, Report, ServerId};
@@ -189,6 +191,8 @@ struct Play {
     rng: Rng,
     sim: SimLoop<World>,
     outside: Outside,
+    /// Half of the worlds have streams of all other kinds.
+    lines: Option<Lines>,
     servers: Vec<ServerId>,
     steps: u32,
 }
@@ -212,7 +216,8 @@ impl Play {
             SimLoop::with_block_size(&net, host, world, block)
         };
         let outside = Outside::new(&net, Rng::with_seed(rng.u64(..)));
-        Self { rng, sim, outside, servers: Vec::new(), steps: (5 * size).min(limits.steps) }
+        let lines = None;
+        Self { rng, sim, outside, lines, servers: Vec::new(), steps: (5 * size).min(limits.steps) }
     }
 
     fn play(mut self, figures: &mut Figures) -> Result<u64, String> {
@@ -228,15 +233,17 @@ impl Play {
         }
         let untrue_ends = self.sim.sim().untrue_ends();
         self.sim.state().ledger.check(&untrue_ends)?;
+        let fed = self.sim.state().feeds.check(!untrue_ends.is_empty())?;
         self.sim.checker().assert_over();
         let mut digest = DefaultHasher::new();
         (self.sim.digest(), self.sim.now(), self.sim.iterations()).hash(&mut digest);
         self.sim.state().ledger.digest().hash(&mut digest);
+        self.sim.state().feeds.digest(&mut digest);
         figures.runs += 1;
         figures.lifetimes += lost;
         figures.failed += self.sim.state().failed;
         figures.iterations += self.sim.iterations();
-        figures.bytes += self.sim.state().ledger.bytes;
+        figures.bytes += self.sim.state().ledger.bytes + fed;
         self.sim.close();
         let left = self.sim.sim().descriptors();
         if left > 0 {
@@ -266,6 +273,11 @@ impl Play {
             }
         }
         others::programs(&self.sim);
+        if self.rng.bool() {
+            let (lines, servers) = Lines::new(&mut self.sim, Rng::with_seed(self.rng.u64(..)));
+            self.lines = Some(lines);
+            self.servers.extend(servers);
+        }
         self.outside.targets.clone_from(&targets);
         self.sim.state().targets = targets;
     }
@@ -286,6 +298,12 @@ impl Play {
                 self.close_server(server);
             }
             _ => self.outside.act(&mut self.sim),
+        }
+        if let Some(lines) = &mut self.lines {
+            if self.rng.u32(..4) == 0 {
+                lines.open(&mut self.sim);
+            }
+            lines.act(&mut self.sim);
         }
         let times = 1 + self.rng.u32(..4);
         for _ in 0..times {
@@ -314,6 +332,9 @@ impl Play {
             self.close_server(server);
         }
         self.outside.end(&mut self.sim);
+        if let Some(lines) = &mut self.lines {
+            lines.end(&mut self.sim);
+        }
         for id in self.sim.state().opening.clone() {
             self.sim.hub().close(id);
         }
@@ -337,6 +358,9 @@ impl Play {
             }
         }
         self.outside.finish(&mut self.sim);
+        if let Some(lines) = &mut self.lines {
+            lines.finish(&mut self.sim);
+        }
         let left: Vec<_> = self.sim.state().ends.keys().copied().collect();
         for id in left {
             self.sim.hub().abort(id);

@@ -90,8 +90,12 @@ pub(crate) fn open(hub: &mut Hub<World>, world: &mut World) {
 }
 
 fn made(world: &mut World, id: EndpointId) {
-    world.opened += 1;
     world.others.opening -= 1;
+    live(world, id);
+}
+
+pub(crate) fn live(world: &mut World, id: EndpointId) {
+    world.opened += 1;
     world.others.live.insert(id);
 }
 
@@ -100,7 +104,7 @@ fn not_opened(world: &mut World) {
     world.others.opening -= 1;
 }
 
-fn lost(world: &mut World, id: EndpointId) {
+pub(crate) fn lost(world: &mut World, id: EndpointId) {
     world.lost += 1;
     if !world.others.live.remove(&id) {
         violation("an endpoint is lost that was not made");
