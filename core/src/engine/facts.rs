@@ -230,6 +230,9 @@ impl<S> Engine<S> {
         if !self.is_made(key) && self.ended_below(key, Some((Cause::WriteFailed, error))) {
             return;
         }
+        if self.failed_before(key) {
+            return;
+        }
         if let Some((stream, pool)) = self.hub.stream_and_pool(key) {
             let dropped = stream.transport.handle_write_error(error, pool);
             self.hub.force_closed(key, dropped);

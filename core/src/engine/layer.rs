@@ -72,6 +72,16 @@ impl<S> Engine<S> {
         }
     }
 
+    /// Something could not be sent. Whether the layer had failed before that, as over a bad record, whose alert cannot be sent: then the connection fails with
+    /// what that was (contract CLOSE-4).
+    pub(super) fn failed_before(&mut self, key: Key) -> bool {
+        let Some((stream, pool)) = self.hub.stream_and_pool(key) else { return false };
+        let Some((layer, transport)) = stream.layered() else { return false };
+        let Some(Step::Failed(error, dropped)) = layer.fail_now(transport, pool) else { return false };
+        self.layer_failed(key, error, dropped);
+        true
+    }
+
     /// Hands on what was decrypted; to a protocol that lends memory, as much as that takes.
     fn deliver_plain(&mut self, key: Key) {
         let Some(stream) = self.hub.stream_at(key) else { return };

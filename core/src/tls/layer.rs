@@ -385,6 +385,12 @@ impl Layer {
         Step::Failed(error, dropped)
     }
 
+    /// Fails at once with what is noted, if that is a failure.
+    pub(crate) fn fail_now(&mut self, stream: &mut StreamTransport, pool: &mut BufPool) -> Option<Step> {
+        let end = self.end.take_if(|end| matches!(end, End::Failed(..)))?;
+        Some(self.fail(end, stream, pool))
+    }
+
     // ---- questions ----
 
     /// Whether bytes of the peer's are wanted: not while decrypted ones wait for a reader that is paused (contract TLS-16).

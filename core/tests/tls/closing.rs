@@ -204,6 +204,21 @@ fn what_was_decrypted_comes_before_an_error() {
     assert_eq!(t.trace(id), "cm data(good) lost(connection reset by peer)");
 }
 
+#[test]
+fn a_bad_record_is_the_error_also_where_its_alert_cannot_be_sent() {
+    //= TLS-10, CLOSE-4
+    let (mut t, id, mut peer) = connected(VERSIONS[1], QUIET);
+    t.hub().pause_reading(id);
+    t.run();
+    peer.write(b"corrupt");
+    t.feed(id, &spoilt(peer.output()));
+    t.reset(id);
+    t.hub().resume_reading(id);
+    t.run();
+    assert_eq!(t.trace(id), "cm lost(TLS error)");
+    assert!(t.state().reasons[0].failure().is_some());
+}
+
 fn aborted(act: impl FnOnce(&mut Harness<State>, StreamId)) -> Vec<u8> {
     let (mut t, id, _) = connected(VERSIONS[1], QUIET);
     act(&mut t, id);

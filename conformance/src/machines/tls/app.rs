@@ -29,6 +29,9 @@ pub(crate) struct App {
     pub(crate) secure: bool,
     pub(crate) eof: bool,
     pub(crate) aborted: bool,
+    /// It has closed the connection while that was neither closing nor lost; and whether that was before the handshake's end was told.
+    pub(crate) closed: bool,
+    pub(crate) gave_up: bool,
     pub(crate) failed: Option<OpenError>,
     pub(crate) lost: Option<CloseReason>,
     /// Something has happened to the connection that it fails for.
@@ -62,7 +65,13 @@ pub(crate) fn act(hub: &mut Hub<App>, app: &mut App, id: StreamId, act: Act) {
         }
         Act::Pause => hub.pause_reading(id),
         Act::Resume => hub.resume_reading(id),
-        Act::Close => hub.close(id),
+        Act::Close => {
+            if !hub.is_closing(id) {
+                app.closed = true;
+                app.gave_up |= !app.secure;
+            }
+            hub.close(id);
+        }
         Act::Abort => {
             app.aborted |= !app.is_over();
             hub.abort(id);

@@ -2,6 +2,7 @@
 //! ends once, in time, and for the reason that there was.
 
 mod app;
+mod ending;
 mod session;
 mod small;
 
@@ -13,8 +14,9 @@ use crate::harness::{Run, Violation, ensure};
 use app::{Act, App, Script, act};
 use core::net::SocketAddr;
 use core::time::Duration;
+use ending::Facts;
 use plimsoll_core::testing::Harness;
-use plimsoll_core::{Connect, ErrorKind, StreamId};
+use plimsoll_core::{Connect, StreamId};
 use session::{Manner, Peer, books, open_books, tls};
 
 /// How the connection comes to be secure.
@@ -79,6 +81,8 @@ struct World<'a, 'r> {
     fin: bool,
     reset: bool,
     clock: u64,
+    /// When our closing word was said: at the beginning of that step, or in it.
+    word_at: Option<u64>,
     truncation: bool,
 }
 
@@ -236,6 +240,7 @@ impl<'a, 'r> World<'a, 'r> {
             fin: false,
             reset: false,
             clock: 0,
+            word_at: None,
             truncation: draw.truncation,
         };
         this.step(Step::Act(Act::Limits(low, high)))?;
@@ -245,6 +250,7 @@ impl<'a, 'r> World<'a, 'r> {
 
     fn step(&mut self, step: Step) -> Result<(), Violation> {
         self.run.step(step);
+        let began = self.clock;
         self.harness.state().may_fail |= matches!(step, Step::Reset | Step::Garble(_) | Step::Junk(_));
         match step {
             Step::Act(what) => self.act(what),
@@ -291,6 +297,9 @@ impl<'a, 'r> World<'a, 'r> {
             }
         }
         self.harness.run();
+        if books().word {
+            self.word_at.get_or_insert(began);
+        }
         self.check()
     }
 
@@ -350,25 +359,22 @@ impl<'a, 'r> World<'a, 'r> {
         self.check_reason()
     }
 
-    /// It may end only for what has happened.
+    /// It ends as the model says, for what has happened.
     fn check_reason(&mut self) -> Result<(), Violation> {
-        let (garbled, fin, reset, clock) = (self.garbled, self.fin, self.reset, self.clock);
+        let session = books();
+        let (fin, reset, truncation, age, word_at) = (self.fin, self.reset, self.truncation, self.clock, self.word_at);
+        let sent = self.sent;
         let app = self.harness.state();
-        let error = match (&app.lost, &app.failed) {
-            (Some(reason), _) => reason.error(),
-            (_, Some(error)) => Some(error.error()),
+        let &mut App { closed, gave_up, aborted, eof, accepted, .. } = app;
+        let (cause, error) = match (&app.lost, &app.failed) {
+            (Some(reason), _) => (Some(reason.cause()), reason.error()),
+            (_, Some(error)) => (None, Some(error.error())),
             _ => return Ok(()),
         };
-        let legal = match error.map(|error| error.kind()) {
-            None => true,
-            Some(ErrorKind::TlsError) => garbled,
-            Some(ErrorKind::TlsTruncated) => fin && !self.truncation,
-            Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => reset || fin && !app.secure,
-            Some(ErrorKind::TimedOut) => clock >= 30,
-            Some(_) => false,
-        };
-        ensure!(legal, "it ended with {error:?}; garbled: {garbled}, finished: {fin}, reset: {reset}, {clock} s");
-        Ok(())
+        let unsent = session.wire - sent + (accepted - session.plain);
+        let shutdown = word_at.map_or(0, |at| age - at);
+        let facts = Facts { session, fin, reset, truncation, closed, gave_up, aborted, eof, age, shutdown, unsent };
+        ending::check(&facts, cause, error)
     }
 
     /// From here on the peer says what it should, or nothing; and the application closes.

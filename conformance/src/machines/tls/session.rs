@@ -28,7 +28,7 @@ pub(crate) struct Manner {
 
 thread_local! {
     /// What sessions that a loop makes have encrypted, and what that came to: a run has one connection, and a loop keeps its sessions to itself.
-    static BOOKS: Cell<Books> = const { Cell::new(Books { plain: 0, wire: 0 }) };
+    static BOOKS: Cell<Books> = const { Cell::new(Books { plain: 0, wire: 0, agreed: false, wrong: false, bye: false, word: false }) };
 }
 
 /// What a session has done so far.
@@ -38,6 +38,13 @@ pub(crate) struct Books {
     pub(crate) plain: usize,
     /// Bytes of all kinds that are to be sent.
     pub(crate) wire: usize,
+    /// The handshake was done.
+    pub(crate) agreed: bool,
+    /// Something was wrong with what came.
+    pub(crate) wrong: bool,
+    /// The peer's closing word has come, and ours was said.
+    pub(crate) bye: bool,
+    pub(crate) word: bool,
 }
 
 pub(crate) fn books() -> Books {
@@ -120,6 +127,21 @@ impl Fake {
         }
     }
 
+    fn take(&mut self, wire: &[u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError> {
+        self.shake_hands(out);
+        self.partial.extend_from_slice(wire);
+        while !self.closed_by_peer && self.partial.len() >= HEAD {
+            let len = usize::from(self.partial[2]) + OVERHEAD;
+            if self.partial.len() < len {
+                break;
+            }
+            let rest = self.partial.split_off(len);
+            let record = core::mem::replace(&mut self.partial, rest);
+            self.hear(&record, plain, out)?;
+        }
+        Ok(())
+    }
+
     fn wrong(&self, why: &str) -> TlsError {
         let call = if self.is_handshaking() { Call::Handshake } else { Call::Receive };
         TlsError::new(Error::new(call, ErrorKind::TlsError), why)
@@ -133,18 +155,13 @@ fn sum(bytes: &[u8]) -> [u8; SUM] {
 
 impl Session for Fake {
     fn receive(&mut self, wire: &mut [u8], plain: &mut BytesMut, out: &mut SendQueue) -> Result<(), TlsError> {
-        self.shake_hands(out);
-        self.partial.extend_from_slice(wire);
-        while !self.closed_by_peer && self.partial.len() >= HEAD {
-            let len = usize::from(self.partial[2]) + OVERHEAD;
-            if self.partial.len() < len {
-                break;
-            }
-            let rest = self.partial.split_off(len);
-            let record = core::mem::replace(&mut self.partial, rest);
-            self.hear(&record, plain, out)?;
+        let result = self.take(wire, plain, out);
+        if self.counts {
+            let (agreed, wrong, bye) = (!self.is_handshaking(), result.is_err(), self.closed_by_peer);
+            let books = books();
+            BOOKS.set(Books { agreed, wrong: books.wrong || wrong, bye: books.bye || bye, ..books });
         }
-        Ok(())
+        result
     }
 
     fn encrypt(&mut self, plain: &[u8], out: &mut SendQueue) -> Result<(), TlsError> {
@@ -162,6 +179,9 @@ impl Session for Fake {
     fn close(&mut self, out: &mut SendQueue) {
         if !core::mem::replace(&mut self.closed, true) {
             self.say(BYE, &[], out);
+            if self.counts {
+                BOOKS.set(Books { word: true, ..books() });
+            }
         }
     }
 
