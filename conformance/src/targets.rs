@@ -31,6 +31,7 @@ pub const ALL: &[Target] = &[
     target("process", "lifetimes of a subprocess beside its model", process::lifetime),
     target("connect", "attempts of a connector beside its model", connect::lifetime),
     target("tls", "lifetimes of a secure connection over a TLS without cryptography", tls::lifetime),
+    target("tls_over_rustls", "lifetimes of a secure connection over rustls, and a peer that does anything", tls::over_rustls),
     target("engine", "loops of several endpoints, servers and scripted protocols beside the model", engine::either),
     target("scenario", "scenario files with slips of a hand in them: read, and played", scenario::edited),
     target("second_write_path", "a way to write that lacks a check", second_write_path),

@@ -45,7 +45,7 @@ mod race;
 mod race_real;
 pub(crate) mod report;
 pub mod schema;
-mod secure;
+pub(crate) mod secure;
 mod stage;
 mod stage_datagram;
 mod stage_process;

@@ -11,16 +11,21 @@ use rustls::client::Resumption;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{
+    ALL_VERSIONS, ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection,
+    SupportedProtocolVersion,
+};
 use std::io::{Read, Write};
 use std::sync::Arc;
 
 /// A certificate for this name is what everybody trusts.
-const NAME: &str = "localhost";
+pub(crate) const NAME: &str = "localhost";
 
 const KNOWN: [&[u8]; 2] = [include_bytes!("../../tls/known.pem"), include_bytes!("../../tls/known.key")];
 /// For the same name, and nobody vouches for it.
 const STRANGER: [&[u8]; 2] = [include_bytes!("../../tls/stranger.pem"), include_bytes!("../../tls/stranger.key")];
+
+type Versions = &'static [&'static SupportedProtocolVersion];
 
 /// As much as is encrypted in one go.
 const RECORD: usize = 16 * 1024;
@@ -59,9 +64,9 @@ impl Security {
     /// That its name is none.
     pub(crate) fn of_app(&self, server: bool) -> Result<Tls, String> {
         let tls = if server {
-            Tls::server(server_config(KNOWN, &self.alpn)?)
+            Tls::server(server_config(KNOWN, &self.alpn, ALL_VERSIONS)?)
         } else {
-            Tls::client(client_config(&self.alpn)?, name(self.name.as_deref().unwrap_or(NAME))?)
+            Tls::client(client_config(&self.alpn, ALL_VERSIONS)?, name(self.name.as_deref().unwrap_or(NAME))?)
         };
         let tls = self.handshake.map_or(tls.clone(), |limit| tls.handshake_limit(limit));
         Ok(self.shutdown.map_or(tls.clone(), |limit| tls.shutdown_limit(limit)))
@@ -72,9 +77,9 @@ impl Security {
         let failed = |error: rustls::Error| error.to_string();
         let mut tls: Connection = if server {
             let identity = if self.manner == Manner::Stranger { STRANGER } else { KNOWN };
-            ServerConnection::new(server_config(identity, &self.peer_alpn)?).map_err(failed)?.into()
+            ServerConnection::new(server_config(identity, &self.peer_alpn, ALL_VERSIONS)?).map_err(failed)?.into()
         } else {
-            ClientConnection::new(client_config(&self.peer_alpn)?, name(NAME)?).map_err(failed)?.into()
+            ClientConnection::new(client_config(&self.peer_alpn, ALL_VERSIONS)?, name(NAME)?).map_err(failed)?.into()
         };
         tls.set_buffer_limit(None);
         let answers = self.manner != Manner::Mute;
@@ -82,29 +87,37 @@ impl Security {
     }
 }
 
-fn name(name: &str) -> Result<ServerName<'static>, String> {
+pub(crate) fn name(name: &str) -> Result<ServerName<'static>, String> {
     ServerName::try_from(name.to_owned()).map_err(|error| error.to_string())
+}
+
+/// Of both ends, who trust each other, for these versions.
+///
+/// # Errors
+/// What is wrong with the certificate.
+pub(crate) fn configs(versions: Versions) -> Result<(Arc<ClientConfig>, Arc<ServerConfig>), String> {
+    Ok((client_config(&[], versions)?, server_config(KNOWN, &[], versions)?))
 }
 
 fn protocols(alpn: &[String]) -> Vec<Vec<u8>> {
     alpn.iter().map(|name| name.clone().into_bytes()).collect()
 }
 
-fn client_config(alpn: &[String]) -> Result<Arc<ClientConfig>, String> {
+fn client_config(alpn: &[String], versions: Versions) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_slice(KNOWN[0]).map_err(|error| error.to_string())?;
     roots.add(certificate).map_err(|error| error.to_string())?;
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider())).with_protocol_versions(versions);
     let mut config = builder.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth();
     config.resumption = Resumption::disabled();
     config.alpn_protocols = protocols(alpn);
     Ok(Arc::new(config))
 }
 
-fn server_config([certificate, key]: [&[u8]; 2], alpn: &[String]) -> Result<Arc<ServerConfig>, String> {
+fn server_config([certificate, key]: [&[u8]; 2], alpn: &[String], versions: Versions) -> Result<Arc<ServerConfig>, String> {
     let certificate = CertificateDer::from_pem_slice(certificate).map_err(|error| error.to_string())?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| error.to_string())?;
-    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
+    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_protocol_versions(versions);
     let builder = builder.map_err(|error| error.to_string())?.with_no_client_auth();
     let mut config = builder.with_single_cert(vec![certificate], key).map_err(|error| error.to_string())?;
     config.send_tls13_tickets = 0;

@@ -3,9 +3,11 @@
 
 mod app;
 mod ending;
+mod over_rustls;
 mod session;
 mod small;
 
+pub use over_rustls::over_rustls;
 pub use small::small_world;
 
 use super::pattern;
