@@ -182,6 +182,10 @@ fn a_socket_that_is_taken_over_is_set_not_to_delay_and_a_pipe_is_left_alone() {
 fn no_descriptor_can_be_watched_where_nothing_is_said_of_readiness() {
     let mut driver = driver();
     let id = driver.engine().hub().watch_resource(Resource::new(()));
+    // Nothing has to be said of it yet.
+    turn(&mut driver);
+    assert!(driver.engine().hub().is_watching(id));
+    driver.engine().hub().add_reader(id, |_, _| {}).unwrap();
     turn(&mut driver);
     assert!(matches!(driver.engine().poll_report(), Some(Report::WatchFailed { id: told, .. }) if told == id));
     assert!(!driver.engine().hub().is_watching(id));
