@@ -41,6 +41,8 @@ def files():
             if callback == "exited" and command == "write":
                 # Whether its stdin is known to be gone by then is not said.
                 continue
+            if callback in ("exited", "lost") and command in ("kill", "terminate"):
+                what = f'["app", "{command}", {{ answers = "ProcessGone" }}]'
             steps_of = list(steps)
             app, stdout = ["cm", '["done", "ok"]'], ['["data", "x"]', '["lost", "none"]']
             stdin = ["pause"] if callback == "pause" else []
@@ -80,7 +82,7 @@ def files():
                 steps_of.append('["loop", "wait", "soon"]')
             on = f"app.on.{word}" if actor == "app" else f"{actor}.on.{word}"
             lines = [
-                f'about = "In `{word}` of {"a child" if actor == "app" else "its " + actor[4:]}: {what.strip("[]").replace(chr(34), "")}."',
+                f'about = "In `{word}` of {"a child" if actor == "app" else "its " + actor[4:]}: {COMMANDS[command][0].strip("[]").replace(chr(34), "")}."',
                 "covers = [" + ", ".join(f'"{c}"' for c in ["RUST-1", *covers]) + "]",
                 'link = { kind = "process", stderr = "null" }',
                 f"child = { {'pause': DEAF, 'cm': QUIET}.get(callback, CHILD) }",

@@ -11,8 +11,13 @@ pub(crate) fn explain(scenarios: &[Scenario], id: &str) -> Result<String, String
     if let Some(scenario) = scenarios.iter().find(|scenario| scenario.id == id) {
         return Ok(of_scenario(scenario));
     }
-    let requirement =
-        contract::own().get(id).ok_or_else(|| format!("`{id}` is neither a scenario nor an id of {}", contract::PATH))?;
+    if contract::own().areas().contains(&id) {
+        return Ok(of_area(id));
+    }
+    let requirement = contract::own().get(id).ok_or_else(|| {
+        let areas = contract::own().areas().join(", ");
+        format!("`{id}` is neither a scenario nor an id of {}, whose areas are: {areas}", contract::PATH)
+    })?;
     // Outside of the project's tree nothing is known of statuses and tests.
     let Ok(tree) = Tree::read(&trace::own_root()) else {
         return Ok(format!("{id} {}: {}\n", requirement.strength_text(), requirement.text));
@@ -24,6 +29,16 @@ pub(crate) fn explain(scenarios: &[Scenario], id: &str) -> Result<String, String
         text += &format!("  scenario {} in {}\n", scenario.id, scenario.path.display());
     }
     Ok(text)
+}
+
+/// The ids of an area, each with what it says first.
+fn of_area(area: &str) -> String {
+    let of = contract::own().requirements.iter().filter(|requirement| requirement.area() == area);
+    of.map(|requirement| {
+        let first = requirement.text.split_inclusive(". ").next().unwrap_or_default();
+        format!("{} {}: {}\n", requirement.id, requirement.strength_text(), first.trim_end())
+    })
+    .collect()
 }
 
 fn of_scenario(scenario: &Scenario) -> String {

@@ -131,7 +131,7 @@ impl<'a> Source<'a> {
 
     pub(crate) fn count(&self, node: &Node) -> Result<usize, Problem> {
         match node.value {
-            Value::Int(number) => usize::try_from(number).map_err(|_| self.problem(node.line, "a negative number")),
+            Value::Int(number) => usize::try_from(number).map_err(|_| self.expected("a number that is not negative", node)),
             _ => Err(self.expected("a number", node)),
         }
     }

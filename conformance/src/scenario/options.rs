@@ -13,7 +13,7 @@ usage: plimsoll-conformance run [options]
   --host NAME       sim, level, completion, mio, polling, asyncio or uvloop; may be given several times; all that can run here unless given
   --area AREA       only the scenarios of this area
   --id ID           only this scenario; may be given several times
-  --kind KIND       only on connections of this kind: tcp or unix
+  --kind KIND       only on connections of this kind: tcp, unix, tls, read-pipe …
   --scenarios DIR   these files, instead of the project's own; may be a single file
   --seeds N         on simulated kernels, run each scenario with the seeds 0 to N - 1 (1 unless given: the calm one)
   --seed FIRST      begin with this seed
@@ -21,7 +21,8 @@ usage: plimsoll-conformance run [options]
   --patience S      how many seconds a step may take on real kernels before it is stuck (10 unless given)
   --format FORMAT   text, json (a line for each result) or junit
   --list            only say which scenarios there are
-  --explain ID      what a scenario is about and expects; of an id of the contract (FLOW-6): what it says, how far it is held, and what shows it
+  --explain ID      what a scenario is about and expects; of an id of the contract (FLOW-6): what it says, how far it is held, and what shows it;
+                    of an area (FLOW): which ids there are
   --schema          print the schema of the files";
 
 /// What was chosen on the command line.

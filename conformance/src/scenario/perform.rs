@@ -34,8 +34,9 @@ pub(crate) fn perform(hub: &mut Hub<Stage>, stage: &mut Stage, command: &Command
     if let Some(answer) = answer {
         stage.record.timeline.answered(answer);
     }
-    if let (Some(expected), Some(answer)) = (&command.answers, answer) {
-        if expected != answer {
+    if let Some(answer) = answer {
+        // A refusal that the file says nothing of is a mistake in it, or a finding.
+        if command.answers.as_deref().map_or_else(|| is_refusal(answer), |expected| expected != answer) {
             let lane = stage.scenario.lane_of(command.actor);
             stage.record.push(&lane, Event::new("answered").word(verb).word(answer));
         }
@@ -107,6 +108,11 @@ fn of_connection(hub: &mut Hub<Stage>, stage: &mut Stage, connection: usize, act
         _ => {}
     }
     ("", None)
+}
+
+/// Whether nothing was done.
+fn is_refusal(answer: &str) -> bool {
+    !["Done", "Accepted", "Paused", "Discarded"].contains(&answer)
 }
 
 const fn of_refusal(kind: ErrorKind) -> &'static str {

@@ -14,7 +14,7 @@ usage: plimsoll-conformance torture [options]
   --host NAME       sim, level or completion; may be given several times; all unless given
   --area AREA       only the scenarios of this area
   --id ID           only this scenario; may be given several times
-  --kind KIND       only on connections of this kind: tcp, unix, read-pipe or write-pipe
+  --kind KIND       only on connections of this kind: tcp, unix, tls, read-pipe …
   --scenarios DIR   these files, instead of the project's own; may be a single file
   --call N          only the call of that number, from 0
   --error E         only this error
