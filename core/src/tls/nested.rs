@@ -43,9 +43,11 @@ impl Session for Nested {
         let mut answer = SendQueue::new();
         let above = self.upper.receive(&mut self.between, plain, &mut answer);
         self.between.clear();
-        encrypt_all(&mut *self.lower, &answer, out)?;
+        let answered = encrypt_all(&mut *self.lower, &answer, out);
         above?;
+        // Before that the answer could not be sent, which is no more than what follows from it.
         below?;
+        answered?;
         if self.lower.is_closed_by_peer() && !self.upper.is_closed_by_peer() {
             // To the upper one that is no more than an end of the connection (contract TLS-9).
             return Err(Error::new(Call::Receive, ErrorKind::TlsTruncated).into());

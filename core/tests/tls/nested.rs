@@ -206,3 +206,22 @@ fn what_came_with_the_last_flight_is_the_inner_ones() {
     exchange(&mut t, id, &mut outer, &mut inner);
     assert_eq!(t.trace(id), "cm tls");
 }
+
+#[test]
+fn a_bad_record_of_the_outer_one_is_the_error_also_behind_words_of_the_inner_one() {
+    //= TLS-10, TLS-21
+    for with_hello in [false, true] {
+        let (mut t, id, mut outer) = connected(VERSIONS[1], INNER);
+        outer.write(b"inner");
+        t.feed(id, &outer.output());
+        if with_hello {
+            let hello = Peer::client(VERSIONS[1]).output();
+            outer.write(&hello);
+        }
+        let mut wire = outer.output();
+        wire.extend(bad(&mut outer));
+        t.feed(id, &wire);
+        let reason = t.state().reasons.pop().unwrap();
+        assert_eq!(reason.error().map(|error| error.call()), Some(plimsoll_core::Call::Receive), "{with_hello}");
+    }
+}

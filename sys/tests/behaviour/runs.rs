@@ -5,7 +5,6 @@ use super::kit::{Rig, any_port, any_port_v6};
 use crate::backend::{Addr, Context, Data, Datagram, DatagramId, DatagramProtocol, HubExt, WriteStatus};
 use std::cell::RefCell;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::rc::Rc;
 
@@ -151,14 +150,12 @@ fn an_error_in_a_run_is_told_and_costs_one_datagram() {
     assert_eq!(log.borrow().iter().filter(|heard| heard.starts_with("err")).count(), 1);
 }
 
-/// The kernel makes no checksums for this socket from now on, and cuts nothing for it: what an interface does that cannot offload it. Options are the socket's, whoever
-/// sets them, so somebody does who has no need of unsafe code for it.
+/// An option of the socket's, set by somebody who has no need of unsafe code for it.
 #[cfg(target_os = "linux")]
-fn refuse_to_cut(socket: &UdpSocket) {
-    const SCRIPT: &str = "import socket; socket.socket(fileno=0).setsockopt(socket.SOL_SOCKET, 11, 1)";
-    let stdin = OwnedFd::from(socket.try_clone().unwrap());
-    let status = Command::new("python3").args(["-c", SCRIPT]).stdin(stdin).status().expect("there is a Python");
-    assert!(status.success());
+fn set_by_python(socket: impl std::os::fd::AsFd, level: u32, option: u32, value: u32) {
+    let script = format!("import socket; socket.socket(fileno=0).setsockopt({level}, {option}, {value})");
+    let stdin = socket.as_fd().try_clone_to_owned().unwrap();
+    assert!(Command::new("python3").args(["-c", &script]).stdin(stdin).status().expect("there is a Python").success());
 }
 
 #[cfg(target_os = "linux")]
@@ -168,7 +165,8 @@ fn a_socket_that_refuses_to_cut_sends_one_by_one_and_loses_and_doubles_nothing()
     let mut rig = Rig::new();
     let (peer, socket) = (udp(), UdpSocket::bind(any_port()).unwrap());
     let (to, addr) = (peer.local_addr().unwrap(), socket.local_addr().unwrap());
-    refuse_to_cut(&socket);
+    // The kernel makes no checksums for this socket from now on, and cuts nothing for it: what an interface does that cannot offload it.
+    set_by_python(&socket, 1, 11, 1);
     let log = Log::default();
     let id = rig.event_loop.hub().adopt_datagram(socket, Ear { log: log.clone(), ..Ear::default() });
     rig.heard(&log, "made");
@@ -185,17 +183,14 @@ fn a_socket_that_refuses_to_cut_sends_one_by_one_and_loses_and_doubles_nothing()
     assert_eq!(*log.borrow(), ["made"], "nobody hears of it");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
-fn a_socket_of_the_applications_that_puts_together_does_so_no_more() {
+fn what_a_socket_of_the_applications_puts_together_is_told_one_by_one() {
     //= DGRAM-3, LOOP-26
     let mut rig = Rig::new();
     let socket = UdpSocket::bind(any_port()).unwrap();
     let to = socket.local_addr().unwrap();
-    let stdin = OwnedFd::from(socket.try_clone().unwrap());
-    if cfg!(target_os = "linux") {
-        const SCRIPT: &str = "import socket; socket.socket(fileno=0).setsockopt(socket.IPPROTO_UDP, 104, 1)";
-        assert!(Command::new("python3").args(["-c", SCRIPT]).stdin(stdin).status().expect("there is a Python").success());
-    }
+    set_by_python(&socket, 17, 104, 1);
     let came = Came::default();
     let server = rig.event_loop.hub().adopt_datagram(socket, Sink { came: came.clone(), echo: false });
     rig.settle();
@@ -207,4 +202,119 @@ fn a_socket_of_the_applications_that_puts_together_does_so_no_more() {
     assert!(came.take() == from(&mixed(), inet(&addr)));
     rig.event_loop.hub().abort(server);
     rig.settle();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_put_together_before_a_socket_is_taken_over_is_told_one_by_one() {
+    //= DGRAM-2, LOOP-26
+    let mut rig = Rig::new();
+    let socket = UdpSocket::bind(any_port()).unwrap();
+    let to = socket.local_addr().unwrap();
+    set_by_python(&socket, 17, 104, 1);
+    let (client, addr, _) = rig.datagram(any_port(), Ear::default());
+    let sent: Vec<Vec<u8>> = (1..=3).map(|n| vec![n; 100]).collect();
+    for datagram in &sent {
+        rig.event_loop.hub().send_to(client, datagram, to);
+    }
+    rig.settle();
+    // They wait in the socket's buffer when it is handed over, as with a socket activation.
+    let came = Came::default();
+    rig.event_loop.hub().adopt_datagram(socket, Sink { came: came.clone(), echo: false });
+    rig.settle();
+    let sizes: Vec<usize> = came.borrow().iter().map(|(datagram, _)| datagram.len()).collect();
+    assert_eq!(sizes, [100, 100, 100]);
+    assert!(came.take() == from(&sent, inet(&addr)));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_socket_of_the_applications_that_cuts_does_so_no_more() {
+    //= DGRAM-2, DGRAM-11
+    let mut rig = Rig::new();
+    let (peer, socket) = (udp(), UdpSocket::bind(any_port()).unwrap());
+    let to = peer.local_addr().unwrap();
+    set_by_python(&socket, 17, 103, 100);
+    let id = rig.event_loop.hub().adopt_datagram(socket, Ear::default());
+    rig.settle();
+    rig.event_loop.hub().send_to(id, vec![1; 250], to);
+    rig.settle();
+    assert_eq!(receive(&peer, 1)[0].0.len(), 250);
+}
+
+/// Keeps what it receives, sends it back, and pauses every few.
+struct Moody(Came, u32);
+
+impl DatagramProtocol<super::kit::State> for Moody {
+    fn datagram_received(&mut self, cx: &mut Context<'_, super::kit::State, DatagramId>, data: Data<'_>, from: &Addr) {
+        self.0.borrow_mut().push((data.to_vec(), inet(from)));
+        self.1 = self.1.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        match (self.1 >> 24) % 8 {
+            0 => {
+                let id = cx.id;
+                cx.send_to(data, from);
+                cx.hub.pause_reading(id);
+                cx.hub.call_soon(move |hub, _| hub.resume_reading(id));
+            }
+            1 => {
+                let data = data.to_vec();
+                cx.send_to(&data[..], from);
+            }
+            _ => {
+                cx.send_to(data, from);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_doubled_or_mixed_up_whatever_comes() {
+    //= DGRAM-2, DGRAM-3, DGRAM-11, DGRAM-15
+    for any in [any_port(), any_port_v6()] {
+        let mut rig = Rig::new();
+        let came = Came::default();
+        let server = rig.event_loop.hub().open_datagram(Datagram::on(any).receive_offload(true), Moody(came.clone(), 7));
+        rig.settle();
+        let to = inet(&rig.event_loop.hub().local_addr(server).unwrap());
+        let clients: Vec<_> = (0..3)
+            .map(|n| {
+                let back = Came::default();
+                let client = Datagram::on(any).receive_offload(n > 0);
+                let id = rig.event_loop.hub().open_datagram(client, Sink { came: back.clone(), echo: false });
+                rig.settle();
+                (id, back)
+            })
+            .collect();
+        let mut seed = 5_u32;
+        let mut random = |most: u32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 16) % most
+        };
+        for round in 0..20 {
+            let (mut sent, mut total, mut size, mut who) = (vec![Vec::new(); 3], 0, 1200, 0);
+            while total < 60_000 && sent.iter().map(Vec::len).sum::<usize>() < 60 {
+                if random(7) == 0 {
+                    size = [0, 1, 2, 64, 1_199, 1_200, 9_000, 20_000][random(8) as usize];
+                }
+                if random(9) == 0 {
+                    who = random(3) as usize;
+                }
+                let datagram: Vec<u8> = (0..size).map(|_| random(256) as u8).collect();
+                total += size + 700;
+                rig.event_loop.hub().send_to(clients[who].0, &datagram[..], to);
+                sent[who].push(datagram);
+            }
+            let all: usize = sent.iter().map(Vec::len).sum();
+            rig.until(|_| clients.iter().map(|(_, back)| back.borrow().len()).sum::<usize>() >= all);
+            rig.settle();
+            for (n, ((id, back), sent)) in clients.iter().zip(&sent).enumerate() {
+                let addr = inet(&rig.event_loop.hub().local_addr(*id).unwrap());
+                let heard: Vec<Vec<u8>> =
+                    came.borrow().iter().filter(|(_, from)| *from == addr).map(|(datagram, _)| datagram.clone()).collect();
+                assert!(heard == *sent, "round {round}, client {n}");
+                assert!(back.take() == from(sent, to), "back, round {round}, client {n}");
+            }
+            came.borrow_mut().clear();
+        }
+    }
 }

@@ -19,7 +19,7 @@ mod segments;
 mod send;
 
 pub use receive::{Message, Messages, Receiver};
-pub use segments::{RunReceiver, RunSender, Runs, can_cut, put_together};
+pub use segments::{RunReceiver, RunSender, Runs, can_cut, cut_nothing, put_together, puts_together};
 pub use send::{Batch, Sender};
 
 use control::Control;

@@ -196,3 +196,23 @@ pub fn put_together(socket: impl AsFd, yes: bool) -> io::Result<()> {
     let set = unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), SOL_UDP, UDP_GRO, (&raw const number).cast(), 4) };
     if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Whether the kernel puts together what comes for this socket. One that cannot tell says no.
+#[must_use]
+pub fn puts_together(socket: impl AsFd) -> bool {
+    let (mut number, mut len): (c_int, socklen_t) = (0, 4);
+    // SAFETY: the system writes at most four bytes, which are there, and how many.
+    let asked = unsafe { libc::getsockopt(socket.as_fd().as_raw_fd(), SOL_UDP, UDP_GRO, (&raw mut number).cast(), &raw mut len) };
+    asked == 0 && number != 0
+}
+
+/// Lets the kernel cut nothing for this socket but what is said to be cut with the message itself.
+///
+/// # Errors
+/// The system's, above all that it does not know how.
+pub fn cut_nothing(socket: impl AsFd) -> io::Result<()> {
+    let number: c_int = 0;
+    // SAFETY: the system reads four bytes, which are there.
+    let set = unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), SOL_UDP, UDP_SEGMENT, (&raw const number).cast(), 4) };
+    if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -4,7 +4,6 @@ use super::one;
 use crate::socket::Source;
 use plimsoll_core::driver::{Incoming, IncomingRun};
 use plimsoll_core::{BytesMut, Call, Error, ErrorKind, Outgoing, ReadResult};
-use std::os::fd::AsFd;
 
 #[derive(Debug, Default)]
 pub(in crate::socket) struct Calls;
@@ -35,4 +34,4 @@ impl Calls {
 pub(super) const fn put_together(_: &mut Source) {}
 
 /// Nothing is put together here.
-pub(super) fn keep_apart(_: impl AsFd) {}
+pub(super) const fn take_over(_: &mut Source) {}

@@ -9,7 +9,6 @@ use plimsoll_core::{Addr, AddrRef, BytesMut, Call, Outgoing, ReadResult, UnixAdd
 use plimsoll_raw::mmsg::{Batch, Message, Receiver, RunReceiver, RunSender, Sender, can_cut};
 use rustix::io::Errno;
 use std::io::ErrorKind;
-use std::os::fd::AsFd;
 
 /// What the calls work in, for all sockets of a loop: made when it is first needed.
 #[derive(Debug, Default)]
@@ -174,7 +173,7 @@ const fn set_cuts(source: &mut Source, cuts: Cuts) {
 /// an answer of its own.
 fn is_refusal(error: &std::io::Error) -> bool {
     let errno = Errno::from_io_error(error);
-    matches!(errno, Some(Errno::IO | Errno::INVAL | Errno::MSGSIZE | Errno::NOPROTOOPT | Errno::OPNOTSUPP))
+    matches!(errno, Some(Errno::IO | Errno::INVAL | Errno::MSGSIZE))
 }
 
 /// Lets the kernel put together what comes, if it knows how.
@@ -186,10 +185,18 @@ pub(super) fn put_together(source: &mut Source) {
     }
 }
 
-/// Whoever made a socket may have let the kernel put together what comes for it; here it would not be taken apart. A kernel that does not know how does not do
-/// it either.
-pub(super) fn keep_apart(socket: impl AsFd) {
-    let _ = plimsoll_raw::mmsg::put_together(socket, false);
+/// Whoever made a socket may have let the kernel put together what comes for it, and what waits there may be so already: it goes on, and is taken apart. And may have let it cut
+/// what is sent, which would be other datagrams than those that the application has sent here.
+pub(super) fn take_over(source: &mut Source) {
+    let _ = plimsoll_raw::mmsg::cut_nothing(&*source);
+    if plimsoll_raw::mmsg::puts_together(&*source) {
+        if let Kind::Datagrams(offload) = &mut source.kind {
+            offload.puts_together = true;
+        }
+    } else {
+        // A kernel that cannot tell.
+        let _ = plimsoll_raw::mmsg::put_together(&*source, false);
+    }
 }
 
 /// Out of line, so that the address which most datagrams come from is written to its place and nowhere else.
@@ -260,7 +267,10 @@ mod tests {
         assert_eq!(sizes, [10, 10, 10]);
         // A refusal is one of the run, and what a run is told of its peer or its length is not.
         let said = |errno: Errno| is_refusal(&errno.into());
-        assert!([Errno::IO, Errno::INVAL, Errno::MSGSIZE, Errno::NOPROTOOPT, Errno::OPNOTSUPP].map(said) == [true; 5]);
-        assert!([Errno::CONNREFUSED, Errno::AGAIN, Errno::NOBUFS, Errno::NETUNREACH, Errno::PERM].map(said) == [false; 5]);
+        assert!([Errno::IO, Errno::INVAL, Errno::MSGSIZE].map(said) == [true; 3]);
+        assert!(
+            [Errno::CONNREFUSED, Errno::AGAIN, Errno::NOBUFS, Errno::NETUNREACH, Errno::PERM, Errno::NOPROTOOPT].map(said)
+                == [false; 6]
+        );
     }
 }

@@ -84,6 +84,7 @@ pub(super) fn adopt(resource: Resource) -> Result<(Source, Ends), Error> {
         Err(errno) => return Err(error(Call::Adopt, errno)),
     };
     ioctl_fionbio(&descriptor, true).map_err(|errno| error(Call::Adopt, errno))?;
-    many::keep_apart(&descriptor);
-    Ok((Source { descriptor, kind }, Ends::new(local, peer)))
+    let mut source = Source { descriptor, kind };
+    many::take_over(&mut source);
+    Ok((source, Ends::new(local, peer)))
 }
