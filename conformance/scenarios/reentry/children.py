@@ -41,7 +41,9 @@ def files():
             if callback == "exited" and command == "write":
                 # Whether its stdin is known to be gone by then is not said.
                 continue
-            if callback in ("exited", "lost") and command in ("kill", "terminate"):
+            late = callback in ("exited", "lost") and command in ("kill", "terminate")
+            if late:
+                covers = [*covers, "PROC-12"]
                 what = f'["app", "{command}", {{ answers = "ProcessGone" }}]'
             steps_of = list(steps)
             app, stdout = ["cm", '["done", "ok"]'], ['["data", "x"]', '["lost", "none"]']
@@ -106,4 +108,8 @@ def files():
                         'why = "finding: what is queued for the stdin of a child that is closed is flushed, to a reader that is gone"',
                         'expect."app.stdin" = ["pause", ["lost", "broken-pipe"]]',
                     ]
+            if late:
+                answered = f'["answered", "{command}", "Done"]'
+                app.insert(app.index('["lost", "none"]') + (callback == "lost"), answered)
+                lines += ["", "[departs.asyncio]", 'why = "DIS-38: a signal is sent until the child is lost"', "expect.app = " + text(app)]
             yield f"child-{callback}-{command}", lines
