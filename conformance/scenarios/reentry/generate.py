@@ -133,6 +133,8 @@ def cell(callback, command):
             peer = ['["data", { written = true }]', "eof"]
         if callback == "resume":
             covers.append("CLOSE-10")
+            # The end may be there by the time at which all is read.
+            peer.append('{ opt = ["eof"] }')
         if callback == "eof":
             covers.append("EOF-5")
         if callback in ("data", "bu"):
