@@ -102,6 +102,8 @@ struct Feeder {
     number: u32,
     /// The file that is being sent has so many bytes.
     file: Option<usize>,
+    /// A file ended with an error: nobody knows how much of it was sent.
+    cut: bool,
 }
 
 impl Feeder {
@@ -184,8 +186,11 @@ impl Protocol<World> for Feeder {
                 let missing = (n as u64).checked_sub(sent).unwrap_or_else(|| violation("more was sent than the file has"));
                 cx.state.feeds.feeds[self.number as usize].accepted -= missing;
             }
-            // Nobody knows where it stopped.
-            Err(_) => cx.abort(),
+            // A connection that is closing is lost in good order all the same.
+            Err(_) => {
+                self.cut = true;
+                cx.abort();
+            }
         }
         self.act(cx);
     }
@@ -204,7 +209,7 @@ impl Protocol<World> for Feeder {
     }
     fn connection_lost(self: Box<Self>, cx: &mut Context<'_, World>, reason: CloseReason) {
         let whole = reason.error().is_none() && matches!(reason.cause(), Cause::LocalClose) && reason.discarded() == 0;
-        cx.state.feeds.feeds[self.number as usize].whole = whole && self.file.is_none();
+        cx.state.feeds.feeds[self.number as usize].whole = whole && self.file.is_none() && !self.cut;
         lost(cx.state, cx.id.into());
     }
 }
@@ -319,7 +324,7 @@ impl Lines {
         }
         world.opens -= 1;
         let number = world.feeds.begin();
-        let feeder = Feeder { sim: net.clone(), number, file: None };
+        let feeder = Feeder { sim: net.clone(), number, file: None, cut: false };
         let [inet, path, name] = places();
         let id = match self.rng.u32(..8) {
             0 => hub.connect(Connect::to(inet), feeder),
